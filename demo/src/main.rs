@@ -1,0 +1,2 @@
+//! What the demo needs.
+fn main() {}

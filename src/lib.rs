@@ -1,0 +1,21 @@
+//! rerank-guard: zero trust in front of reranking services, as one WebAssembly module in Envoy's HTTP filter chain.
+//!
+//! One room for each question a call must answer: [`caller`] (who?), [`call`] (what?), [`policy`] (may they?),
+//! [`approval`] (has a human agreed?), [`credential`] (as whom upstream?), [`mask`] (what may leave?), [`audit`] (what will be
+//! remembered?). [`exchange`] tells the story of one call as a state machine over them; [`config`] is the platform team's
+//! document. Only `envoy`, compiled for wasm alone, knows proxy-wasm: everything else is plain Rust that takes time,
+//! randomness and answers as arguments.
+
+pub mod approval;
+pub mod audit;
+pub mod call;
+pub mod caller;
+pub mod config;
+pub mod credential;
+#[cfg(target_arch = "wasm32")]
+mod envoy;
+pub mod exchange;
+pub mod json;
+pub mod mask;
+pub mod policy;
+pub mod time;

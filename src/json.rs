@@ -135,6 +135,9 @@ impl<'de> Visitor<'de> for Name {
     }
 }
 
+/// What [`Names::add`] says.
+pub const REPEATED: &str = "an object has two members of the same name";
+
 /// The member names of one object, as they come. Few are compared in turn, which is cheaper than hashing; many are hashed, so
 /// that an object of a million members costs no more than linear time.
 #[derive(Debug, Default)]
@@ -161,7 +164,7 @@ impl<'de> Names<'de> {
             }
             !self.many.insert(name)
         };
-        if repeated { Err(E::custom("an object has two members of the same name")) } else { Ok(()) }
+        if repeated { Err(E::custom(REPEATED)) } else { Ok(()) }
     }
 }
 

@@ -1,1 +1,521 @@
-//! To be written.
+//! Who is calling: a token is read strictly, held against its issuer's rules, and proved by its issuer's keys.
+//!
+//! The order is: cheap things first, the signature last, and the issuer before the key, so that no issuer's key can prove another
+//! issuer's token. What is judged before the signature is only ever a reason to refuse.
+
+mod algorithm;
+mod cache;
+mod claims;
+mod groups;
+mod keys;
+mod pinned;
+mod refusal;
+mod roca;
+mod settings;
+mod signature;
+mod source;
+mod token;
+
+#[cfg(test)]
+mod attacks;
+#[cfg(test)]
+mod testing;
+
+pub use algorithm::{Algorithm, Hash};
+pub use keys::{KeyProblem, KeySetProblem, LeftOut};
+pub use pinned::{PINNED_LIFETIME, PinnedKey, verify_pinned};
+pub use refusal::Refusal;
+pub use settings::{
+    CacheSettings, GroupsSettings, InlineKeys, IssuerSettings, JwksSettings, KeysSettings, Settings, Unusable,
+};
+pub use signature::{NativeSignatures, NoNativeSignatures};
+pub use source::{Answer, Fetch, FetchProblem, Outcome};
+pub use token::{HEADER_BYTES, TOKEN_BYTES};
+
+use crate::time::{Span, Time};
+use cache::{Cache, ProvedBy};
+use claims::{Claims, Moment, Window};
+use groups::Groups;
+use keys::{Key, KeySet};
+use source::{NoKeys, Source};
+use std::rc::Rc;
+use token::{Header, Token};
+
+/// How far the clock may be set back without anything that had expired being valid again. If it goes back further, it was wrong
+/// before, and is believed now.
+const CLOCK_CORRECTION: Span = Span::from_secs(600);
+
+/// All issuers of one plugin instance in one virtual machine: their rules, their keys as they stand, and the tokens already
+/// verified.
+#[derive(Debug)]
+pub struct Callers {
+    issuers: Vec<Issuer>,
+    verified: Cache,
+    latest: Time,
+}
+
+#[derive(Debug)]
+struct Issuer {
+    name: Rc<str>,
+    audiences: Vec<String>,
+    algorithms: Vec<Algorithm>,
+    types: Vec<String>,
+    window: Window,
+    groups: Groups,
+    source: Source,
+}
+
+/// A verified caller. Only this room can make one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Caller {
+    issuer: Rc<str>,
+    subject: String,
+    groups: Vec<String>,
+    claims: Claims,
+    proof: Proof,
+    algorithm: Algorithm,
+    key_id: Option<String>,
+    token_id: Option<String>,
+    expires: Time,
+}
+
+/// How a caller was proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// By a token that whoever holds it can use (RFC 6750).
+    Bearer,
+}
+
+impl Proof {
+    /// For records: one of a fixed set of words.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+        }
+    }
+}
+
+impl Caller {
+    /// `iss`, as configured.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// `sub`: not empty, no control characters.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The groups, under the names the configuration gives them, each once.
+    #[must_use]
+    pub fn groups(&self) -> &[String] {
+        &self.groups
+    }
+
+    /// All claims of the token.
+    #[must_use]
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// How the caller was proved.
+    #[must_use]
+    pub const fn proof(&self) -> Proof {
+        self.proof
+    }
+
+    /// The algorithm of the signature.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// `kid` of the key that proved it, if the key has one.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+
+    /// `jti`.
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.token_id.as_deref()
+    }
+
+    /// `exp`.
+    #[must_use]
+    pub const fn expires(&self) -> Time {
+        self.expires
+    }
+}
+
+/// What an answer to a fetch did, for a log line and metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// The issuer whose keys were asked for; none for an answer to a fetch of no source.
+    pub issuer: Option<Rc<str>>,
+    /// What changed.
+    pub outcome: Outcome,
+}
+
+impl Callers {
+    /// Reads the settings: a pure function of the configuration.
+    ///
+    /// # Errors
+    /// Anything in them that cannot be used, with the field's name. Inline keys must all be usable.
+    pub fn new(settings: &Settings) -> Result<Self, Unusable> {
+        settings.check()?;
+        let issuers = settings.issuers.iter().enumerate();
+        let issuers = issuers.map(|(position, issuer)| Issuer::new(position, issuer)).collect::<Result<_, _>>()?;
+        Ok(Self { issuers, verified: Cache::new(&settings.cache), latest: Time::default() })
+    }
+
+    /// The caller that `token` proves: the credential's bytes as they stood behind `Bearer `.
+    ///
+    /// # Errors
+    /// Everything that is not proved. A token signed with an unknown key makes a fetch of keys due, at a bounded rate.
+    pub fn identify(&mut self, token: &[u8], now: Time, native: &dyn NativeSignatures) -> Result<Rc<Caller>, Refusal> {
+        let moment = self.heed(now);
+        let issuers = &self.issuers;
+        let stands = |proof: ProvedBy| issuers.get(proof.issuer).is_some_and(|issuer| issuer.stands(proof, now));
+        if let Some(caller) = self.verified.get(token, moment, stands) {
+            return Ok(caller);
+        }
+        let (caller, proof) = self.verify(token, moment, native)?;
+        let caller = Rc::new(caller);
+        self.verified.put(token, &caller, proof, moment);
+        Ok(caller)
+    }
+
+    /// The fetches of keys to send now: at the start, by age, for an unknown key, after a failure. They then count as under way.
+    pub fn due(&mut self, now: Time) -> Vec<Fetch> {
+        let sources = self.issuers.iter_mut().enumerate();
+        sources.filter_map(|(position, issuer)| issuer.source.due(position, now)).collect()
+    }
+
+    /// Takes the answer to a fetch. Failed fetches and odd answers leave the keys as they are. `random` spreads the next fetch, so
+    /// that many workers do not fetch all at once.
+    pub fn fetched(&mut self, source: usize, answer: Answer<'_>, now: Time, random: u64) -> Fetched {
+        match self.issuers.get_mut(source) {
+            None => Fetched { issuer: None, outcome: Outcome::Unasked },
+            Some(issuer) => Fetched {
+                issuer: Some(issuer.name.clone()),
+                outcome: issuer.source.fetched(answer, &issuer.algorithms, now, random),
+            },
+        }
+    }
+
+    /// How long until [`Self::due`] can have something to send; none if no keys are ever fetched.
+    #[must_use]
+    pub fn next_due(&self, now: Time) -> Option<Span> {
+        self.issuers.iter().filter_map(|issuer| issuer.source.wait(now)).min()
+    }
+
+    /// Holds the clock against the latest time it has shown.
+    fn heed(&mut self, now: Time) -> Moment {
+        if self.latest.since(now) > CLOCK_CORRECTION {
+            self.latest = now;
+            self.verified.clear();
+        }
+        self.latest = self.latest.max(now);
+        Moment { now, latest: self.latest }
+    }
+
+    fn verify(
+        &mut self,
+        token: &[u8],
+        moment: Moment,
+        native: &dyn NativeSignatures,
+    ) -> Result<(Caller, ProvedBy), Refusal> {
+        let token = Token::read(token)?;
+        let name = claims::text(&token.claims, "iss")?.ok_or(Refusal::IssuerMissing)?;
+        let issuers = self.issuers.iter_mut().enumerate();
+        let (position, issuer) = { issuers }.find(|(_, issuer)| *issuer.name == *name).ok_or(Refusal::UnknownIssuer)?;
+
+        let promise = issuer.check(&token, moment)?;
+        let keys = issuer.source.keys(moment.now).map_err(|none| match none {
+            NoKeys::NotYet => Refusal::NoKeysYet { source: position },
+            NoKeys::Stale => Refusal::KeysStale { source: position },
+        })?;
+        let key = match choose(keys, &token.header, promise.algorithm) {
+            Ok(key) => key,
+            Err(Refusal::UnknownKey { .. }) => {
+                let source = issuer.source.miss_key(moment.now).then_some(position);
+                return Err(Refusal::UnknownKey { source });
+            }
+            Err(other) => return Err(other),
+        };
+        if !signature::proves(key, &token, moment.now, native) {
+            return Err(Refusal::BadSignature);
+        }
+
+        let caller = Caller {
+            issuer: issuer.name.clone(),
+            subject: promise.subject,
+            groups: promise.groups,
+            proof: Proof::Bearer,
+            algorithm: promise.algorithm,
+            key_id: key.id.clone(),
+            token_id: promise.token_id,
+            expires: promise.expires,
+            claims: token.claims,
+        };
+        Ok((caller, ProvedBy { issuer: position, generation: issuer.source.generation }))
+    }
+}
+
+/// What a token says of its caller, acceptable but not proved.
+struct Promise {
+    algorithm: Algorithm,
+    subject: String,
+    groups: Vec<String>,
+    token_id: Option<String>,
+    expires: Time,
+}
+
+impl Issuer {
+    fn new(position: usize, settings: &IssuerSettings) -> Result<Self, Unusable> {
+        let field = |name: &str| format!("callers.issuers[{position}].{name}");
+        let groups = Groups::new(&settings.groups).ok_or_else(|| Unusable::Empty { field: field("groups.claim") })?;
+        let source = match &settings.keys {
+            KeysSettings::Jwks(jwks) => Source::remote(jwks.clone()),
+            KeysSettings::Inline(inline) => {
+                let (set, left_out) = KeySet::from_keys(&inline.keys, &settings.algorithms)
+                    .map_err(|problem| Unusable::KeySet { field: field("keys.inline"), problem })?;
+                if let Some(LeftOut { position, problem }) = left_out.first() {
+                    let field = field(&format!("keys.inline.keys[{position}]"));
+                    return Err(Unusable::Key { field, problem: *problem });
+                }
+                Source::inline(set)
+            }
+        };
+        Ok(Self {
+            name: settings.issuer.as_str().into(),
+            audiences: settings.audiences.clone(),
+            algorithms: settings.algorithms.clone(),
+            types: settings.types.iter().map(|kind| token::plain_type(kind)).collect(),
+            window: Window { skew: settings.clock_skew, max_lifetime: settings.max_lifetime },
+            groups,
+            source,
+        })
+    }
+
+    /// Whether what these keys proved is still proved.
+    fn stands(&self, proof: ProvedBy, now: Time) -> bool {
+        proof.generation == self.source.generation && self.source.keys(now).is_ok()
+    }
+
+    /// Everything about a token of this issuer except its signature.
+    fn check(&self, token: &Token<'_>, moment: Moment) -> Result<Promise, Refusal> {
+        let algorithm = Algorithm::named(&token.header.algorithm)
+            .filter(|algorithm| self.algorithms.contains(algorithm))
+            .ok_or(Refusal::AlgorithmNotAllowed)?;
+        if !token.header.is_one_of(&self.types) {
+            return Err(Refusal::WrongType);
+        }
+        let claims = &token.claims;
+        claims::check_audience(claims, &self.audiences)?;
+        let expires = self.window.check(claims, moment)?;
+        // RFC 7800: only the holder of a key may use it. Nobody here can tell yet who holds it.
+        if claims.contains_key("cnf") {
+            return Err(Refusal::Bound);
+        }
+        // Not ours to judge, but other readers of the token demand text here.
+        claims::text(claims, "nonce")?;
+        Ok(Promise {
+            algorithm,
+            subject: claims::subject(claims)?.to_owned(),
+            groups: self.groups.read(claims)?,
+            token_id: claims::text(claims, "jti")?.map(str::to_owned),
+            expires,
+        })
+    }
+}
+
+/// The key a token asks for: by exact `kid`; without one only if no other key fits.
+fn choose<'a>(keys: &'a KeySet, header: &Header, algorithm: Algorithm) -> Result<&'a Key, Refusal> {
+    let Some(id) = &header.key_id else { return keys.only_for(algorithm).ok_or(Refusal::KeyIdMissing) };
+    let key = keys.with_id(id).ok_or(Refusal::UnknownKey { source: None })?;
+    if key.algorithm == algorithm { Ok(key) } else { Err(Refusal::KeyMismatch) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::*;
+    use super::*;
+    use serde_json::{Value, json};
+    use std::cell::Cell;
+
+    /// Counts how often a signature is verified.
+    #[derive(Default)]
+    struct Counting(Cell<u32>);
+
+    impl NativeSignatures for Counting {
+        fn verify(&self, hash: Hash, spki: &[u8], signature: &[u8], text: &[u8]) -> Option<bool> {
+            self.0.set(self.0.get() + 1);
+            Host.verify(hash, spki, signature, text)
+        }
+    }
+
+    fn after(seconds: u64) -> Time {
+        NOW.plus(Span::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_verified_token_is_verified_once_and_only_the_same_bytes_are_the_same_token() {
+        let (mut callers, native) = (callers(&inline(&[rsa_jwk("rsa")])), Counting::default());
+        let token = rs256(&good());
+        let first = callers.identify(token.as_bytes(), NOW, &native).unwrap();
+        let again = callers.identify(token.as_bytes(), after(1), &native).unwrap();
+        assert!(Rc::ptr_eq(&first, &again));
+        assert_eq!(native.0.get(), 1);
+        let (shorter, _) = token.split_at(token.len() - 1);
+        for other in [&*token.replacen('.', "..", 1), &format!("{token}B"), shorter] {
+            assert!(callers.identify(other.as_bytes(), after(1), &native).is_err());
+        }
+        let before = native.0.get();
+        callers.identify(rs256(&with("jti", "t-2".into())).as_bytes(), after(1), &native).unwrap();
+        assert_eq!(native.0.get(), before + 1);
+    }
+
+    #[test]
+    fn a_cached_token_ends_with_its_exp_and_a_clock_set_back_does_not_revive_it() {
+        let (mut callers, native) = (callers(&inline(&[rsa_jwk("rsa")])), Counting::default());
+        let token = rs256(&with("exp", json!(NOW_SECS + 100)));
+        let mut at = |seconds: u64| callers.identify(token.as_bytes(), after(seconds), &native).map(|_| ());
+        assert_eq!(at(0), Ok(()));
+        assert_eq!(at(130), Err(Refusal::Expired), "exp and 30 s");
+        assert_eq!(at(100), Err(Refusal::Expired), "the clock was at 130 before");
+        assert_eq!(at(0), Err(Refusal::Expired));
+        assert_eq!(native.0.get(), 1);
+    }
+
+    #[test]
+    fn a_cached_token_is_no_token_before_it_was_seen() {
+        let (mut callers, native) = (callers(&inline(&[rsa_jwk("rsa")])), Counting::default());
+        let token = rs256(&with("nbf", json!(NOW_SECS + 100)));
+        assert!(callers.identify(token.as_bytes(), after(100), &native).is_ok());
+        assert_eq!(callers.identify(token.as_bytes(), NOW, &native), Err(Refusal::NotYetValid));
+    }
+
+    #[test]
+    fn a_clock_that_was_far_ahead_is_forgotten_with_what_was_verified_then() {
+        let (mut callers, native) = (callers(&inline(&[rsa_jwk("rsa")])), Counting::default());
+        let token = rs256(&good());
+        callers.identify(token.as_bytes(), NOW, &native).unwrap();
+        assert_eq!(callers.identify(b"x", after(100_000), &native), Err(Refusal::NotThreeParts));
+        assert!(callers.identify(token.as_bytes(), NOW, &native).is_ok());
+        assert_eq!(native.0.get(), 2);
+    }
+
+    #[test]
+    fn a_cached_token_is_verified_again_after_its_time_to_live() {
+        let mut settings = inline(&[rsa_jwk("rsa")]);
+        settings["cache"] = json!({"ttl": "60s"});
+        let (mut callers, native) = (callers(&settings), Counting::default());
+        let token = rs256(&good());
+        for (seconds, verified) in [(0, 1), (59, 1), (60, 2), (119, 2), (120, 3)] {
+            callers.identify(token.as_bytes(), after(seconds), &native).unwrap();
+            assert_eq!(native.0.get(), verified, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn forged_tokens_never_enter_the_cache() {
+        let (mut callers, native) = (callers(&inline(&[rsa_jwk("rsa")])), Counting::default());
+        let (token, other) = (rs256(&good()), rs256(&with("sub", "eve".into())));
+        let (signed, _) = other.rsplit_once('.').unwrap();
+        let (_, signature) = token.rsplit_once('.').unwrap();
+        let forged = format!("{signed}.{signature}");
+        for tries in 1..4 {
+            assert_eq!(callers.identify(forged.as_bytes(), NOW, &native), Err(Refusal::BadSignature));
+            assert_eq!(native.0.get(), tries);
+        }
+    }
+
+    #[test]
+    fn the_cache_is_bounded_and_keeps_what_is_used() {
+        for bounds in [json!({"tokens": 8}), json!({"bytes": 40_000})] {
+            let signer = Signer::new();
+            let mut settings = inline(&[signer.jwk("ed")]);
+            settings["cache"] = bounds;
+            let mut callers = callers(&settings);
+            let used = signer.token(&with("jti", "used".into()));
+            let first = callers.identify(used.as_bytes(), NOW, &NoNativeSignatures).unwrap();
+            for number in 0..40 {
+                let token = signer.token(&with("jti", number.to_string().into()));
+                callers.identify(token.as_bytes(), NOW, &NoNativeSignatures).unwrap();
+                let again = callers.identify(used.as_bytes(), NOW, &NoNativeSignatures).unwrap();
+                assert!(Rc::ptr_eq(&first, &again), "{number}");
+                assert!(callers.verified.len() <= 24, "{number}: {}", callers.verified.len());
+            }
+        }
+    }
+
+    fn answer(callers: &mut Callers, keys: &[Value], now: Time) -> Outcome {
+        assert_eq!(callers.due(now).len(), 1);
+        let body = json!({ "keys": keys }).to_string();
+        callers.fetched(0, Answer::Http { status: 200, body: body.as_bytes() }, now, 0).outcome
+    }
+
+    #[test]
+    fn no_token_is_accepted_before_keys_are_there_and_the_fault_is_temporary() {
+        let (signer, mut callers) = (Signer::new(), callers(&fetched()));
+        let token = signer.token(&good());
+        let none = callers.identify(token.as_bytes(), NOW, &NoNativeSignatures).unwrap_err();
+        assert_eq!(none, Refusal::NoKeysYet { source: 0 });
+        assert!(none.is_temporary());
+        assert_eq!(callers.next_due(NOW), Some(Span(0)));
+        answer(&mut callers, &[signer.jwk("ed")], NOW);
+        assert!(callers.identify(token.as_bytes(), NOW, &NoNativeSignatures).is_ok());
+        assert_eq!(callers.next_due(NOW), Some(Span::from_secs(300)));
+    }
+
+    #[test]
+    fn a_change_of_keys_ends_what_the_old_keys_proved() {
+        let (old, new) = (Signer::new(), Signer::new());
+        let mut callers = callers(&fetched());
+        let token = old.token(&good());
+        answer(&mut callers, &[old.jwk("ed")], NOW);
+        assert!(callers.identify(token.as_bytes(), NOW, &NoNativeSignatures).is_ok());
+        answer(&mut callers, &[new.jwk("ed")], after(300));
+        assert_eq!(callers.identify(token.as_bytes(), after(300), &NoNativeSignatures), Err(Refusal::BadSignature));
+        assert!(callers.identify(new.token(&good()).as_bytes(), after(300), &NoNativeSignatures).is_ok());
+    }
+
+    #[test]
+    fn rotation_with_both_keys_published_refuses_no_good_token() {
+        let (old, new) = (Signer::new(), Signer::new());
+        let by_new = new.raw(br#"{"alg":"EdDSA","kid":"new"}"#, good().to_string().as_bytes());
+        let mut callers = callers(&fetched());
+        answer(&mut callers, &[old.jwk("ed")], NOW);
+        let unknown = callers.identify(by_new.as_bytes(), after(10), &NoNativeSignatures).unwrap_err();
+        assert_eq!(unknown, Refusal::UnknownKey { source: Some(0) }, "a fetch is on its way");
+        assert_eq!(unknown.awaits(), Some(0));
+        answer(&mut callers, &[old.jwk("ed"), new.jwk("new")], after(10));
+        assert!(callers.identify(by_new.as_bytes(), after(10), &NoNativeSignatures).is_ok());
+        assert!(callers.identify(old.token(&good()).as_bytes(), after(10), &NoNativeSignatures).is_ok());
+    }
+
+    #[test]
+    fn stale_keys_prove_nothing_not_even_from_the_cache() {
+        let mut settings = fetched();
+        settings["cache"] = json!({"ttl": "1d"});
+        let (signer, mut callers) = (Signer::new(), callers(&settings));
+        let token = signer.token(&with("exp", json!(NOW_SECS + 80_000)));
+        answer(&mut callers, &[signer.jwk("ed")], NOW);
+        assert!(callers.identify(token.as_bytes(), after(3600), &NoNativeSignatures).is_ok());
+        let stale = callers.identify(token.as_bytes(), after(3601), &NoNativeSignatures).unwrap_err();
+        assert_eq!(stale, Refusal::KeysStale { source: 0 });
+        assert!(stale.is_temporary());
+    }
+
+    #[test]
+    fn answers_for_sources_that_do_not_exist_change_nothing() {
+        let fetched = callers(&fetched()).fetched(7, Answer::Failed, NOW, 0);
+        assert_eq!(fetched, Fetched { issuer: None, outcome: Outcome::Unasked });
+    }
+}

@@ -1,0 +1,184 @@
+//! Why a credential proves no caller.
+
+use std::fmt;
+
+/// Why a credential was refused: one reason each, never with a value of the token in it, for whatever stands in a refused token
+/// is either an attacker's or personal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// Longer than [`super::TOKEN_BYTES`], or its header than [`super::HEADER_BYTES`].
+    TooLong,
+    /// Not three non-empty parts: an encrypted, detached or JSON-serialised token, or no token at all.
+    NotThreeParts,
+    /// A part is not canonical unpadded base64url.
+    NotBase64Url,
+    /// The header is no JSON object everybody reads alike.
+    HeaderMalformed,
+    /// The header has a member that changes how a token must be read or which key to trust (`crit`, `b64`, `zip`, `jwk`, …).
+    HeaderForbids(&'static str),
+    /// The payload is no JSON object everybody reads alike.
+    PayloadMalformed,
+    /// `alg` is not one this issuer may use.
+    AlgorithmNotAllowed,
+    /// `typ` is not one this issuer may use: a token made for another purpose.
+    WrongType,
+    /// No `iss`.
+    IssuerMissing,
+    /// `iss` is not exactly one of the configured issuers.
+    UnknownIssuer,
+    /// No `aud`.
+    AudienceMissing,
+    /// `aud` names none of the configured audiences.
+    WrongAudience,
+    /// No `exp`.
+    ExpiryMissing,
+    /// `exp` has passed.
+    Expired,
+    /// `nbf` has not come.
+    NotYetValid,
+    /// `iat` lies in the future.
+    IssuedInFuture,
+    /// Valid for longer than the configuration allows, or expiring before it was issued.
+    LifetimeTooLong,
+    /// No `sub`, or an empty one.
+    SubjectMissing,
+    /// A required claim is missing.
+    ClaimMissing(&'static str),
+    /// A claim is of a form it must not have.
+    ClaimMalformed(&'static str),
+    /// The token is bound to a key (`cnf`) and the binding cannot be checked: never taken as a bearer token.
+    Bound,
+    /// The configured groups claim is missing.
+    GroupsMissing,
+    /// The token says its groups must be asked for elsewhere (Entra ID's "overage").
+    GroupsElsewhere,
+    /// The groups claim has not the configured form.
+    GroupsMalformed,
+    /// A group of the token has the name that the configuration gives to another one.
+    GroupsClash,
+    /// No key with this `kid`. `source`: where a fetch has been asked for that may bring it.
+    UnknownKey {
+        /// The source whose next answer can change the verdict; none when its rate of fetches is used up.
+        source: Option<usize>,
+    },
+    /// No `kid`, and the issuer has more than one fitting key or none.
+    KeyIdMissing,
+    /// The key with this `kid` is for another algorithm.
+    KeyMismatch,
+    /// The signature is not by this key over these bytes.
+    BadSignature,
+    /// The issuer's keys have not been fetched yet.
+    NoKeysYet {
+        /// The source whose next answer can change the verdict.
+        source: usize,
+    },
+    /// The issuer's keys were fetched too long ago to be trusted.
+    KeysStale {
+        /// The source whose next answer can change the verdict.
+        source: usize,
+    },
+}
+
+impl Refusal {
+    /// For metrics and records: one of a fixed set of words.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::TooLong => "token-too-long",
+            Self::NotThreeParts => "not-three-parts",
+            Self::NotBase64Url => "not-base64url",
+            Self::HeaderMalformed => "header-malformed",
+            Self::HeaderForbids(_) => "header-forbidden",
+            Self::PayloadMalformed => "payload-malformed",
+            Self::AlgorithmNotAllowed => "algorithm-not-allowed",
+            Self::WrongType => "wrong-type",
+            Self::IssuerMissing => "issuer-missing",
+            Self::UnknownIssuer => "unknown-issuer",
+            Self::AudienceMissing => "audience-missing",
+            Self::WrongAudience => "wrong-audience",
+            Self::ExpiryMissing => "expiry-missing",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not-yet-valid",
+            Self::IssuedInFuture => "issued-in-future",
+            Self::LifetimeTooLong => "lifetime-too-long",
+            Self::SubjectMissing => "subject-missing",
+            Self::ClaimMissing(_) => "claim-missing",
+            Self::ClaimMalformed(_) => "claim-malformed",
+            Self::Bound => "bound-token",
+            Self::GroupsMissing => "groups-missing",
+            Self::GroupsElsewhere => "groups-elsewhere",
+            Self::GroupsMalformed => "groups-malformed",
+            Self::GroupsClash => "groups-clash",
+            Self::UnknownKey { .. } => "unknown-key",
+            Self::KeyIdMissing => "key-id-missing",
+            Self::KeyMismatch => "key-mismatch",
+            Self::BadSignature => "bad-signature",
+            Self::NoKeysYet { .. } => "no-keys-yet",
+            Self::KeysStale { .. } => "keys-stale",
+        }
+    }
+
+    /// Whether the same credential may be accepted soon, because the fault is ours: 503 with `Retry-After`, not 401.
+    #[must_use]
+    pub const fn is_temporary(self) -> bool {
+        matches!(self, Self::NoKeysYet { .. } | Self::KeysStale { .. })
+    }
+
+    /// The source of keys whose next answer can change the verdict, for those who would rather hold a call than refuse it.
+    #[must_use]
+    pub const fn awaits(self) -> Option<usize> {
+        match self {
+            Self::NoKeysYet { source } | Self::KeysStale { source } => Some(source),
+            Self::UnknownKey { source } => source,
+            _ => None,
+        }
+    }
+
+    /// The `error` of `WWW-Authenticate` (RFC 6750, section 3.1).
+    #[must_use]
+    pub const fn bearer_error(self) -> &'static str {
+        "invalid_token"
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong => out.write_str("the token is too long"),
+            Self::NotThreeParts => out.write_str("the token has not exactly three parts"),
+            Self::NotBase64Url => out.write_str("a part of the token is not canonical base64url"),
+            Self::HeaderMalformed => out.write_str("the token's header is no strict JSON object"),
+            Self::HeaderForbids(member) => write!(out, "the token's header has the member `{member}`"),
+            Self::PayloadMalformed => out.write_str("the token's payload is no strict JSON object"),
+            Self::AlgorithmNotAllowed => out.write_str("the algorithm in `alg` is not allowed for the issuer"),
+            Self::WrongType => out.write_str("the type in `typ` is not allowed for the issuer"),
+            Self::IssuerMissing => out.write_str("the claim `iss` is missing"),
+            Self::UnknownIssuer => out.write_str("the issuer in `iss` is not configured"),
+            Self::AudienceMissing => out.write_str("the claim `aud` is missing"),
+            Self::WrongAudience => out.write_str("the claim `aud` names another audience"),
+            Self::ExpiryMissing => out.write_str("the claim `exp` is missing"),
+            Self::Expired => out.write_str("the token has expired (`exp`)"),
+            Self::NotYetValid => out.write_str("the token is not valid yet (`nbf`)"),
+            Self::IssuedInFuture => out.write_str("the token was issued in the future (`iat`)"),
+            Self::LifetimeTooLong => out.write_str("the token is valid for too long (`exp`)"),
+            Self::SubjectMissing => out.write_str("the claim `sub` is missing or empty"),
+            Self::ClaimMissing(claim) => write!(out, "the claim `{claim}` is missing"),
+            Self::ClaimMalformed(claim) => write!(out, "the claim `{claim}` is malformed"),
+            Self::Bound => out.write_str("the token is bound to a key (`cnf`) and the binding cannot be checked"),
+            Self::GroupsMissing => out.write_str("the groups claim is missing"),
+            Self::GroupsElsewhere => out.write_str("the token names too many groups to carry them"),
+            Self::GroupsMalformed => out.write_str("the groups claim has not the configured form"),
+            Self::GroupsClash => out.write_str("a group has the name the configuration gives to another group"),
+            Self::UnknownKey { .. } => out.write_str("the issuer has no key with this `kid`"),
+            Self::KeyIdMissing => {
+                out.write_str("the token has no `kid` and the issuer has not exactly one fitting key")
+            }
+            Self::KeyMismatch => out.write_str("the key with this `kid` is for another algorithm"),
+            Self::BadSignature => out.write_str("the signature does not verify"),
+            Self::NoKeysYet { .. } => out.write_str("the issuer's keys have not been fetched yet"),
+            Self::KeysStale { .. } => out.write_str("the issuer's keys could not be refreshed for too long"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}

@@ -1,2 +1,73 @@
-//! The operator's tool.
-fn main() {}
+//! `rerank-guard`, the operator's tool: checks, tests, explains and compiles policy bundles with the same code that decides in
+//! the filter.
+//!
+//! Exit codes: 0 when all is well, 1 when something was found, denied or failed, 2 when the tool was called wrongly or could
+//! not read or write a file.
+
+mod bundle;
+mod check;
+mod compile;
+mod document;
+mod explain;
+mod report;
+mod test;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "rerank-guard", version, about = "The operator's tool of rerank-guard", arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// How to print what comes out.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check bundles: every flaw at once, with file, line and column.
+    Check(check::Arguments),
+    /// Run the tests that bundles bring along, and tell which rules they cover.
+    Test(test::Arguments),
+    /// Decide on one call, and tell why. Exits 0 only when the call is allowed as it is.
+    Explain(Box<explain::Arguments>),
+    /// Write a bundle as the JSON that the module reads.
+    Compile(compile::Arguments),
+}
+
+/// How to print what comes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Text,
+    /// For programs: one JSON value.
+    Json,
+}
+
+/// How a run ends; the greater one wins where there are several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    /// All is well.
+    Well,
+    /// Something was found, denied or failed.
+    Found,
+    /// A file could not be read or written.
+    Unable,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let end = match arguments.command {
+        Command::Check(own) => check::run(&own, arguments.output),
+        Command::Test(own) => test::run(&own, arguments.output),
+        Command::Explain(own) => explain::run(&own, arguments.output),
+        Command::Compile(own) => compile::run(&own, arguments.output),
+    };
+    match end {
+        End::Well => ExitCode::SUCCESS,
+        End::Found => ExitCode::from(1),
+        End::Unable => ExitCode::from(2),
+    }
+}

@@ -1,1 +1,184 @@
-//! To be written.
+//! May they? A policy bundle, checked and compiled, decides on calls.
+//!
+//! Three kinds of rule, so that their order cannot matter: a `deny` denies whatever it matches; a `guard` never grants, it adds
+//! limits, masks, approvals and risk to whatever it matches; an `allow` grants and names the credential. Only guards carry
+//! obligations: so taking an allow away can never free a call from one.
+
+mod bundle;
+mod check;
+mod decide;
+mod expect;
+mod flaw;
+mod glob;
+mod index;
+#[cfg(test)]
+mod naive;
+mod read;
+#[cfg(test)]
+mod refusals;
+mod ties;
+mod tracked;
+
+pub use bundle::{Bundle, Expect, Limits, OPERATIONS, Request, SCHEMA, Test};
+pub use decide::{Decision, Effect, Limit, Miss, NEAR_MISSES, NearMiss, Question, Reason, Shadow};
+pub use expect::{Difference, Outcome};
+pub use flaw::{Flaw, Part, Place, Step};
+pub use index::Dimension;
+
+use crate::json;
+use crate::mask;
+use crate::time::{Span, Time};
+use check::{Allow, Checked, Guard, Rule};
+use index::{Index, Untold};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::rc::Rc;
+
+/// A bundle that was checked and compiled. One that exists is valid: every name in it resolves and every obligation can be
+/// carried out.
+#[derive(Debug)]
+pub struct Policy {
+    id: String,
+    serial: u64,
+    not_after: Option<Time>,
+    digest: String,
+    denies: Vec<Rule<()>>,
+    deny_index: Index,
+    guards: Vec<Rule<Guard>>,
+    guard_index: Index,
+    allows: Vec<Rule<Allow>>,
+    allow_index: Index,
+    masks: BTreeMap<Rc<str>, mask::Rule>,
+    approvals: BTreeMap<Rc<str>, Approval>,
+    credentials: Vec<Rc<str>>,
+    tests: Vec<Test>,
+}
+
+/// Who can approve a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    /// Its name in the bundle.
+    pub name: Rc<str>,
+    /// Groups of the identity provider; every approver is in one of them.
+    pub groups: Vec<String>,
+    /// How many different people it takes.
+    pub min: u32,
+    /// How long they may take.
+    pub ttl: Span,
+}
+
+impl Policy {
+    /// Reads, checks and compiles a bundle in JSON. Its digest is that of exactly these bytes.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once; never empty.
+    pub fn load(text: &[u8]) -> Result<Self, Vec<Flaw>> {
+        let document = json::read(text).map_err(|malformed| vec![Flaw::new(Place::root(), malformed.to_string())])?;
+        Self::from_draft(read::draft(document)?, digest(text))
+    }
+
+    /// Checks and compiles a bundle; `digest` is how it will be named in records.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once; never empty.
+    pub fn compile(bundle: Bundle, digest: String) -> Result<Self, Vec<Flaw>> {
+        if bundle.schema != SCHEMA {
+            return Err(vec![Flaw::new(Place::root().name("schema"), "an unknown schema")]);
+        }
+        Self::from_draft(bundle.into(), digest)
+    }
+
+    fn from_draft(draft: read::Draft, digest: String) -> Result<Self, Vec<Flaw>> {
+        let identity = draft.bundle.bundle.clone();
+        let Checked { denies, guards, allows, masks, approvals, credentials, tests } = check::check(draft)?;
+        Ok(Self {
+            id: identity.id,
+            serial: identity.serial,
+            not_after: identity.not_after,
+            digest,
+            deny_index: Index::build(denies.iter().map(|rule| &rule.reach), Untold::Matches),
+            denies,
+            guard_index: Index::build(guards.iter().map(|rule| &rule.reach), Untold::Matches),
+            guards,
+            allow_index: Index::build(allows.iter().map(|rule| &rule.reach), Untold::Differs),
+            allows,
+            masks,
+            approvals,
+            credentials,
+            tests,
+        })
+    }
+
+    /// Decides on a call. Nothing matching denies, and so does a bundle past its `not_after`.
+    #[must_use]
+    pub fn decide(&self, question: &Question<'_>) -> Decision {
+        decide::decide(self, question)
+    }
+
+    /// The bundle's name.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Which version of the bundle.
+    #[must_use]
+    pub fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// SHA-256 of the bundle's bytes, in lower-case hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// From when on it denies everything.
+    #[must_use]
+    pub fn not_after(&self) -> Option<Time> {
+        self.not_after
+    }
+
+    /// The credentials that allows use, by name: what the platform's configuration must have.
+    pub fn credentials(&self) -> impl Iterator<Item = &Rc<str>> {
+        self.credentials.iter()
+    }
+
+    /// All masks, by name: what must be compiled before the first call.
+    pub fn masks(&self) -> impl Iterator<Item = (&Rc<str>, &mask::Rule)> {
+        self.masks.iter()
+    }
+
+    /// The mask called `name`.
+    #[must_use]
+    pub fn mask(&self, name: &str) -> Option<&mask::Rule> {
+        self.masks.get(name)
+    }
+
+    /// The approval called `name`.
+    #[must_use]
+    pub fn approval(&self, name: &str) -> Option<&Approval> {
+        self.approvals.get(name)
+    }
+
+    /// The ids of all rules.
+    pub fn rules(&self) -> impl Iterator<Item = &Rc<str>> {
+        let denies = self.denies.iter().map(|rule| &rule.id);
+        let guards = self.guards.iter().map(|rule| &rule.id);
+        denies.chain(guards).chain(self.allows.iter().map(|rule| &rule.id))
+    }
+
+    /// Runs the bundle's own tests.
+    pub fn run_tests(&self) -> impl Iterator<Item = Outcome<'_>> {
+        self.tests.iter().map(|test| Outcome::of(self, test))
+    }
+}
+
+fn digest(text: &[u8]) -> String {
+    let hash = hmac_sha256::Hash::hash(text);
+    hash.iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

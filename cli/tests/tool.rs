@@ -1,0 +1,227 @@
+//! The tool as operators run it: the real program, its exit codes and what it prints.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "all of it is tests")]
+
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}{}", self.out, self.err))
+    }
+}
+
+/// Runs the tool at the repository's root, with `input` on standard input.
+fn run_with(arguments: &[&str], input: &str) -> Ran {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_rerank-guard"))
+        .args(arguments)
+        .current_dir(root())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    Ran {
+        code: done.status.code().unwrap(),
+        out: String::from_utf8(done.stdout).unwrap(),
+        err: String::from_utf8(done.stderr).unwrap(),
+    }
+}
+
+fn run(arguments: &[&str]) -> Ran {
+    run_with(arguments, "")
+}
+
+const EXAMPLE: &str = "policies/example.yaml";
+
+fn example() -> String {
+    std::fs::read_to_string(root().join(EXAMPLE)).unwrap()
+}
+
+#[test]
+fn check_says_ok_and_ends_well() {
+    let ran = run(&["check", EXAMPLE]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert_eq!(ran.out, "policies/example.yaml: ok, bundle `search`, serial 1, 8 rules\n");
+    let ran = run(&["check", EXAMPLE, "--output", "json"]);
+    assert_eq!((ran.code, &ran.json()["ok"]), (0, &json!(true)));
+}
+
+#[test]
+fn check_shows_every_flaw_with_its_line_and_a_caret() {
+    let broken = example()
+        .replace("use: jina-prod", "use: jina-prd")
+        .replace("deny: {groups: [contractors], datasets: [hr]}", "deny: {group: [contractors], datasets: [hr]}")
+        .replace("approval: hr-desk, when", "approval: desk, when");
+    let ran = run_with(&["check", "-"], &broken);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    for line in [
+        "error: unknown name `group`",
+        "40 |   deny: {group: [contractors], datasets: [hr]}",
+        "   |          ^^^^^ rules[0].deny.group",
+        "   = help: did you mean `groups`?",
+        "error: `desk` is no approval of this bundle",
+        "   |                       ^^^^ rules[2].require.approval",
+        "error: `jina-prd` is no credential of this bundle",
+        "   |        ^^^^^^^^ rules[4].use",
+        "   = help: did you mean `jina-prod`?",
+    ] {
+        assert!(ran.err.lines().any(|have| have == line), "no line `{line}` in\n{}", ran.err);
+    }
+    let found = &run_with(&["check", "-", "--output", "json"], &broken).json()["files"][0]["findings"];
+    let at: Vec<(u64, u64)> = found
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["line"].as_u64().unwrap(), one["column"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(at, [(40, 10), (53, 23), (67, 8)]);
+}
+
+#[test]
+fn check_refuses_what_yaml_readers_disagree_on() {
+    for (text, what) in [
+        (example().replace("serial: 1,", "serial: 1, serial: 2,"), "error: `serial` is there twice"),
+        (example().replace("credentials:", "credentials: &all"), "error: an anchor"),
+        (example().replace("serial: 1,", "serial: 01,"), "error: found the text `01`, expected u64"),
+        (example().replace("tests:", "tests"), "error: "),
+        (String::new(), "error: an empty document"),
+        ("- 1".to_owned(), "error: found no object"),
+    ] {
+        let ran = run_with(&["check", "-"], &text);
+        assert_eq!(ran.code, 1, "{what}");
+        assert!(ran.err.contains(what), "no `{what}` in\n{}", ran.err);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_ends_with_2() {
+    for arguments in [
+        &["check", "policies/none.yaml"][..],
+        &["check"],
+        &["check", "--config"],
+        &["test", "policies/none.yaml"],
+        &["explain", EXAMPLE, "--model", "m"],
+        &["explain", EXAMPLE, "--documents", "many"],
+        &["explain", EXAMPLE, "--request", "none.yaml"],
+        &["compile", "policies/none.yaml"],
+        &["compile", EXAMPLE, "--into", "/nowhere/at/all.json"],
+        &["unknown"],
+    ] {
+        let ran = run(arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.err);
+        assert!(!ran.err.is_empty(), "{arguments:?}");
+    }
+    assert_eq!(run(&["check", EXAMPLE, "policies/none.yaml"]).code, 2);
+}
+
+#[test]
+fn test_runs_the_tests_and_covers_every_rule_of_the_example() {
+    let ran = run(&["test", EXAMPLE, "--require-coverage"]);
+    assert_eq!(ran.code, 0, "{}", ran.out);
+    assert!(ran.out.ends_with("policies/example.yaml: 12 tests, 0 failed, 8 of 8 rules covered\n"), "{}", ran.out);
+}
+
+#[test]
+fn test_tells_what_differs() {
+    let wrong = example()
+        .replace("credential: cohere-prod, risk: 0}", "credential: jina-prod, risk: 1}")
+        .replace("masks: [pii]\n    approvals: [hr-desk]", "masks: []\n    approvals: []");
+    let ran = run_with(&["test", "-"], &wrong);
+    assert_eq!(ran.code, 1);
+    for line in [
+        "-: FAILED: an analyst reranks public documents",
+        "    credential: expected jina-prod, got cohere-prod",
+        "    risk: expected 1, got 0",
+        "-: FAILED: regulated data needs two people",
+        "    masks: expected [], got [pii]",
+        "    approvals: expected [], got [hr-desk]",
+        "-: 12 tests, 2 failed, 8 of 8 rules covered",
+    ] {
+        assert!(ran.out.lines().any(|have| have == line), "no line `{line}` in\n{}", ran.out);
+    }
+    let (bundle, _) = wrong.split_once("\ntests:").unwrap();
+    let ran = run_with(&["test", "-"], bundle);
+    assert_eq!(ran.code, 1, "a bundle without tests must not pass");
+    let tests = example().replace("model: BAAI/bge-reranker-v2-m3, dataset: people", "model: none, dataset: people");
+    let ran = run_with(&["test", "-", "--output", "json"], &tests).json();
+    assert_eq!((&ran["ok"], &ran["files"][0]["uncovered"]), (&json!(false), &json!(["analysts-local-hr"])));
+}
+
+#[test]
+fn explain_tells_the_decision_and_why() {
+    let ran = run(&[
+        "explain",
+        EXAMPLE,
+        "--sub",
+        "ann",
+        "--group",
+        "grp-bi",
+        "--group",
+        "grp-x",
+        "--model",
+        "rerank-v3.5",
+        "--dataset",
+        "hr-reviews",
+        "--documents",
+        "20",
+        "--top-n",
+        "5",
+        "--at",
+        "2027-01-01",
+    ]);
+    assert_eq!(ran.code, 1, "an approval is no allow");
+    assert_eq!(
+        ran.out,
+        "decision    approval\nreason      approval-required\nrules       analysts-cohere, hr-is-regulated, mask-all\n\
+         approval    hr-desk: 2 of grp-hr-leads, within 10 minutes\nrisk        60 (hr-is-regulated 60)\nmasks       pii\n\
+         credential  cohere-prod\nlimits      documents 50, query_bytes 4096, document_bytes 65536, top_n 10\n\
+         bundle      search, serial 1\n"
+    );
+    let call = "{sub: cem, groups: [grp-contractors], model: rerank-v3.5, dataset: web-docs, at: 2027-01-01}";
+    let path = std::env::temp_dir().join(format!("rerank-guard-call-{}.yaml", std::process::id()));
+    std::fs::write(&path, call).unwrap();
+    let denied = run(&["explain", EXAMPLE, "--request", path.to_str().unwrap(), "--output", "json"]);
+    let allowed = run(&["explain", EXAMPLE, "--request", path.to_str().unwrap(), "--model", "BAAI/bge-reranker-v2-m3"]);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(denied.code, 1);
+    assert_eq!(
+        (&denied.json()["decision"], &denied.json()["near_misses"]),
+        (
+            &json!("deny"),
+            &json!([{"rule": "analysts-cohere", "what": "groups"}, {"rule": "everybody-local", "what": "models"}])
+        )
+    );
+    assert_eq!(allowed.code, 0, "{}", allowed.out);
+}
+
+#[test]
+fn compile_writes_what_the_module_loads() {
+    let ran = run(&["compile", EXAMPLE]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let policy = rerank_guard::policy::Policy::load(ran.out.as_bytes()).unwrap();
+    assert_eq!((policy.id(), policy.run_tests().count()), ("search", 0));
+    let kept = run(&["compile", EXAMPLE, "--with-tests"]);
+    assert_eq!(rerank_guard::policy::Policy::load(kept.out.as_bytes()).unwrap().run_tests().count(), 12);
+    // Compiling what is compiled changes nothing, or its digest would.
+    let path = std::env::temp_dir().join(format!("rerank-guard-bundle-{}.json", std::process::id()));
+    std::fs::write(&path, &ran.out).unwrap();
+    let again = run(&["compile", path.to_str().unwrap()]);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(again.out, ran.out);
+    assert_eq!(run_with(&["compile", "-"], "schema: x").code, 1);
+}

@@ -1,0 +1,569 @@
+//! From a [`Bundle`](super::Bundle) to rules that mean something: every name resolved, every pattern compiled, every
+//! obligation known to be possible. All flaws are found in one go.
+
+use super::bundle::{Bundle, Limits, Mode, Named, OPERATIONS, Rule as Written, Selectors, Test};
+use super::flaw::{Flaw, Part, Place, nearest};
+use super::glob::Pattern;
+use super::index::Reach;
+use super::read::Draft;
+use super::{Approval, Reason};
+use crate::mask;
+use crate::time::{Span, Time};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
+
+/// A checked rule.
+#[derive(Debug)]
+pub(super) struct Rule<Terms> {
+    pub(super) id: Rc<str>,
+    pub(super) mode: Mode,
+    pub(super) reach: Reach,
+    pub(super) terms: Terms,
+    /// Where it stands in the document.
+    pub(super) place: usize,
+}
+
+/// What a guard adds.
+#[derive(Debug, Default)]
+pub(super) struct Guard {
+    pub(super) limits: Limits,
+    pub(super) masks: Vec<Rc<str>>,
+    pub(super) approval: Option<Rc<str>>,
+    /// The risk from which on the approval is needed.
+    pub(super) threshold: u32,
+    pub(super) risk: u32,
+}
+
+/// What an allow grants.
+#[derive(Debug)]
+pub(super) struct Allow {
+    pub(super) limits: Limits,
+    pub(super) credential: Option<Rc<str>>,
+    pub(super) precedence: u32,
+    pub(super) expires: Option<Time>,
+}
+
+/// All of a bundle, checked. Rules stand in the order of their ids.
+#[derive(Debug, Default)]
+pub(super) struct Checked {
+    pub(super) denies: Vec<Rule<()>>,
+    pub(super) guards: Vec<Rule<Guard>>,
+    pub(super) allows: Vec<Rule<Allow>>,
+    pub(super) masks: BTreeMap<Rc<str>, mask::Rule>,
+    pub(super) approvals: BTreeMap<Rc<str>, Approval>,
+    pub(super) credentials: Vec<Rc<str>>,
+    pub(super) tests: Vec<Test>,
+}
+
+/// Checks `draft`; its own flaws come first.
+pub(super) fn check(mut draft: Draft) -> Result<Checked, Vec<Flaw>> {
+    let found = std::mem::take(&mut draft.flaws);
+    let mut checker = Checker::new(&draft.bundle);
+    checker.flaws = found;
+    checker.declarations();
+    let mut checked = Checked {
+        masks: draft.bundle.masks.iter().map(|(name, mask)| (Rc::from(name.as_str()), mask.clone())).collect(),
+        approvals: approvals(&draft.bundle),
+        ..Checked::default()
+    };
+    let mut ids = HashMap::new();
+    for (number, rule) in draft.rules.iter().zip(&draft.bundle.rules) {
+        let place = Place::root().name("rules").item(*number);
+        checker.name("a rule's id", &rule.id, &place.name("id"), Part::Value);
+        if let Some(first) = ids.insert(rule.id.as_str(), *number) {
+            checker.flaw(
+                Flaw::new(place.name("id"), format!("the id `{}` is used twice", rule.id))
+                    .hint(format!("rules[{first}] has it already")),
+            );
+        }
+        checker.rule(*number, rule, &place, &mut checked);
+    }
+    if draft.lost.is_empty() {
+        // A guard lost to its own flaws would be missed in the sum.
+        checker.thresholds(&draft, &checked.guards);
+    }
+    let ids: HashSet<&str> = ids.into_keys().chain(draft.lost.iter().map(String::as_str)).collect();
+    for (number, test) in draft.tests.iter().zip(&draft.bundle.tests) {
+        checker.test(test, &Place::root().name("tests").item(*number), &ids);
+    }
+    checked.denies.sort_by(|one, other| one.id.cmp(&other.id));
+    checked.guards.sort_by(|one, other| one.id.cmp(&other.id));
+    checked.allows.sort_by(|one, other| one.id.cmp(&other.id));
+    checked.credentials = checker.credentials_used(&checked.allows);
+    checker.flaws.extend(super::ties::find(&checked.allows));
+    if checker.flaws.is_empty() {
+        checked.tests = draft.bundle.tests;
+        Ok(checked)
+    } else {
+        Err(checker.flaws)
+    }
+}
+
+fn approvals(bundle: &Bundle) -> BTreeMap<Rc<str>, Approval> {
+    let approval = |(name, terms): (&String, &super::bundle::ApprovalTerms)| {
+        let name: Rc<str> = name.as_str().into();
+        let approval =
+            Approval { name: Rc::clone(&name), groups: terms.groups.clone(), min: terms.min, ttl: terms.ttl };
+        (name, approval)
+    };
+    bundle.approvals.iter().map(approval).collect()
+}
+
+struct Checker<'b> {
+    bundle: &'b Bundle,
+    flaws: Vec<Flaw>,
+    /// Patterns and names of groups, each kept once.
+    patterns: HashMap<String, Rc<Pattern>>,
+    names: HashSet<Rc<str>>,
+}
+
+impl<'b> Checker<'b> {
+    fn new(bundle: &'b Bundle) -> Self {
+        Self { bundle, flaws: Vec::new(), patterns: HashMap::new(), names: HashSet::new() }
+    }
+
+    fn flaw(&mut self, flaw: Flaw) {
+        self.flaws.push(flaw);
+    }
+
+    /// Names stand in logs, records and paths of requests, so they are short and plain.
+    fn name(&mut self, of: &str, name: &str, place: &Place, part: Part) {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let begins = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+        if !begins || name.len() > 64 || !name.bytes().all(plain) {
+            let mut flaw = Flaw::new(place.clone(), format!("`{}` cannot be {of}", name.escape_debug()));
+            flaw.part = part;
+            self.flaw(flaw.hint("write at most 64 letters, digits, `.`, `_` or `-`, a letter or digit first"));
+        }
+    }
+
+    fn declarations(&mut self) {
+        let (bundle, root) = (self.bundle, Place::root());
+        self.name("a bundle's id", &bundle.bundle.id, &root.name("bundle").name("id"), Part::Value);
+        for (alias, groups) in &bundle.groups {
+            let place = root.name("groups").name(alias);
+            self.name("a group's alias", alias, &place, Part::Name);
+            self.provider_groups(groups, &place);
+        }
+        for (section, entries, of) in
+            [("models", &bundle.models, "a model's name"), ("datasets", &bundle.datasets, "a dataset's name")]
+        {
+            for (name, named) in entries {
+                let place = root.name(section).name(name);
+                self.name(of, name, &place, Part::Name);
+                self.named(name, named, &place);
+            }
+        }
+        for name in bundle.credentials.keys() {
+            self.name("a credential's name", name, &root.name("credentials").name(name), Part::Name);
+        }
+        for (name, mask) in &bundle.masks {
+            let place = root.name("masks").name(name);
+            self.name("a mask's name", name, &place, Part::Name);
+            // A mask that could not be read has no kinds; it has its flaw already.
+            if mask.detect.is_empty() && !self.has_flaw_under(&place) {
+                self.flaw(Flaw::new(place.name("detect"), "a mask that finds nothing").hint("name at least one kind"));
+            }
+        }
+        for (name, terms) in &bundle.approvals {
+            let place = root.name("approvals").name(name);
+            self.name("an approval's name", name, &place, Part::Name);
+            if self.has_flaw_under(&place) {
+                continue;
+            }
+            self.provider_groups(&terms.groups, &place.name("groups"));
+            for (number, group) in terms.groups.iter().enumerate() {
+                if bundle.groups.get(group).is_some_and(|groups| !groups.contains(group)) {
+                    self.flaw(
+                        Flaw::new(place.name("groups").item(number), format!("`{group}` is an alias"))
+                            .hint("approvals name the identity provider's groups, as approvers' tokens do"),
+                    );
+                }
+            }
+            if terms.min == 0 {
+                self.flaw(Flaw::new(place.name("min"), "an approval by nobody").hint("write at least 1"));
+            }
+            if !(Span::from_secs(1)..=Span::from_secs(7 * 86_400)).contains(&terms.ttl) {
+                self.flaw(Flaw::new(place.name("ttl"), "nobody can approve in that time").hint("write 1s to 7d"));
+            }
+        }
+    }
+
+    fn has_flaw_under(&self, place: &Place) -> bool {
+        self.flaws.iter().any(|flaw| flaw.place.steps().starts_with(place.steps()))
+    }
+
+    fn provider_groups(&mut self, groups: &[String], place: &Place) {
+        if groups.is_empty() && !self.has_flaw_under(place) {
+            self.flaw(Flaw::new(place.clone(), "no groups").hint("name at least one group of the identity provider"));
+        }
+        for (number, group) in groups.iter().enumerate() {
+            if group.is_empty() || group.len() > 256 || group.chars().any(char::is_control) {
+                self.flaw(Flaw::new(place.item(number), "no name of a group"));
+            } else if group.contains('*') {
+                self.flaw(
+                    Flaw::new(place.item(number), format!("`{}` has a `*`", group.escape_debug()))
+                        .hint("groups are compared whole: name each"),
+                );
+            }
+        }
+    }
+
+    fn named(&mut self, name: &str, named: &Named, place: &Place) {
+        match &named.patterns {
+            None => {
+                self.pattern(name, place);
+            }
+            Some(patterns) => {
+                if patterns.is_empty() {
+                    self.flaw(
+                        Flaw::new(place.name("match"), "matches nothing").hint("write a pattern, or leave it out"),
+                    );
+                }
+                for (number, pattern) in patterns.iter().enumerate() {
+                    self.pattern(pattern, &place.name("match").item(number));
+                }
+            }
+        }
+        for (number, label) in named.labels.iter().enumerate() {
+            self.name("a label", label, &place.name("labels").item(number), Part::Value);
+        }
+    }
+
+    fn pattern(&mut self, text: &str, place: &Place) -> Option<Rc<Pattern>> {
+        if let Some(pattern) = self.patterns.get(text) {
+            return Some(Rc::clone(pattern));
+        }
+        match Pattern::parse(text) {
+            Ok(pattern) => {
+                let pattern = Rc::new(pattern);
+                self.patterns.insert(text.to_owned(), Rc::clone(&pattern));
+                Some(pattern)
+            }
+            Err(no) => {
+                // Declared names are looked at once; so is each place.
+                if !self.has_flaw_under(place) {
+                    self.flaw(Flaw::new(place.clone(), no.to_string()));
+                }
+                None
+            }
+        }
+    }
+
+    fn rule(&mut self, number: usize, rule: &Written, place: &Place, into: &mut Checked) {
+        let kinds = [("deny", &rule.deny), ("guard", &rule.guard), ("allow", &rule.allow)];
+        let mut present = kinds.iter().filter_map(|(kind, selectors)| Some((*kind, selectors.as_ref()?)));
+        let (Some((kind, selectors)), None) = (present.next(), present.next()) else {
+            self.flaw(Flaw::new(place.clone(), "a rule is exactly one of `deny`, `guard` and `allow`"));
+            return;
+        };
+        let belongs = |kinds: &[&str]| kinds.contains(&kind);
+        for (name, there, right) in [
+            ("require", rule.require.is_some(), belongs(&["guard"])),
+            ("risk", rule.risk.is_some(), belongs(&["guard"])),
+            ("limits", rule.limits.is_some(), belongs(&["guard", "allow"])),
+            ("use", rule.credential.is_some(), belongs(&["allow"])),
+            ("precedence", rule.precedence.is_some(), belongs(&["allow"])),
+            ("expires", rule.expires.is_some(), belongs(&["allow"])),
+        ] {
+            if there && !right {
+                let hint = match name {
+                    "expires" => "only an allow can end by itself: what forbids stays until somebody removes it",
+                    "use" | "precedence" => "only an allow goes upstream under a credential",
+                    "limits" => "a deny has no limits: write a guard",
+                    _ => "write a guard for the same calls: it binds every allow, also those added later",
+                };
+                let mut flaw = Flaw::new(place.name(name), format!("`{name}` cannot stand in {}", with_article(kind)));
+                flaw.part = Part::Name;
+                self.flaw(flaw.hint(hint));
+            }
+        }
+        let reach = self.reach(selectors, kind, &place.name(kind));
+        let limits = self.limits(rule.limits, &place.name("limits"));
+        let (id, mode): (Rc<str>, Mode) = (rule.id.as_str().into(), rule.mode);
+        match kind {
+            "deny" => into.denies.push(Rule { id, mode, reach, terms: (), place: number }),
+            "guard" => {
+                let terms = self.guard(rule, limits, place);
+                into.guards.push(Rule { id, mode, reach, terms, place: number });
+            }
+            _ => {
+                let credential = rule.credential.as_deref();
+                if let Some(name) = credential {
+                    let known = self.bundle.credentials.keys();
+                    self.declared("credential", "credentials", name, known, &place.name("use"));
+                }
+                let terms = Allow {
+                    limits,
+                    credential: credential.map(Rc::from),
+                    precedence: rule.precedence.unwrap_or(0),
+                    expires: rule.expires,
+                };
+                into.allows.push(Rule { id, mode, reach, terms, place: number });
+            }
+        }
+    }
+
+    fn guard(&mut self, rule: &Written, limits: Limits, place: &Place) -> Guard {
+        let mut guard = Guard { limits, risk: rule.risk.unwrap_or(0), ..Guard::default() };
+        if let Some(require) = &rule.require {
+            let place = place.name("require");
+            if let Some(name) = &require.approval {
+                let known = self.bundle.approvals.keys();
+                self.declared("approval", "approvals", name, known, &place.name("approval"));
+                guard.approval = Some(name.as_str().into());
+            }
+            for (number, name) in require.masks.iter().enumerate() {
+                let known = self.bundle.masks.keys();
+                self.declared("mask", "masks", name, known, &place.name("masks").item(number));
+                guard.masks.push(name.as_str().into());
+            }
+            guard.threshold = require.when_risk_at_least.unwrap_or(0);
+            if require.when_risk_at_least.is_some() && require.approval.is_none() {
+                self.flaw(
+                    Flaw::new(place.name("when_risk_at_least"), "nothing to do at that risk")
+                        .hint("name an `approval`"),
+                );
+            }
+        }
+        if guard.risk == 0 && guard.masks.is_empty() && guard.approval.is_none() && guard.limits == Limits::default() {
+            self.flaw(
+                Flaw::new(place.clone(), "a guard that asks for nothing")
+                    .hint("give it `require`, `limits` or `risk`, or take it out"),
+            );
+        }
+        guard
+    }
+
+    /// A threshold that no call can reach would be an approval that never happens.
+    fn thresholds(&mut self, draft: &Draft, guards: &[Rule<Guard>]) {
+        let sum = |counted: &dyn Fn(Mode) -> bool| {
+            let guards = guards.iter().filter(|guard| counted(guard.mode));
+            guards.fold(0u32, |sum, guard| sum.saturating_add(guard.terms.risk))
+        };
+        let (enforced, all) = (sum(&|mode| mode == Mode::Enforce), sum(&|_| true));
+        for (number, rule) in draft.rules.iter().zip(&draft.bundle.rules) {
+            let threshold = rule.require.as_ref().and_then(|require| require.when_risk_at_least);
+            let most = if rule.mode == Mode::Enforce { enforced } else { all };
+            if threshold.is_some_and(|threshold| threshold > most) {
+                let place = Place::root().name("rules").item(*number).name("require").name("when_risk_at_least");
+                self.flaw(
+                    Flaw::new(place, "no call reaches that risk")
+                        .hint(format!("the guards' `risk` of this bundle sums up to {most}")),
+                );
+            }
+        }
+    }
+
+    fn reach(&mut self, selectors: &Selectors, kind: &str, place: &Place) -> Reach {
+        let lists = [
+            ("groups", &selectors.groups, true),
+            ("models", &selectors.models, true),
+            ("datasets", &selectors.datasets, true),
+            ("tenants", &selectors.tenants, false),
+            ("operations", &selectors.operations, true),
+        ];
+        let absent: Vec<String> = lists
+            .iter()
+            .filter(|(_, list, needed)| *needed && list.is_none())
+            .map(|(name, _, _)| format!("`{name}`"))
+            .collect();
+        if kind == "allow" && !absent.is_empty() {
+            self.flaw(
+                Flaw::new(place.clone(), format!("an allow without {}", absent.join(", ")))
+                    .hint("say what it grants; `[\"*\"]` is all models or datasets"),
+            );
+        }
+        for (name, list, _) in lists {
+            if list.as_ref().is_some_and(Vec::is_empty) {
+                self.flaw(
+                    Flaw::new(place.name(name), "an empty list matches nothing")
+                        .hint("name something, or leave it out"),
+                );
+            }
+        }
+        let bundle = self.bundle;
+        Reach {
+            groups: selectors.groups.as_ref().map(|list| self.aliases(list, &place.name("groups"))),
+            models: selectors.models.as_ref().map(|list| {
+                let place = place.name("models");
+                self.selected("model", "models", list, &bundle.models, bundle.models.is_empty(), &place)
+            }),
+            datasets: selectors.datasets.as_ref().map(|list| {
+                let place = place.name("datasets");
+                self.selected("dataset", "datasets", list, &bundle.datasets, false, &place)
+            }),
+            tenants: selectors.tenants.as_ref().map(|list| {
+                let place = place.name("tenants");
+                let items = list.iter().enumerate();
+                items.filter_map(|(number, text)| self.pattern(text, &place.item(number))).collect()
+            }),
+            operations: selectors.operations.as_ref().map(|list| {
+                for (number, operation) in list.iter().enumerate() {
+                    if !OPERATIONS.contains(&operation.as_str()) {
+                        self.flaw(
+                            Flaw::new(
+                                place.name("operations").item(number),
+                                format!("`{}` is no operation", operation.escape_debug()),
+                            )
+                            .hint(format!("known: {}", OPERATIONS.join(", "))),
+                        );
+                    }
+                }
+                list.iter().map(|operation| self.intern(operation)).collect()
+            }),
+        }
+    }
+
+    /// The identity provider's groups behind aliases.
+    fn aliases(&mut self, list: &[String], place: &Place) -> Vec<Rc<str>> {
+        let bundle = self.bundle;
+        let mut groups = Vec::new();
+        for (number, alias) in list.iter().enumerate() {
+            match bundle.groups.get(alias) {
+                Some(members) => groups.extend(members.iter().map(|group| self.intern(group))),
+                None => self.undeclared("group", "groups", alias, bundle.groups.keys(), &place.item(number)),
+            }
+        }
+        groups
+    }
+
+    /// The patterns behind declared names, and patterns that stand for themselves: those with a `*`, or all of them where
+    /// `free` says that names need no declaration.
+    fn selected(
+        &mut self,
+        one: &str,
+        section: &str,
+        list: &[String],
+        declared: &BTreeMap<String, Named>,
+        free: bool,
+        place: &Place,
+    ) -> Vec<Rc<Pattern>> {
+        let mut patterns = Vec::new();
+        for (number, text) in list.iter().enumerate() {
+            let place = place.item(number);
+            match declared.get(text) {
+                Some(Named { patterns: Some(own), .. }) => {
+                    let there = Place::root().name(section).name(text);
+                    patterns.extend(own.iter().filter_map(|pattern| self.pattern(pattern, &there)));
+                }
+                Some(Named { patterns: None, .. }) => patterns.extend(self.pattern(text, &place)),
+                None if free || text.contains('*') => patterns.extend(self.pattern(text, &place)),
+                None => self.undeclared(one, section, text, declared.keys(), &place),
+            }
+        }
+        patterns
+    }
+
+    fn limits(&mut self, limits: Option<Limits>, place: &Place) -> Limits {
+        let limits_written = limits.is_some();
+        let limits = limits.unwrap_or_default();
+        for (name, limit) in [
+            ("documents", limits.documents),
+            ("query_bytes", limits.query_bytes),
+            ("document_bytes", limits.document_bytes),
+            ("top_n", limits.top_n),
+        ] {
+            if limit == Some(0) {
+                self.flaw(Flaw::new(place.name(name), "no call keeps to 0").hint("write at least 1, or a deny"));
+            }
+        }
+        if limits.return_documents == Some(true) {
+            self.flaw(
+                Flaw::new(place.name("return_documents"), "limits nothing").hint("write `false`, or leave it out"),
+            );
+        }
+        if limits_written && limits == Limits::default() {
+            self.flaw(Flaw::new(place.clone(), "no limits").hint("name one, or leave `limits` out"));
+        }
+        limits
+    }
+
+    fn test(&mut self, test: &Test, place: &Place, ids: &HashSet<&str>) {
+        let (bundle, expect) = (self.bundle, &test.expect);
+        let place = place.name("expect");
+        for (name, list) in [("rules", &expect.rules), ("near_misses", &expect.near_misses)] {
+            for (number, id) in list.iter().enumerate() {
+                if !ids.contains(id.as_str()) {
+                    let place = place.name(name).item(number);
+                    let flaw = Flaw::new(place, format!("`{}` is no rule of this bundle", id.escape_debug()));
+                    self.flaw(flaw.maybe_hint(meant(id, ids.iter().copied())));
+                }
+            }
+        }
+        for (number, name) in expect.masks.iter().flatten().enumerate() {
+            self.declared("mask", "masks", name, bundle.masks.keys(), &place.name("masks").item(number));
+        }
+        for (number, name) in expect.approvals.iter().flatten().enumerate() {
+            let place = place.name("approvals").item(number);
+            self.declared("approval", "approvals", name, bundle.approvals.keys(), &place);
+        }
+        if let Some(name) = &expect.credential {
+            self.declared("credential", "credentials", name, bundle.credentials.keys(), &place.name("credential"));
+        }
+        if let Some(reason) = &expect.reason
+            && !Reason::ALL.iter().any(|known| known.as_str() == reason)
+        {
+            let known: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+            self.flaw(
+                Flaw::new(place.name("reason"), format!("unknown value `{}`", reason.escape_debug()))
+                    .hint(format!("known here: {}", known.join(", "))),
+            );
+        }
+    }
+
+    fn declared<'k>(
+        &mut self,
+        one: &str,
+        section: &str,
+        name: &str,
+        mut known: impl Iterator<Item = &'k String> + Clone,
+        place: &Place,
+    ) {
+        if !known.clone().any(|other| other == name) {
+            self.undeclared(one, section, name, known.by_ref(), place);
+        }
+    }
+
+    fn undeclared<'k>(
+        &mut self,
+        one: &str,
+        section: &str,
+        name: &str,
+        known: impl Iterator<Item = &'k String>,
+        place: &Place,
+    ) {
+        let hint = meant(name, known.map(String::as_str)).unwrap_or_else(|| match section {
+            "models" | "datasets" => format!("declare it under `{section}`, or write a pattern with `*`"),
+            _ => format!("declare it under `{section}`"),
+        });
+        self.flaw(Flaw::new(place.clone(), format!("`{}` is no {one} of this bundle", name.escape_debug())).hint(hint));
+    }
+
+    fn intern(&mut self, name: &str) -> Rc<str> {
+        if let Some(known) = self.names.get(name) {
+            return Rc::clone(known);
+        }
+        let new: Rc<str> = name.into();
+        self.names.insert(Rc::clone(&new));
+        new
+    }
+
+    fn credentials_used(&self, allows: &[Rule<Allow>]) -> Vec<Rc<str>> {
+        let used: HashSet<&str> = allows.iter().filter_map(|allow| allow.terms.credential.as_deref()).collect();
+        self.bundle
+            .credentials
+            .keys()
+            .filter(|name| used.contains(name.as_str()))
+            .map(|name| name.as_str().into())
+            .collect()
+    }
+}
+
+fn meant<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
+    nearest(name, known).map(|meant| format!("did you mean `{meant}`?"))
+}
+
+fn with_article(kind: &str) -> String {
+    format!("{} {kind}", if kind == "allow" { "an" } else { "a" })
+}

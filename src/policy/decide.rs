@@ -1,0 +1,427 @@
+//! The decision on one call. Deny beats approval beats allow, and nothing matching denies.
+
+use super::bundle::{Limits, Mode};
+use super::check::{Allow, Guard, Rule};
+use super::glob::{Exactness, Pattern};
+use super::index::{Dimension, Target};
+use super::{Policy, index};
+use crate::time::Time;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::rc::Rc;
+
+/// A call, as far as policy looks at it.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// When it came.
+    pub now: Time,
+    /// The caller's subject.
+    pub subject: &'a str,
+    /// The caller's issuer.
+    pub issuer: &'a str,
+    /// The caller's groups, as the identity provider names them.
+    pub groups: &'a [String],
+    /// The model asked for.
+    pub model: &'a str,
+    /// The dataset the documents come from.
+    pub dataset: &'a str,
+    /// The tenant, where the route has one.
+    pub tenant: Option<&'a str>,
+    /// One of [`OPERATIONS`](super::OPERATIONS).
+    pub operation: &'a str,
+    /// How many documents.
+    pub documents: u64,
+    /// Bytes of the query.
+    pub query_bytes: u64,
+    /// Bytes of the largest document.
+    pub document_bytes: u64,
+    /// Results asked for; the number of documents where the call does not say.
+    pub top_n: u64,
+    /// Whether the response will repeat the documents, also when that is only the service's default.
+    pub return_documents: bool,
+}
+
+/// What a policy says about a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The outcome.
+    pub effect: Effect,
+    /// Why.
+    pub reason: Reason,
+    /// The rules that said so, by id.
+    pub rules: Vec<Rc<str>>,
+    /// Allows that would have matched but for one thing; at most [`NEAR_MISSES`].
+    pub near_misses: Vec<NearMiss>,
+    /// The points of all matching guards.
+    pub risk: u32,
+    /// Which guard gave how many points, by id.
+    pub reasons: Vec<(Rc<str>, u32)>,
+    /// The least of the limits of all matching guards and of the allow chosen. The call keeps to them, unless it is denied.
+    pub limits: Limits,
+    /// What to mask in the response, by name. Empty when denied.
+    pub masks: Vec<Rc<str>>,
+    /// The credential to go upstream with. None when denied, or when the allow uses none.
+    pub credential: Option<Rc<str>>,
+    /// The approvals to get, by name; empty unless the effect is [`Effect::Ask`].
+    pub approvals: Vec<Rc<str>>,
+    /// What it would be if shadow rules counted; None when none of them matches.
+    pub shadow: Option<Shadow>,
+}
+
+/// How many near misses a decision names.
+pub const NEAR_MISSES: usize = 8;
+
+/// An outcome. The greater one is the stricter one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// The call may go on.
+    Allow,
+    /// The call may go on once people have approved it.
+    #[serde(rename = "approval")]
+    Ask,
+    /// The call is refused.
+    Deny,
+}
+
+impl Effect {
+    /// `allow`, `approval` or `deny`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask => "approval",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// Why a decision is what it is: a bounded set, fit for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// An allow matched and no guard asks for approval.
+    Granted,
+    /// An allow matched and a guard asks for approval.
+    ApprovalRequired,
+    /// A deny matched.
+    DeniedByRule,
+    /// No allow matched.
+    NoRule,
+    /// A matching guard's limit is exceeded.
+    LimitExceeded,
+    /// The bundle is past its `not_after`.
+    BundleExpired,
+}
+
+impl Reason {
+    /// All there are.
+    pub const ALL: [Self; 6] = [
+        Self::Granted,
+        Self::ApprovalRequired,
+        Self::DeniedByRule,
+        Self::NoRule,
+        Self::LimitExceeded,
+        Self::BundleExpired,
+    ];
+
+    /// As records and metrics write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::ApprovalRequired => "approval-required",
+            Self::DeniedByRule => "denied-by-rule",
+            Self::NoRule => "no-rule",
+            Self::LimitExceeded => "limit-exceeded",
+            Self::BundleExpired => "bundle-expired",
+        }
+    }
+}
+
+/// An allow that would have matched but for `what`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NearMiss {
+    /// The allow's id.
+    pub rule: Rc<str>,
+    /// What kept it from matching.
+    pub what: Miss,
+}
+
+/// What keeps an allow from matching.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Miss {
+    /// It is not about calls like this, in this one dimension.
+    Selector(Dimension),
+    /// The call is larger than it grants.
+    Limit(Limit),
+    /// It is past its `expires`.
+    Expired,
+}
+
+/// The limits there are, named as in the bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Limit {
+    /// `documents`
+    Documents,
+    /// `query_bytes`
+    QueryBytes,
+    /// `document_bytes`
+    DocumentBytes,
+    /// `top_n`
+    TopN,
+    /// `return_documents`
+    ReturnDocuments,
+}
+
+impl Miss {
+    /// As records write it: the member of the rule that was not met.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Selector(Dimension::Groups) => "groups",
+            Self::Selector(Dimension::Models) => "models",
+            Self::Selector(Dimension::Datasets) => "datasets",
+            Self::Selector(Dimension::Tenants) => "tenants",
+            Self::Selector(Dimension::Operations) => "operations",
+            Self::Limit(Limit::Documents) => "documents",
+            Self::Limit(Limit::QueryBytes) => "query_bytes",
+            Self::Limit(Limit::DocumentBytes) => "document_bytes",
+            Self::Limit(Limit::TopN) => "top_n",
+            Self::Limit(Limit::ReturnDocuments) => "return_documents",
+            Self::Expired => "expires",
+        }
+    }
+}
+
+impl fmt::Display for Miss {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.as_str())
+    }
+}
+
+/// What a decision would be if shadow rules counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shadow {
+    /// The outcome it would have.
+    pub effect: Effect,
+    /// The shadow rules that match, by id.
+    pub rules: Vec<Rc<str>>,
+}
+
+/// Decides; see [`Policy::decide`].
+pub(super) fn decide(policy: &Policy, question: &Question<'_>) -> Decision {
+    if policy.not_after.is_some_and(|end| question.now >= end) {
+        return deny(Reason::BundleExpired, Vec::new());
+    }
+    let target = Target {
+        groups: question.groups,
+        model: question.model,
+        dataset: question.dataset,
+        tenant: question.tenant,
+        operation: question.operation,
+    };
+    let allows = policy.allow_index.meet(&target);
+    let matching = Matching {
+        denies: pick(&policy.denies, &policy.deny_index.meet(&target)),
+        guards: pick(&policy.guards, &policy.guard_index.meet(&target)),
+        allows: pick(&policy.allows, &allows),
+    };
+    let mut decision = matching.weigh(question, |mode| mode == Mode::Enforce);
+    if decision.reason == Reason::NoRule {
+        decision.near_misses.extend(other_allows(policy, &allows));
+        decision.near_misses.truncate(NEAR_MISSES);
+    }
+    let shadows = matching.shadows();
+    if !shadows.is_empty() {
+        decision.shadow = Some(Shadow { effect: matching.weigh(question, |_| true).effect, rules: shadows });
+    }
+    decision
+}
+
+fn pick<'p, Terms>(rules: &'p [Rule<Terms>], met: &index::Met<'_>) -> Vec<&'p Rule<Terms>> {
+    met.matching().into_iter().filter_map(|number| rules.get(number as usize)).collect()
+}
+
+/// Allows that match in every dimension but one, in the order of their ids.
+fn other_allows(policy: &Policy, met: &index::Met<'_>) -> Vec<NearMiss> {
+    let mut missing: Vec<(u32, Dimension)> = Dimension::ALL
+        .into_iter()
+        .flat_map(|dimension| {
+            let enforced =
+                |number: &u32| policy.allows.get(*number as usize).is_some_and(|allow| allow.mode == Mode::Enforce);
+            let found = met.missing_only(dimension, enforced, NEAR_MISSES);
+            found.into_iter().map(move |number| (number, dimension))
+        })
+        .collect();
+    missing.sort_unstable();
+    missing
+        .into_iter()
+        .take(NEAR_MISSES)
+        .filter_map(|(number, dimension)| {
+            let rule = Rc::clone(&policy.allows.get(number as usize)?.id);
+            Some(NearMiss { rule, what: Miss::Selector(dimension) })
+        })
+        .collect()
+}
+
+/// The rules whose selectors match a call, in the order of their ids.
+struct Matching<'p> {
+    denies: Vec<&'p Rule<()>>,
+    guards: Vec<&'p Rule<Guard>>,
+    allows: Vec<&'p Rule<Allow>>,
+}
+
+impl Matching<'_> {
+    fn weigh(&self, question: &Question<'_>, counts: impl Fn(Mode) -> bool) -> Decision {
+        let denies: Vec<Rc<str>> =
+            self.denies.iter().filter(|rule| counts(rule.mode)).map(|rule| Rc::clone(&rule.id)).collect();
+        if !denies.is_empty() {
+            return deny(Reason::DeniedByRule, denies);
+        }
+        let mut near_misses = Vec::new();
+        let mut chosen: Option<(Order, &Rule<Allow>)> = None;
+        for allow in self.allows.iter().filter(|rule| counts(rule.mode)) {
+            let misses = misses(allow, question);
+            if misses.is_empty() {
+                let order = Order::of(allow, question);
+                // Of equals the first by id is named; they have the same credential.
+                if chosen.is_none_or(|(best, _)| order > best) {
+                    chosen = Some((order, allow));
+                }
+            }
+            near_misses.extend(misses.into_iter().map(|what| NearMiss { rule: Rc::clone(&allow.id), what }));
+        }
+        near_misses.truncate(NEAR_MISSES);
+        let guards: Vec<&Rule<Guard>> = self.guards.iter().filter(|rule| counts(rule.mode)).copied().collect();
+        let Some((_, allow)) = chosen else {
+            return Decision { near_misses, ..deny(Reason::NoRule, Vec::new()) };
+        };
+        let exceeded: Vec<Rc<str>> = guards
+            .iter()
+            .filter(|guard| !exceeded(&guard.terms.limits, question).is_empty())
+            .map(|guard| Rc::clone(&guard.id))
+            .collect();
+        if !exceeded.is_empty() {
+            return Decision { near_misses, ..deny(Reason::LimitExceeded, exceeded) };
+        }
+        grant(allow, &guards, near_misses)
+    }
+
+    fn shadows(&self) -> Vec<Rc<str>> {
+        let denies = self.denies.iter().map(|rule| (rule.mode, &rule.id));
+        let guards = self.guards.iter().map(|rule| (rule.mode, &rule.id));
+        let allows = self.allows.iter().map(|rule| (rule.mode, &rule.id));
+        let all = denies.chain(guards).chain(allows);
+        let ids: BTreeSet<Rc<str>> =
+            all.filter(|(mode, _)| *mode == Mode::Shadow).map(|(_, id)| Rc::clone(id)).collect();
+        ids.into_iter().collect()
+    }
+}
+
+fn deny(reason: Reason, rules: Vec<Rc<str>>) -> Decision {
+    Decision {
+        effect: Effect::Deny,
+        reason,
+        rules,
+        near_misses: Vec::new(),
+        risk: 0,
+        reasons: Vec::new(),
+        limits: Limits::default(),
+        masks: Vec::new(),
+        credential: None,
+        approvals: Vec::new(),
+        shadow: None,
+    }
+}
+
+fn grant(allow: &Rule<Allow>, guards: &[&Rule<Guard>], near_misses: Vec<NearMiss>) -> Decision {
+    let reasons: BTreeMap<Rc<str>, u32> = guards
+        .iter()
+        .filter(|guard| guard.terms.risk > 0)
+        .map(|guard| (Rc::clone(&guard.id), guard.terms.risk))
+        .collect();
+    let risk = reasons.values().fold(0u32, |sum, points| sum.saturating_add(*points));
+    let masks: BTreeSet<Rc<str>> = guards.iter().flat_map(|guard| guard.terms.masks.iter().cloned()).collect();
+    let approvals: BTreeSet<Rc<str>> = guards
+        .iter()
+        .filter(|guard| risk >= guard.terms.threshold)
+        .filter_map(|guard| guard.terms.approval.clone())
+        .collect();
+    let limits = guards.iter().map(|guard| &guard.terms.limits);
+    let limits = limits.fold(allow.terms.limits, |least, other| tighter(&least, other));
+    let rules: BTreeSet<Rc<str>> =
+        guards.iter().map(|guard| Rc::clone(&guard.id)).chain([Rc::clone(&allow.id)]).collect();
+    let (effect, reason) =
+        if approvals.is_empty() { (Effect::Allow, Reason::Granted) } else { (Effect::Ask, Reason::ApprovalRequired) };
+    Decision {
+        effect,
+        reason,
+        rules: rules.into_iter().collect(),
+        near_misses,
+        risk,
+        reasons: reasons.into_iter().collect(),
+        limits,
+        masks: masks.into_iter().collect(),
+        credential: allow.terms.credential.clone(),
+        approvals: approvals.into_iter().collect(),
+        shadow: None,
+    }
+}
+
+/// Which of two allows gives the credential: the one that names the dataset more exactly, then the model, then the tenant,
+/// then the one with the higher precedence. What is compared is the entry that matched the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Order {
+    dataset: Exactness,
+    model: Exactness,
+    tenant: Exactness,
+    precedence: u32,
+}
+
+impl Order {
+    fn of(allow: &Rule<Allow>, question: &Question<'_>) -> Self {
+        Self {
+            dataset: most_exact(allow.reach.datasets.as_deref(), Some(question.dataset)),
+            model: most_exact(allow.reach.models.as_deref(), Some(question.model)),
+            tenant: most_exact(allow.reach.tenants.as_deref(), question.tenant),
+            precedence: allow.terms.precedence,
+        }
+    }
+}
+
+fn most_exact(patterns: Option<&[Rc<Pattern>]>, name: Option<&str>) -> Exactness {
+    let matching = patterns.into_iter().flatten().filter(|pattern| name.is_some_and(|name| pattern.matches(name)));
+    matching.map(|pattern| pattern.exactness()).max().unwrap_or_default()
+}
+
+fn misses(allow: &Rule<Allow>, question: &Question<'_>) -> Vec<Miss> {
+    let expired = allow.terms.expires.is_some_and(|end| question.now >= end);
+    let exceeded = exceeded(&allow.terms.limits, question).into_iter().map(Miss::Limit);
+    expired.then_some(Miss::Expired).into_iter().chain(exceeded).collect()
+}
+
+fn exceeded(limits: &Limits, question: &Question<'_>) -> Vec<Limit> {
+    [
+        (Limit::Documents, limits.documents, question.documents),
+        (Limit::QueryBytes, limits.query_bytes, question.query_bytes),
+        (Limit::DocumentBytes, limits.document_bytes, question.document_bytes),
+        (Limit::TopN, limits.top_n, question.top_n),
+    ]
+    .into_iter()
+    .filter(|(_, most, asked)| most.is_some_and(|most| *asked > most))
+    .map(|(limit, _, _)| limit)
+    .chain((limits.return_documents == Some(false) && question.return_documents).then_some(Limit::ReturnDocuments))
+    .collect()
+}
+
+fn tighter(one: &Limits, other: &Limits) -> Limits {
+    let least = |one: Option<u64>, other: Option<u64>| one.into_iter().chain(other).min();
+    Limits {
+        documents: least(one.documents, other.documents),
+        query_bytes: least(one.query_bytes, other.query_bytes),
+        document_bytes: least(one.document_bytes, other.document_bytes),
+        top_n: least(one.top_n, other.top_n),
+        return_documents: one.return_documents.into_iter().chain(other.return_documents).min(),
+    }
+}

@@ -1,0 +1,189 @@
+//! What is wrong with a bundle, and where.
+
+use std::fmt;
+
+/// One thing that is wrong. A bundle with any is not loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flaw {
+    /// Where in the document.
+    pub place: Place,
+    /// Whether the member's name is at fault, or what it says.
+    pub part: Part,
+    /// What is wrong: one line, lower-case.
+    pub what: String,
+    /// What would be right.
+    pub hint: Option<String>,
+}
+
+/// Which half of a member is at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Its name.
+    Name,
+    /// What it says.
+    Value,
+}
+
+impl Flaw {
+    /// A flaw of the value at `place`.
+    #[must_use]
+    pub fn new(place: Place, what: impl Into<String>) -> Self {
+        Self { place, part: Part::Value, what: what.into(), hint: None }
+    }
+
+    /// With what would be right.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// With what would be right, where that is known.
+    #[must_use]
+    pub fn maybe_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {}", self.place, self.what)?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(out, " ({hint})"))
+    }
+}
+
+impl std::error::Error for Flaw {}
+
+/// A way from the document's root to one of its values, written `rules[3].allow.datasets[0]`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Place(Vec<Step>);
+
+/// One step of a [`Place`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// To an object's member.
+    Name(String),
+    /// To a list's item, counted from 0.
+    Item(usize),
+}
+
+impl Place {
+    /// The document itself.
+    #[must_use]
+    pub fn root() -> Self {
+        Self::default()
+    }
+
+    /// The member `name` of this place.
+    #[must_use]
+    pub fn name(&self, name: &str) -> Self {
+        self.step(Step::Name(name.to_owned()))
+    }
+
+    /// The item `number` of this place.
+    #[must_use]
+    pub fn item(&self, number: usize) -> Self {
+        self.step(Step::Item(number))
+    }
+
+    /// The steps from the root.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    fn step(&self, step: Step) -> Self {
+        Self(self.0.iter().cloned().chain([step]).collect())
+    }
+
+    /// This place as seen from `parent`'s parent.
+    pub(super) fn under(self, parent: Step) -> Self {
+        Self([parent].into_iter().chain(self.0).collect())
+    }
+
+    /// `inner`, taken as a way from this place on.
+    pub(super) fn join(&self, inner: Self) -> Self {
+        Self(self.0.iter().cloned().chain(inner.0).collect())
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return out.write_str("the document");
+        }
+        for (at, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Item(number) => write!(out, "[{number}]")?,
+                Step::Name(name) if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') => {
+                    write!(out, "{}{name}", if at == 0 { "" } else { "." })?;
+                }
+                Step::Name(name) => write!(out, "[{name:?}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The one of `known` that `name` was probably meant to be: at most a third of its letters differ.
+pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let longest = 64;
+    if name.len() > longest {
+        return None;
+    }
+    known
+        .into_iter()
+        .filter(|other| other.len() <= longest)
+        .map(|other| (distance(name, other), other))
+        .filter(|(distance, other)| distance.saturating_mul(3) <= name.len().max(other.len()))
+        .min()
+        .map(|(_, other)| other)
+}
+
+/// The edit distance of Levenshtein, by bytes.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, a) in one.bytes().enumerate() {
+        let mut diagonal = line;
+        let mut left = line + 1;
+        if let Some(first) = row.first_mut() {
+            *first = left;
+        }
+        for (cell, b) in row.iter_mut().skip(1).zip(other.bytes()) {
+            let above = *cell;
+            left = (diagonal + usize::from(a != b)).min(above + 1).min(left + 1);
+            diagonal = above;
+            *cell = left;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_read_like_paths_into_the_document() {
+        let place = Place::root().name("rules").item(3).name("allow").name("datasets").item(0);
+        assert_eq!(place.to_string(), "rules[3].allow.datasets[0]");
+        assert_eq!(Place::root().name("a.b").name("c").to_string(), "[\"a.b\"].c");
+        assert_eq!(Place::root().to_string(), "the document");
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_finds_the_name_that_was_meant() {
+        for (name, meant) in [
+            ("dataset", Some("datasets")),
+            ("grops", Some("groups")),
+            ("databases", Some("datasets")),
+            ("x", None),
+            ("", None),
+            ("operator", None),
+        ] {
+            assert_eq!(nearest(name, ["groups", "datasets", "models"]), meant, "{name}");
+        }
+        assert_eq!((distance("kitten", "sitting"), distance("", "abc"), distance("abc", "")), (3, 3, 3));
+    }
+}

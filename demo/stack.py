@@ -78,10 +78,15 @@ HOST_CALLS = [
 ]
 
 # One line a stream. The record stands in an array, so that a stream without one (a trapped module) still leaves valid JSON.
+# Nothing a caller writes may stand in it unescaped: %STREAM_ID%, which repeats `x-request-id`, would let callers forge lines.
 LOG_LINE = (
     '{"record":[%FILTER_STATE(wasm.rerank_guard_record:PLAIN)%],'
-    '"envoy":{"code":%RESPONSE_CODE%,"flags":"%RESPONSE_FLAGS%","details":"%RESPONSE_CODE_DETAILS%","stream":"%STREAM_ID%"}}\n'
+    '"envoy":{"code":%RESPONSE_CODE%,"flags":"%RESPONSE_FLAGS%","details":"%RESPONSE_CODE_DETAILS%","stream":"%UNIQUE_ID%"}}\n'
 )
+
+
+# Without Envoy's own headers, of which `x-envoy-original-path` would tell the upstream the dataset.
+ROUTER = {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router", "suppress_envoy_headers": True}
 
 
 class StackError(Exception):
@@ -149,7 +154,7 @@ def envoy_config(
         "upgrade_configs": [{"upgrade_type": kind} for kind in upgrades],
         "access_log": [file_log(access_log)] if access_log else [],
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": list(routes)}]},
-        "http_filters": [*filters, {"name": "envoy.filters.http.router", "typed_config": {"@type": typed("filters.http.router.v3.Router")}}],
+        "http_filters": [*filters, {"name": "envoy.filters.http.router", "typed_config": ROUTER}],
     }
     listener = {
         "name": "rerank",

@@ -1,0 +1,90 @@
+"""Gateways that tests share. One Envoy serves every test that needs no configuration of its own; the services around it forget
+between tests what they saw and how they were told to behave."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Callable, Iterator
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import gateway as harness
+import stack
+
+
+@pytest.fixture(scope="session")
+def standard_services() -> Iterator[harness.Services]:
+    services = harness.Services()
+    yield services
+    services.close()
+
+
+@pytest.fixture(scope="session")
+def standard(standard_services: harness.Services) -> Iterator[harness.Gateway]:
+    with harness.Gateway(standard_services) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def gateway(standard: harness.Gateway) -> Iterator[harness.Gateway]:
+    """The shared gateway, with services that know nothing of earlier tests."""
+    yield from watched(standard)
+
+
+@pytest.fixture
+def cohere(gateway: harness.Gateway) -> harness.Server:
+    return gateway.services.upstreams["cohere"]
+
+
+@pytest.fixture
+def approver(gateway: harness.Gateway) -> harness.Server:
+    return gateway.services.approver
+
+
+@pytest.fixture
+def services() -> Iterator[harness.Services]:
+    """Services for a gateway of the test's own."""
+    services = harness.Services()
+    yield services
+    services.close()
+
+
+@pytest.fixture
+def start(services: harness.Services) -> Iterator[Callable[..., harness.Gateway]]:
+    """Starts a gateway of the test's own, before `services`."""
+    started: list[harness.Gateway] = []
+
+    def begin(*args: object, **options: object) -> harness.Gateway:
+        one = harness.Gateway(services, *args, **options)  # type: ignore[arg-type]
+        started.append(one)
+        return one
+
+    try:
+        yield begin
+        for one in started:
+            assert one.leaks() == []
+    finally:
+        for one in started:
+            one.close()
+
+
+def watched(gateway: harness.Gateway) -> Iterator[harness.Gateway]:
+    gateway.begin()
+    yield gateway
+    assert gateway.envoy.ended() is None, "Envoy ended"
+    assert gateway.leaks() == [], "sensitive data in Envoy's log or access log"
+    # Every stream was accounted for, so that the next test begins with its own lines.
+    assert gateway.lines_nobody_took() == 0, "streams left lines that the test did not look at"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def everything_is_there() -> None:
+    """One clear line instead of a hundred failures."""
+    try:
+        stack.envoy_binary()
+        stack.module()
+    except stack.StackError as missing:
+        pytest.exit(str(missing), returncode=2)

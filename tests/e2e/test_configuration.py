@@ -1,0 +1,181 @@
+"""A configuration that cannot serve safely does not start, and says which field is wrong. The sandbox around the module is as
+small as it can be."""
+
+import copy
+import json
+
+import people
+import pytest
+import stack
+from gateway import BUNDLE, ENVIRONMENT, plugin
+
+
+def changed(path, value):
+    """The good plugin configuration with one member, named `a.b.0.c`, set, or taken out where the value is `GONE`."""
+    configuration = plugin()
+    *way, last = path.split(".")
+    at = configuration
+    for step in way:
+        at = at[int(step) if isinstance(at, list) else step]
+    last = int(last) if isinstance(at, list) else last
+    if value is GONE:
+        del at[last]
+    else:
+        at[last] = value
+    return configuration
+
+
+GONE = object()
+ISSUER = "callers.issuers.0"
+RULE = "bundle.inline.rules.0"
+BAD = {
+    # what: (the configuration, a word the log must name)
+    "not JSON": ("{gateway", "configuration"),
+    "empty": ("", "configuration"),
+    "two documents": (json.dumps(plugin()) * 2, "configuration"),
+    "a duplicate member": (json.dumps(plugin())[:-1] + ', "gateway": "other"}', "gateway"),
+    "an unknown member": (changed("fail_open", True), "fail_open"),
+    "an unknown member of an issuer": (changed(f"{ISSUER}.verify", False), "verify"),
+    "an unknown member of a route": (changed("routes.0.bypass", True), "bypass"),
+    "an unknown member of the keys": (changed(f"{ISSUER}.keys.jwks.insecure", True), "insecure"),
+    "an unknown member of the approver": (changed("approver.optional", True), "optional"),
+    "an unknown member of a credential": (changed("credentials.cohere.value", "x"), "value"),
+    "an unknown member of the limits": (changed("limits.off", True), "off"),
+    "an unknown member of the bundle": (changed("bundle.inline.default", "allow"), "default"),
+    "an unknown member of a rule": (changed(f"{RULE}.unless", {}), "unless"),
+    "no gateway": (changed("gateway", GONE), "gateway"),
+    "an empty gateway": (changed("gateway", ""), "gateway"),
+    "no issuer": (changed("callers.issuers", []), "issuers"),
+    "no audience": (changed(f"{ISSUER}.audiences", []), "audiences"),
+    "the algorithm none": (changed(f"{ISSUER}.algorithms", ["none"]), "none"),
+    "a symmetric algorithm": (changed(f"{ISSUER}.algorithms", ["HS256"]), "HS256"),
+    "a skew of a day": (changed(f"{ISSUER}.clock_skew", "24h"), "clock_skew"),
+    "an inline key that cannot be used": (changed(f"{ISSUER}.keys", {"inline": {"keys": [{"kty": "oct", "k": "AAAA", "kid": "x"}]}}), "keys"),
+    "no route": (changed("routes", []), "routes"),
+    "an unknown dialect": (changed("routes.0.dialect", "telepathy"), "telepathy"),
+    "two routes for one path": (changed("routes.0.path", "/cohere/{dataset}/v2/rerank"), "path"),
+    "a route without a credential": (changed("routes.0.credentials", []), "credentials"),
+    "a route with an unknown credential": (changed("routes.0.credentials", ["other"]), "other"),
+    "a segment that is not in the path": (changed("routes.0.dataset", {"segment": "index"}), "index"),
+    "a listed stream that is a call": (changed("pass.0", {"method": "POST", "path": "/cohere/x/v2/rerank"}), "pass"),
+    "a listed CONNECT": (changed("pass.0", {"method": "CONNECT", "path": "/x"}), "pass"),
+    "no approver where the bundle asks": (changed("approver", GONE), "approver"),
+    "an approver that may take an hour": (changed("approver.timeout", "1h"), "approver.timeout"),
+    "an approver with a private key": (changed("approver.key", {**people.APPROVAL.jwk, "d": "AAAA"}), "approver"),
+    "an approver with a symmetric key": (changed("approver.key", {"kty": "oct", "k": "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0", "alg": "HS256"}), "approver"),
+    "a credential without its secret": (changed("credentials.cohere.env", "NOT_SET"), "NOT_SET"),
+    "a credential in the host header": (changed("credentials.cohere.header", "host"), "cohere"),
+    "a bundle's credential that is missing": (changed("credentials.cohere", GONE), "cohere"),
+    "a bundle of another schema": (changed("bundle.inline.schema", "rerank-guard/v2"), "schema"),
+    "a bundle without rules": (changed("bundle.inline.rules", GONE), "rules"),
+    "a rule that denies and allows": (changed(f"{RULE}.allow", {"groups": ["analysts"]}), "no-contractors-in-hr"),
+    "a rule for an unknown group": (changed(f"{RULE}.deny.groups", ["strangers"]), "strangers"),
+    "a rule with an unknown mask": (changed("bundle.inline.rules.1.require.masks", ["gone"]), "gone"),
+    "a rule with an unknown approval": (changed("bundle.inline.rules.2.require.approval", "gone"), "gone"),
+    "two rules of one id": (changed("bundle.inline.rules.1.id", "no-contractors-in-hr"), "no-contractors-in-hr"),
+    "a mask of an unknown kind": (changed("bundle.inline.masks.pii.detect", ["aura"]), "aura"),
+    "an approval by nobody": (changed("bundle.inline.approvals.hr-desk.min", 0), "hr-desk"),
+    "limits beyond all sense": (changed("limits.request_bytes", 1 << 40), "limits"),
+}
+
+
+def guarded(configuration, environment=ENVIRONMENT):
+    clusters = [stack.cluster(name, 1) for name in ("idp", "approver")]
+    guard = stack.wasm_filter(configuration, stack.module(), "e2e-configuration", environment)
+    return stack.envoy_config(filters=[guard], routes=[], clusters=clusters, access_log=None)
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_envoy_does_not_start_with(what):
+    configuration, named = BAD[what]
+    with pytest.raises(stack.Exited) as ended:
+        stack.Envoy(guarded(configuration), env=ENVIRONMENT, component_log_level="wasm:debug")
+    assert ended.value.code != 0
+    said = [line for line in ended.value.output.splitlines() if "rerank-guard: " in line]
+    assert any(named in line.split("rerank-guard: ", 1)[1] for line in said), said or ended.value.output[-2000:]
+    assert people.leaks(ended.value.output) == []
+
+
+@pytest.mark.parametrize("secret", ["", "short", "with a blank inside", "with\ttab-inside", "umlaut-s\u00e4cret"])
+def test_a_secret_that_is_none_does_not_start_and_is_not_printed(secret):
+    environment = {**ENVIRONMENT, "COHERE_SECRET": secret}
+    with pytest.raises(stack.Exited) as ended:
+        stack.Envoy(guarded(plugin(), environment), env=environment)
+    assert "COHERE_SECRET" in ended.value.output
+    assert not secret or secret not in ended.value.output
+
+
+def test_a_secret_that_envoy_does_not_hand_over_does_not_start():
+    with pytest.raises(stack.Exited) as ended:
+        stack.Envoy(guarded(plugin(), {}), env=ENVIRONMENT)
+    assert "_SECRET" in ended.value.output
+
+
+def test_a_good_configuration_starts():
+    with stack.Envoy(guarded(plugin()), env=ENVIRONMENT) as envoy:
+        assert "rerank-guard: " not in envoy.output
+
+
+# ---- the sandbox ---------------------------------------------------------------------------------------------------------
+
+def imports_and_exports(wasm):
+    """The names of a module's imported and exported functions."""
+    def number(at):
+        value = shift = 0
+        while True:
+            byte = wasm[at]
+            value, shift, at = value | (byte & 127) << shift, shift + 7, at + 1
+            if byte < 128:
+                return value, at
+
+    def text(at):
+        length, at = number(at)
+        return wasm[at:at + length].decode(), at + length
+
+    imported, exported, at = set(), set(), 8
+    while at < len(wasm):
+        section, (size, begin) = wasm[at], number(at + 1)
+        if section in (2, 7):
+            count, here = number(begin)
+            for _ in range(count):
+                name, here = text(here)
+                if section == 2:
+                    name, here = text(here)
+                kind = wasm[here]
+                assert kind == 0 or section == 7, "only functions are imported"
+                _, here = number(here + 1)
+                if kind == 0:
+                    (imported if section == 2 else exported).add(name)
+        at = begin + size
+    return imported, exported
+
+
+def test_the_sandbox_lets_the_module_do_what_it_imports_and_hear_what_guards():
+    imported, exported = imports_and_exports(stack.module().read_bytes())
+    assert set(stack.EVENTS) <= exported, "an event that the module does not export"
+    assert set(stack.HOST_CALLS) <= imported, f"allowed and not used: {set(stack.HOST_CALLS) - imported}"
+
+
+@pytest.mark.parametrize("missing", stack.EVENTS[:4])
+def test_without_an_event_it_needs_to_start_nothing_is_served(services, missing):
+    """`proxy_on_configure` and its like: a module that was never configured must refuse everything."""
+    from gateway import Gateway
+    events = [event for event in stack.EVENTS if event != missing]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stack, "EVENTS", events)
+        try:
+            gateway = Gateway(services, ready=False)
+        except stack.Exited:
+            return
+    with gateway:
+        for path, method in [("/cohere/web-docs/v2/rerank", "POST"), ("/healthz", "GET"), ("/", "GET")]:
+            reply = gateway.call(path, method=method, logged=False)
+            assert reply.status in (0, 403, 404, 500, 503), f"served without {missing}"
+        assert gateway.sent() == 0
+
+
+def test_bundles_and_configurations_of_these_tests_are_not_shared():
+    """A test that edits its configuration must not change another's."""
+    one = plugin()
+    one["bundle"]["inline"]["rules"].clear()
+    assert plugin()["bundle"]["inline"] == copy.deepcopy(BUNDLE)

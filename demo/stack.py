@@ -359,6 +359,7 @@ class Envoy(Program):
             self._made: Optional[Path] = directory
         else:
             self._made = None
+        self._logs: "dict[str, tuple[int, list[dict]]]" = {}
         (directory / "envoy.json").write_text(json.dumps(config, indent=1))
         command = [
             envoy_binary(), "--config-path", directory / "envoy.json", "--concurrency", str(concurrency),
@@ -404,9 +405,16 @@ class Envoy(Program):
 
     def log_lines(self, path: str = "access.log") -> "list[dict]":
         """The whole lines of the access log."""
+        read, lines = self._logs.setdefault(path, (0, []))
         file = self.directory / path
-        text = file.read_bytes() if file.exists() else b""
-        return [json.loads(line) for line in text.split(b"\n")[:-1]]
+        if file.exists() and file.stat().st_size > read:
+            with open(file, "rb") as log:
+                log.seek(read)
+                new = log.read()
+            new = new[: new.rfind(b"\n") + 1]
+            lines.extend(json.loads(line) for line in new.splitlines())
+            self._logs[path] = (read + len(new), lines)
+        return lines
 
     def stop(self) -> int:
         try:

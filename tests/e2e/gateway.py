@@ -167,6 +167,7 @@ class Gateway:
         self.envoy = stack.Envoy(config, env=ENVIRONMENT, component_log_level="wasm:debug", **options)
         self.port = self.envoy.port
         self._lines = self._scanned_log = self._scanned_output = 0
+        self._in_order = True
         try:
             if ready:
                 self.until_ready()
@@ -176,9 +177,19 @@ class Gateway:
             raise
 
     def begin(self) -> None:
-        """A new test begins: services forget, and what Envoy has sent so far does not count."""
+        """A new test begins: services forget, and what Envoy has sent and logged so far does not count."""
         self.services.fresh()
+        if not self._in_order:
+            self.drain()
+        self._in_order = False
         self._sent_before = self._sent()
+
+    def end(self) -> None:
+        """A test ends: Envoy lives, nothing sensitive was logged, and every stream's line was looked at."""
+        assert self.envoy.ended() is None, "Envoy ended"
+        assert self.leaks() == [], "sensitive data in Envoy's log or access log"
+        assert self.lines_nobody_took() == 0, "streams left lines that the test did not look at"
+        self._in_order = True
 
     def until_ready(self) -> None:
         """Waits until tokens can be verified: a call that is refused for its body, and no longer for want of keys."""

@@ -20,7 +20,7 @@ import h2.errors
 import h2.events
 
 Header = tuple[bytes, bytes]
-PATIENCE = 20.0
+PATIENCE = 10.0
 
 
 @dataclass

@@ -1,5 +1,6 @@
 //! A mask as the policy bundle writes it.
 
+use super::kind::Kind;
 use serde::{Deserialize, Serialize};
 
 /// A mask of the bundle: what to look for, and what to put in its place.
@@ -15,22 +16,4 @@ pub struct Rule {
 
 fn label() -> String {
     "[{kind}]".to_owned()
-}
-
-/// A kind of personal data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// An e-mail address (RFC 5321).
-    Email,
-    /// A telephone number (E.164, NANP).
-    Phone,
-    /// A payment card number (ISO/IEC 7812).
-    CreditCard,
-    /// An international bank account number (ISO 13616).
-    Iban,
-    /// A US social security number.
-    UsSsn,
-    /// An IPv4 or IPv6 address.
-    IpAddress,
 }

@@ -1,0 +1,216 @@
+//! Payment card numbers (ISO/IEC 7812).
+
+use super::number::{Group, Join, Run};
+use super::scan::Scan;
+use super::{Context, Proof};
+use crate::mask::kind::Kind;
+
+/// The digits of a card number, at most 19.
+type Digits = [u8; 19];
+
+/// Whether a number of these first digits and this length is issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Issued {
+    Yes,
+    /// Such cards are rare, other numbers of that form are not.
+    Rarely,
+    No,
+}
+
+pub(super) fn look(scan: &mut Scan<'_>, run: &Run) {
+    if !scan.wants(Kind::CreditCard) {
+        return;
+    }
+    for from in 0..run.groups().len() {
+        let mut digits = Digits::default();
+        let mut length = 0_usize;
+        for (position, group) in run.groups_from(from).iter().enumerate() {
+            if length + group.digits() > digits.len() {
+                break;
+            }
+            let number = scan.text.get(group.start..group.end).unwrap_or_default();
+            for (slot, digit) in digits.iter_mut().skip(length).zip(number) {
+                *slot = digit.wrapping_sub(b'0');
+            }
+            length += group.digits();
+            let window = run.groups_from(from).get(..=position).unwrap_or_default();
+            if length >= 12 && is_grouped(window) && !is_decimal(scan, window) {
+                judge(scan, window, digits.get(..length).unwrap_or_default());
+            }
+        }
+    }
+}
+
+fn judge(scan: &mut Scan<'_>, window: &[Group], digits: &[u8]) {
+    let (Some(first), Some(last)) = (window.first(), window.last()) else { return };
+    let issued = issued(digits);
+    if issued == Issued::No || !luhn(digits) || digits.iter().all(|digit| Some(digit) == digits.first()) {
+        return;
+    }
+    let near = scan.near(first.start);
+    let card = near.any.has(Context::CARD);
+    if (issued == Issued::Yes && !near.closest.has(Context::ARTICLE)) || card {
+        scan.push(Kind::CreditCard, first.start, last.end, Proof::Valid);
+    }
+}
+
+/// Cards are written in one piece, or in groups with the same separator, of which the first has four digits, or digit by digit.
+fn is_grouped(window: &[Group]) -> bool {
+    let Some((first, rest)) = window.split_first() else { return false };
+    let Some(second) = rest.first() else { return true };
+    let same = rest.iter().all(|group| group.join == second.join);
+    let join = match second.join {
+        Join::Space | Join::Hyphen => true,
+        Join::Dot => window.len() >= 3,
+        Join::First | Join::Slash | Join::Wide => false,
+    };
+    let groups = first.digits() == 4
+        && rest.iter().rev().skip(1).all(|group| (3..=7).contains(&group.digits()))
+        && rest.last().is_some_and(|group| (1..=7).contains(&group.digits()));
+    let pairs = window.iter().all(|group| group.digits() == first.digits()) && first.digits() <= 3;
+    same && join && (groups || pairs)
+}
+
+/// Whether the digits are one side of a decimal point.
+fn is_decimal(scan: &Scan<'_>, window: &[Group]) -> bool {
+    let (Some(first), Some(last)) = (window.first(), window.last()) else { return true };
+    let before = window.len() == 1 && first.join == Join::Dot;
+    let after = scan.byte(last.end) == b'.' && scan.byte(last.end + 1).is_ascii_digit();
+    before || after
+}
+
+/// The issuers' ranges and lengths.
+fn issued(digits: &[u8]) -> Issued {
+    let head = |count: usize| digits.iter().take(count).fold(0_u32, |head, digit| head * 10 + u32::from(*digit));
+    let (two, three, four, six) = (head(2), head(3), head(4), head(6));
+    let length = digits.len();
+    let sure = match two {
+        // JCB and UATP begin like dates and times do.
+        13..=18 if four == 1800 => length == 15,
+        // Mir, Mastercard, JCB.
+        20..=27 => {
+            (four == 2131 && length == 15)
+                || ((2200..=2204).contains(&four) && (16..=19).contains(&length))
+                || ((2221..=2720).contains(&four) && length == 16)
+        }
+        // Diners Club.
+        30 => matches!(three, 300..=305 | 309) && matches!(length, 14 | 16..=19),
+        36 | 38 | 39 => matches!(length, 14 | 16..=19),
+        // American Express.
+        34 | 37 => length == 15,
+        // JCB.
+        35 => (3528..=3589).contains(&four) && (16..=19).contains(&length),
+        // Visa.
+        40..=49 => matches!(length, 13 | 16 | 19),
+        // Mastercard.
+        51..=55 if length == 16 => true,
+        // Maestro.
+        50 | 56..=58 | 63 | 67 | 6 if is_maestro(two, four) => (12..=19).contains(&length),
+        // UnionPay, Discover, RuPay, Verve, Elo, Maestro.
+        50 | 60..=69 | 81 | 82 => matches!(length, 16 | 18 | 19),
+        // Uzcard, Humo, Troy.
+        86 | 97 | 98 => matches!(four, 8600 | 9860 | 9792) && length == 16,
+        _ => false,
+    };
+    let rare = match two {
+        10..=19 => length == 15,
+        50 | 56..=69 => (12..=19).contains(&length) && six != 0,
+        _ => false,
+    };
+    match (sure, rare) {
+        (true, _) => Issued::Yes,
+        (false, true) => Issued::Rarely,
+        (false, false) => Issued::No,
+    }
+}
+
+fn is_maestro(two: u32, four: u32) -> bool {
+    matches!(two, 56..=58)
+        || matches!(four, 5018 | 5020 | 5038 | 6304 | 6390 | 6706 | 6709 | 6759 | 6761..=6763 | 6771 | 604)
+}
+
+/// ISO/IEC 7812-1 annex B.
+pub(super) fn luhn(digits: &[u8]) -> bool {
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(position, &digit)| match (position % 2, u32::from(digit) * 2) {
+            (0, _) => u32::from(digit),
+            (_, doubled) if doubled > 9 => doubled - 9,
+            (_, doubled) => doubled,
+        })
+        .sum();
+    sum.is_multiple_of(10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{check, check_at};
+    use super::*;
+
+    #[test]
+    fn cards_of_every_issuer_are_found_in_every_grouping() {
+        check(
+            Kind::CreditCard,
+            &[
+                "«4111111111111111»",
+                "card «4111 1111 1111 1111», exp 12/27",
+                "«4111-1111-1111-1111»",
+                "«4111.1111.1111.1111».",
+                "«4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1»",
+                "«41 11 11 11 11 11 11 11»",
+                "amex «3714 496353 98431»",
+                "«371449635398431»",
+                "diners «3056 930902 5904»",
+                "«30569309025904»",
+                "jcb «3528000700000000», «213100000000001»",
+                "mastercard «5555555555554444» «2223000048400011»",
+                "discover «6011000400000000»",
+                "maestro «6759649826438453» «5019717010103742» «501800000009»",
+                "visa 13 «4222222222222», 19 «4000000000000000006»",
+                "unionpay «6200000000000005»",
+                "mir «2200000000000053»",
+                "credit card: «122000000000003»",
+                "id=«4111111111111111»;",
+                "order_«4111111111111111»",
+                "4111 1111 1111 1112 «4111 1111 1111 1111»",
+            ],
+        );
+        check_at(Kind::CreditCard, "card", &["«122000000000003»"]);
+    }
+
+    #[test]
+    fn near_misses_are_no_cards() {
+        check(
+            Kind::CreditCard,
+            &[
+                "4111111111111112",
+                "4012-8888-8888-1882",
+                "36168002586008",
+                "1748503543012",
+                "122000000000003",
+                "0.4111111111111111",
+                "4111111111111111.00",
+                "a4111111111111111",
+                "4111111111111111a",
+                "41111111111111111111111",
+                "4111/1111/1111/1111",
+                "4111 1111-1111 1111",
+                "5555555555555555",
+                "0000000000000000",
+                "ean 4222222222222",
+                "9f8c2d1e-4b7a-4c3e-9d2f-000000000000",
+            ],
+        );
+    }
+
+    #[test]
+    fn luhn_agrees_with_published_numbers() {
+        let digits = |text: &str| text.bytes().map(|digit| digit - b'0').collect::<Vec<_>>();
+        assert!(luhn(&digits("79927398713")));
+        for wrong in ["79927398710", "79927398711", "79927398712", "79927398714"] {
+            assert!(!luhn(&digits(wrong)));
+        }
+    }
+}

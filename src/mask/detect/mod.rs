@@ -1,0 +1,152 @@
+//! Finds personal data in one text.
+//!
+//! One pass over the bytes stops at the few that can begin or join a finding (digits, `@`, `:`); the detectors then look at the
+//! candidate there, each with its validator and its context rule. A run of digits is read once and shown to all of them. Where
+//! findings overlap, one is chosen.
+
+mod card;
+mod context;
+mod email;
+mod iban;
+mod ip;
+mod number;
+mod phone;
+mod scan;
+mod ssn;
+
+use super::kind::{Kind, Kinds};
+use scan::Scan;
+use std::cmp::Reverse;
+
+pub(super) use context::Context;
+
+/// A finding: a range of bytes of the text, at character boundaries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) kind: Kind,
+    proof: Proof,
+}
+
+/// What speaks for a finding, the weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Proof {
+    /// Its form alone.
+    Form,
+    /// A word on the path or near it.
+    Context,
+    /// A check digit, or a structure that is seldom met by chance.
+    Valid,
+}
+
+/// What `text` has of `kinds`, sorted and without overlaps. `context` is what the names on the path to the text say.
+pub(super) fn find(text: &[u8], context: Context, kinds: Kinds) -> Vec<Span> {
+    let mut spans = Vec::new();
+    find_into(text, context, kinds, &mut spans);
+    spans
+}
+
+/// As [`find`], into `spans`.
+pub(super) fn find_into(text: &[u8], context: Context, kinds: Kinds, spans: &mut Vec<Span>) {
+    spans.clear();
+    if kinds.is_empty() {
+        return;
+    }
+    let mut scan = Scan::new(text, context, kinds, spans);
+    let mut at = 0;
+    while let Some(candidate) = scan.next_candidate(at) {
+        at = match scan.byte(candidate) {
+            b'@' => email::look(&mut scan, candidate),
+            b':' => ip::look_v6(&mut scan, candidate),
+            _ => number::look(&mut scan, candidate),
+        }
+        .max(candidate + 1);
+    }
+    resolve(spans);
+}
+
+/// Of findings that overlap, keeps the one that is proved best, then the longest, then by the order of kinds. Telephone numbers
+/// yield to everything: their form fits most other numbers.
+fn resolve(spans: &mut Vec<Span>) {
+    if spans.len() < 2 {
+        return;
+    }
+    spans.sort_by_key(|span| (span.start, span.end));
+    if spans.iter().zip(spans.iter().skip(1)).all(|(span, next)| span.end <= next.start) {
+        return;
+    }
+    let mut best: Vec<&Span> = spans.iter().collect();
+    best.sort_by_key(|span| {
+        let length = span.end - span.start;
+        (span.kind == Kind::Phone, Reverse(span.proof), Reverse(length), span.kind, span.start)
+    });
+    let mut kept: Vec<Span> = Vec::with_capacity(best.len());
+    for span in best {
+        let position = kept.partition_point(|other| other.start < span.start);
+        let before = position.checked_sub(1).and_then(|before| kept.get(before));
+        let free = before.is_none_or(|before| before.end <= span.start)
+            && kept.get(position).is_none_or(|after| span.end <= after.start);
+        if free {
+            kept.insert(position, span.clone());
+        }
+    }
+    *spans = kept;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a detector finds, as text.
+    pub(super) fn found(kind: Kind, path: &str, text: &str) -> Vec<String> {
+        find(text.as_bytes(), Context::of(path.as_bytes()), [kind].into_iter().collect())
+            .into_iter()
+            .map(|span| text.get(span.start..span.end).unwrap().to_owned())
+            .collect()
+    }
+
+    /// Each row: a text in which `«…»` marks what must be found.
+    pub(super) fn check(kind: Kind, rows: &[&str]) {
+        check_at(kind, "", rows);
+    }
+
+    pub(super) fn check_at(kind: Kind, path: &str, rows: &[&str]) {
+        for row in rows {
+            let text = row.replace(['«', '»'], "");
+            let wanted: Vec<&str> =
+                row.split('«').skip(1).filter_map(|rest| rest.split_once('»')).map(|(found, _)| found).collect();
+            assert_eq!(found(kind, path, &text), wanted, "{kind:?} at `{path}` in: {row}");
+        }
+    }
+
+    #[test]
+    fn a_finding_that_is_proved_better_wins_and_telephone_numbers_yield() {
+        let all = |text: &str| -> Vec<(Kind, String)> {
+            find(text.as_bytes(), Context::NONE, Kinds::all())
+                .into_iter()
+                .map(|span| (span.kind, text.get(span.start..span.end).unwrap().to_owned()))
+                .collect()
+        };
+        let one = |kind, text: &str| vec![(kind, text.to_owned())];
+        assert_eq!(all("phone 4111 1111 1111 1111"), one(Kind::CreditCard, "4111 1111 1111 1111"));
+        assert_eq!(all("call 219-45-6789"), one(Kind::UsSsn, "219-45-6789"));
+        assert_eq!(all("tel DE89 3704 0044 0532 0130 00"), one(Kind::Iban, "DE89 3704 0044 0532 0130 00"));
+        assert_eq!(all("phone 192.168.10.21"), one(Kind::IpAddress, "192.168.10.21"));
+        assert_eq!(all("mail 4155550132@example.org"), one(Kind::Email, "4155550132@example.org"));
+    }
+
+    #[test]
+    fn resolving_keeps_the_best_of_a_chain_and_all_that_stand_apart() {
+        let span = |start, end, proof| Span { start, end, kind: Kind::Email, proof };
+        let mut spans = vec![
+            span(8, 12, Proof::Form),
+            span(0, 5, Proof::Form),
+            span(4, 9, Proof::Valid),
+            span(20, 22, Proof::Form),
+            span(20, 23, Proof::Form),
+        ];
+        resolve(&mut spans);
+        assert_eq!(spans, [span(4, 9, Proof::Valid), span(20, 23, Proof::Form)]);
+    }
+}

@@ -1,0 +1,132 @@
+//! Runs of digits: read once, shown to every detector of numbers.
+
+use super::scan::Scan;
+use super::{card, iban, ip, phone, ssn};
+
+/// Groups of digits with separators between them, such as `+49 (30) 901820` or `4111-1111-1111-1111`. Digits that stand together
+/// with letters are no part of it.
+pub(super) struct Run {
+    groups: [Group; Run::GROUPS],
+    count: usize,
+    /// Whether digits with letters among them are joined to the end, as in `2026-07-01T08`: the end is no end of a number.
+    cut: bool,
+}
+
+/// Digits without anything between them, `start..end` in the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Group {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// What joins it to the group before.
+    pub(super) join: Join,
+}
+
+impl Group {
+    pub(super) fn digits(self) -> usize {
+        self.end - self.start
+    }
+}
+
+/// What stands between two groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Join {
+    /// Nothing: the first group of a run.
+    First,
+    Space,
+    Hyphen,
+    Dot,
+    Slash,
+    /// An opening or closing parenthesis, or a hyphen in spaces.
+    Wide,
+}
+
+/// Looks at what the digit at `at` belongs to. Returns where to go on.
+pub(super) fn look(scan: &mut Scan<'_>, at: usize) -> usize {
+    if scan.byte_before(at).is_ascii_alphabetic() {
+        return token(scan, at);
+    }
+    let run = Run::read(scan, at);
+    let Some(last) = run.groups().last() else { return token(scan, at) };
+    let (until, total) = (last.end, run.total());
+    if total >= 4 {
+        ip::look_v4(scan, &run);
+    }
+    if total >= 6 {
+        card::look(scan, &run);
+        ssn::look(scan, &run);
+        phone::look(scan, &run);
+    }
+    // Where a run is longer than can be read at once, the next begins in its middle, so that nothing is cut.
+    run.groups().get(Run::GROUPS / 2).filter(|_| run.count == Run::GROUPS).map_or(until, |middle| middle.start)
+}
+
+/// Looks at digits and letters that stand together.
+fn token(scan: &mut Scan<'_>, at: usize) -> usize {
+    let start = scan.start_of(at, 64, u8::is_ascii_alphanumeric);
+    let end = scan.end_of(at, u8::is_ascii_alphanumeric);
+    iban::look(scan, start);
+    end
+}
+
+impl Run {
+    /// The most groups read at once: twice the most any detector looks at.
+    const GROUPS: usize = 40;
+
+    fn read(scan: &Scan<'_>, at: usize) -> Self {
+        let first = Group { start: at, end: at, join: Join::First };
+        let mut run = Self { groups: [first; Self::GROUPS], count: 0, cut: false };
+        let mut next = Some((at, Join::First));
+        while let Some((start, join)) = next {
+            let end = scan.end_of(start, u8::is_ascii_digit);
+            if scan.byte(end).is_ascii_alphabetic() && phone::extension_end(scan, end).is_none() {
+                run.cut = join != Join::Space;
+                break;
+            }
+            let Some(slot) = run.groups.get_mut(run.count) else { break };
+            *slot = Group { start, end, join };
+            run.count += 1;
+            next = joined(scan, end);
+        }
+        run
+    }
+
+    pub(super) fn groups(&self) -> &[Group] {
+        self.groups.get(..self.count).unwrap_or_default()
+    }
+
+    /// The groups from position `from` on.
+    pub(super) fn groups_from(&self, from: usize) -> &[Group] {
+        self.groups().get(from..).unwrap_or_default()
+    }
+
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    fn total(&self) -> usize {
+        self.groups().iter().map(|group| group.digits()).sum()
+    }
+}
+
+/// Where the group after one that ends at `end` begins, and what joins them.
+fn joined(scan: &Scan<'_>, end: usize) -> Option<(usize, Join)> {
+    let digit = |at: usize| scan.byte(at).is_ascii_digit();
+    let (one, two, three) = (scan.byte(end), scan.byte(end + 1), scan.byte(end + 2));
+    let simple = match one {
+        b' ' => Join::Space,
+        b'-' => Join::Hyphen,
+        b'.' => Join::Dot,
+        b'/' => Join::Slash,
+        b')' => Join::Wide,
+        _ => return None,
+    };
+    if digit(end + 1) {
+        return Some((end + 1, simple));
+    }
+    let wide = matches!((one, two), (b')', b' ' | b'-' | b'.' | b'/') | (b' ' | b'-', b'(')) && digit(end + 2);
+    if wide {
+        return Some((end + 2, Join::Wide));
+    }
+    let spaced = matches!((one, two, three), (b' ', b'-', b' ') | (b')', b' ', b'-')) && digit(end + 3);
+    spaced.then_some((end + 3, Join::Wide))
+}

@@ -1,0 +1,294 @@
+//! Telephone numbers: E.164, the North American plan, and national forms where the context speaks of telephones.
+
+use super::number::{Group, Join, Run};
+use super::scan::Scan;
+use super::{Context, Proof};
+use crate::mask::kind::Kind;
+
+/// The number of digits of telephone numbers (E.164 allows 15, with the country code).
+const SHORTEST: usize = 6;
+const LONGEST: usize = 15;
+
+pub(super) fn look(scan: &mut Scan<'_>, run: &Run) {
+    if !scan.wants(Kind::Phone) {
+        return;
+    }
+    let mut from = 0;
+    while let Some(groups) = run.groups().get(from..).filter(|groups| !groups.is_empty()) {
+        let found = international(scan, groups)
+            .or_else(|| american(scan, groups))
+            .or_else(|| national(scan, groups, run.is_cut()));
+        let Some(Number { count, proof }) = found else {
+            from += 1;
+            continue;
+        };
+        if let (Some(first), Some(last)) = (groups.first(), groups.get(count.saturating_sub(1))) {
+            let (start, end) = around(scan, first.start, last.end);
+            scan.push(Kind::Phone, start, end, proof);
+            scan.phones_until = Some(end);
+        }
+        from += count.max(1);
+    }
+}
+
+/// The first `count` groups are a telephone number.
+struct Number {
+    count: usize,
+    proof: Proof,
+}
+
+/// `+` or `00` and a country code. As many groups as numbers of that country can have.
+fn international(scan: &Scan<'_>, groups: &[Group]) -> Option<Number> {
+    let first = groups.first()?;
+    let head = scan.text.get(first.start..first.end)?;
+    let plus = is_plus(scan, first.start);
+    let zeros = first.join == Join::First && head.starts_with(b"00");
+    let code = if plus { head } else { head.get(2..).filter(|_| zeros)? };
+    if code.first() == Some(&b'0') {
+        return None;
+    }
+    // The country code can be the second group: `00 49 30 …`.
+    let code = if code.is_empty() {
+        let second = groups.get(1)?;
+        scan.text.get(second.start..second.end)?
+    } else {
+        code
+    };
+    let dialled = if plus { 0 } else { 2 };
+    let (shortest, longest) = lengths(code);
+    let count = groups_up_to(groups, longest + dialled)?;
+    let digits: usize = groups.iter().take(count).map(|group| group.digits()).sum();
+    let bare = !plus && count == 1;
+    let known = digits >= shortest + dialled && (!bare || speaks_of_phones(scan, first.start, first.end));
+    known.then_some(Number { count, proof: Proof::Valid })
+}
+
+/// How many digits numbers have, country code included, where it is known more closely than E.164 says.
+fn lengths(code: &[u8]) -> (usize, usize) {
+    match code {
+        [b'1' | b'7', ..] => (11, 11),
+        [b'2', b'0' | b'7', ..] | [b'3', b'0', ..] => (10, 12),
+        [b'3', b'1' | b'2' | b'3' | b'4', ..] | [b'4', b'1' | b'6' | b'8', ..] | [b'6', b'1', ..] => (9, 12),
+        [b'4', b'5' | b'7', ..] | [b'6', b'5', ..] => (8, 11),
+        [b'3', b'9', ..]
+        | [b'4', b'4', ..]
+        | [b'5', b'2' | b'5', ..]
+        | [b'8', b'1' | b'2' | b'6', ..]
+        | [b'9', b'0' | b'1', ..] => (9, 13),
+        _ => (8, LONGEST),
+    }
+}
+
+/// `(415) 555-0132`, `415-555-0132`, `415.555.0132`, with `1-` or `001-` before and an extension behind.
+fn american(scan: &Scan<'_>, groups: &[Group]) -> Option<Number> {
+    let trunk = usize::from(groups.first().is_some_and(|first| {
+        matches!(scan.text.get(first.start..first.end), Some(b"1" | b"001"))
+            && groups.get(1).is_some_and(|area| area.join != Join::Slash)
+    }));
+    let &[area, office, line, ..] = groups.get(trunk..)? else { return None };
+    if (area.digits(), office.digits(), line.digits()) != (3, 3, 4) {
+        return None;
+    }
+    let in_parentheses = scan.byte_before(area.start) == b'(' && office.join == Join::Wide;
+    let same = office.join == line.join && matches!(office.join, Join::Hyphen | Join::Dot);
+    let extended = extension_end(scan, line.end).is_some();
+    let plan = valid_code(scan, area) && valid_code(scan, office);
+    let next = groups.get(trunk + 3).is_some_and(|next| matches!(next.join, Join::Hyphen | Join::Dot));
+    let alone = trunk == 1 || !matches!(area.join, Join::Hyphen | Join::Dot);
+    let known = (in_parentheses && line.join != Join::Slash) || (same && alone && !next && (plan || extended));
+    known.then_some(Number { count: trunk + 3, proof: Proof::Form })
+}
+
+/// Area and office codes are `[2-9]XX` and not `N11`.
+fn valid_code(scan: &Scan<'_>, group: Group) -> bool {
+    match scan.text.get(group.start..group.end) {
+        Some(&[first, second, third]) => first >= b'2' && (second, third) != (b'1', b'1'),
+        _ => false,
+    }
+}
+
+/// Any other form, where the words or names around speak of telephones. `cut`: the last group is not the end.
+fn national(scan: &Scan<'_>, groups: &[Group], cut: bool) -> Option<Number> {
+    let first = groups.first()?;
+    if matches!(first.join, Join::Dot | Join::Slash | Join::Hyphen) {
+        return None;
+    }
+    let mut count = groups_up_to(groups, LONGEST)?;
+    // A new number begins with an opening parenthesis in front.
+    let begins = |group: &&Group| scan.byte_before(group.start) == b'(' && group.start != first.start;
+    if let Some(other) = groups.iter().take(count).position(|group| begins(&group))
+        && other > 1
+    {
+        count = other;
+    }
+    let number = groups.get(..count)?;
+    let last = number.last()?;
+    let digits: usize = number.iter().map(|group| group.digits()).sum();
+    let bare = count == 1;
+    if digits < SHORTEST + usize::from(bare) || (cut && count == groups.len()) || is_date(number) || is_decimal(number)
+    {
+        return None;
+    }
+    speaks_of_phones(scan, first.start, last.end).then_some(Number { count, proof: Proof::Context })
+}
+
+/// Whether the number `start..end` stands where telephone numbers do.
+fn speaks_of_phones(scan: &Scan<'_>, start: usize, end: usize) -> bool {
+    const LIST: usize = 24;
+    let near = scan.near(start);
+    if near.closest.has(Context::THING) {
+        return false;
+    }
+    let listed = || scan.phones_until.is_some_and(|until| until <= start && start - until <= LIST);
+    let end = extension_end(scan, end).unwrap_or(end);
+    near.any.has(Context::PHONE | Context::CALL) || scan.following(end).has(Context::PHONE | Context::LINE) || listed()
+}
+
+/// How many groups have at most `most` digits together.
+fn groups_up_to(groups: &[Group], most: usize) -> Option<usize> {
+    let mut digits = 0;
+    let fits = groups.iter().enumerate().take_while(|(position, group)| {
+        digits += group.digits();
+        digits <= most && (*position == 0 || group.join != Join::First)
+    });
+    match fits.count() {
+        0 => None,
+        count => Some(count),
+    }
+}
+
+/// `2007-03-23`, `23.03.2007`, `3/23/07`, and what follows them.
+fn is_date(number: &[Group]) -> bool {
+    let &[one, two, three, ..] = number else { return false };
+    let same = two.join == three.join && matches!(two.join, Join::Hyphen | Join::Dot | Join::Slash);
+    let lengths = (one.digits(), two.digits(), three.digits());
+    same && matches!(lengths, (4, 1..=2, 1..=2) | (1..=2, 1..=2, 4)) || two.join == Join::Slash && lengths.0 <= 2
+}
+
+/// `12345.67`
+fn is_decimal(number: &[Group]) -> bool {
+    matches!(number, [_, fraction] if fraction.join == Join::Dot)
+}
+
+/// Takes the `+` and parenthesis before a number and the extension behind it along.
+fn around(scan: &Scan<'_>, start: usize, end: usize) -> (usize, usize) {
+    let mut start = start;
+    if is_plus(scan, start) {
+        start -= if scan.byte_before(start) == b'+' { 1 } else { 2 };
+    }
+    if scan.byte_before(start) == b'(' && scan.text.get(start..end).is_some_and(|number| number.contains(&b')')) {
+        start -= 1;
+        if scan.byte_before(start) == b'+' {
+            start -= 1;
+        }
+    }
+    (start, extension_end(scan, end).unwrap_or(end))
+}
+
+/// Whether a `+` stands before the digit at `at`, perhaps in a parenthesis or before one.
+fn is_plus(scan: &Scan<'_>, at: usize) -> bool {
+    let before = scan.byte_before(at);
+    before == b'+' || (matches!(before, b'(' | b' ') && at >= 2 && scan.byte_before(at - 1) == b'+')
+}
+
+/// Where an extension such as `x123`, ` ext. 123` or ` #12` behind a number that ends at `end` ends.
+pub(super) fn extension_end(scan: &Scan<'_>, end: usize) -> Option<usize> {
+    let mut at = end + usize::from(scan.byte(end) == b' ');
+    let letters = scan.end_of(at, u8::is_ascii_alphabetic);
+    let word = scan.text.get(at..letters)?;
+    let sign = word.is_empty() && scan.byte(at) == b'#';
+    let named = [&b"x"[..], b"ext", b"extn", b"extension"].iter().any(|name| word.eq_ignore_ascii_case(name));
+    if !sign && !named {
+        return None;
+    }
+    at = letters + usize::from(sign || scan.byte(letters) == b'.');
+    at += usize::from(scan.byte(at) == b' ');
+    let until = scan.end_of(at, u8::is_ascii_digit);
+    let digits = until - at;
+    ((1..=6).contains(&digits) && !scan.byte(until).is_ascii_alphanumeric()).then_some(until)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{check, check_at};
+    use super::*;
+
+    #[test]
+    fn international_numbers_are_found_alone() {
+        check(
+            Kind::Phone,
+            &[
+                "«+49 30 901820»",
+                "«+49 (0)30 901820»",
+                "«+1 646 555 0123» 2026-07-01",
+                "«+14155550132».",
+                "«+44 (20) 7123 4567», «+33 1 42 68 53 00»",
+                "«(+49) 30 901820»",
+                "«+91-98765-43210»",
+                "«0049 30 901820»",
+                "«001-748-088-2851x818»",
+            ],
+        );
+    }
+
+    #[test]
+    fn american_numbers_are_found_by_their_punctuation() {
+        check(
+            Kind::Phone,
+            &[
+                "«(415) 555-0132»",
+                "US: «415-555-0132», «415.555.0132»",
+                "callback=«415-555-0188»",
+                "«(978)645-9740x11144» mobile",
+                "«1-415-555-0132»",
+                "«415-555-0132 ext. 12»",
+                "(«415-555-0132»)",
+            ],
+        );
+    }
+
+    #[test]
+    fn national_numbers_are_found_with_context() {
+        check(
+            Kind::Phone,
+            &[
+                "Phone: «021-4006034»",
+                "Telefon «030 901820»",
+                "you can call «469 34 883»",
+                "«089 72 63 41» office\n«166-684-7899» fax",
+                "tel «030/901820»",
+                "my cell is «4155550132»",
+                "phones: «12345678», «23456789» and «34567890»",
+                "Téléphone «02.27.96.63.08»",
+            ],
+        );
+        check_at(Kind::Phone, "phoneNumber", &["«4155550132»", "«12345678»"]);
+        check_at(Kind::Phone, "mobile", &["«0171 2345678»"]);
+    }
+
+    #[test]
+    fn near_misses_are_no_telephone_numbers() {
+        check(
+            Kind::Phone,
+            &[
+                "4155550132",
+                "415 555 0132",
+                "115-555-0132",
+                "411-555-0132",
+                "2026-07-01T08:00:00Z",
+                "call on 2026-07-01",
+                "call ticket 12345678",
+                "tel 2026-07-01T08:00:00Z, 2026-07-01T08:00:00Z",
+                "phone bill 12345.67",
+                "+12",
+                "1+1=2",
+                "9f8c2d1e-4b7a-4c3e-9d2f-000000000000",
+                "415-555-0132-99",
+                "12-415-555-0132",
+                "key=report:12345678",
+                "phone 12345",
+            ],
+        );
+        check_at(Kind::Phone, "id", &["4155550132"]);
+    }
+}

@@ -1,0 +1,105 @@
+//! The text a scan walks over, and what detectors ask of it.
+
+use super::{Context, Proof, Span};
+use crate::mask::kind::{Kind, Kinds};
+
+/// A scan of one text.
+pub(super) struct Scan<'a> {
+    pub(super) text: &'a [u8],
+    /// What the names on the path say.
+    pub(super) path: Context,
+    kinds: Kinds,
+    spans: &'a mut Vec<Span>,
+    /// Where the last telephone number ended: a list of them needs the word only once.
+    pub(super) phones_until: Option<usize>,
+}
+
+/// What the words before a place say.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Near {
+    /// All of them, and the path.
+    pub(super) any: Context,
+    /// The closest word alone; the path where there is none.
+    pub(super) closest: Context,
+}
+
+impl<'a> Scan<'a> {
+    /// How far back words count, in bytes.
+    const BEFORE: usize = 40;
+
+    pub(super) fn new(text: &'a [u8], path: Context, kinds: Kinds, spans: &'a mut Vec<Span>) -> Self {
+        Self { text, path, kinds, spans, phones_until: None }
+    }
+
+    /// The first place at or behind `from` where a finding can begin or be joined.
+    pub(super) fn next_candidate(&self, from: usize) -> Option<usize> {
+        const BLOCK: usize = 16;
+        let is_candidate = |byte: &u8| byte.is_ascii_digit() | (*byte == b'@') | (*byte == b':');
+        let rest = self.text.get(from..)?;
+        let mut skipped = 0;
+        for block in rest.chunks_exact(BLOCK) {
+            // Without an early exit this becomes SIMD.
+            if block.iter().fold(false, |any, byte| any | is_candidate(byte)) {
+                break;
+            }
+            skipped += BLOCK;
+        }
+        let offset = rest.get(skipped..)?.iter().position(is_candidate)?;
+        Some(from + skipped + offset)
+    }
+
+    /// The byte at `at`; 0 outside the text.
+    pub(super) fn byte(&self, at: usize) -> u8 {
+        self.text.get(at).copied().unwrap_or(0)
+    }
+
+    /// The byte before `at`; 0 outside the text.
+    pub(super) fn byte_before(&self, at: usize) -> u8 {
+        at.checked_sub(1).map_or(0, |before| self.byte(before))
+    }
+
+    pub(super) fn wants(&self, kind: Kind) -> bool {
+        self.kinds.has(kind)
+    }
+
+    pub(super) fn push(&mut self, kind: Kind, start: usize, end: usize, proof: Proof) {
+        self.spans.push(Span { start, end, kind, proof });
+    }
+
+    /// Where the bytes that satisfy `is` end, from `from` on.
+    pub(super) fn end_of(&self, from: usize, is: impl Fn(&u8) -> bool) -> usize {
+        let rest = self.text.get(from..).unwrap_or_default();
+        from + rest.iter().position(|byte| !is(byte)).unwrap_or(rest.len())
+    }
+
+    /// Where the bytes that satisfy `is` begin, up to `until`, at most `most` of them.
+    pub(super) fn start_of(&self, until: usize, most: usize, is: impl Fn(&u8) -> bool) -> usize {
+        let from = until.saturating_sub(most);
+        let before = self.text.get(from..until).unwrap_or_default();
+        until - before.iter().rev().position(|byte| !is(byte)).unwrap_or(before.len())
+    }
+
+    /// What the words before `at` say.
+    pub(super) fn near(&self, at: usize) -> Near {
+        let from = at.saturating_sub(Self::BEFORE);
+        let before = self.text.get(from..at).unwrap_or_default();
+        // A word cut by the window says nothing.
+        let cut = if from == 0 { 0 } else { before.iter().position(|byte| !is_word(byte)).unwrap_or(before.len()) };
+        let (any, last) = Context::of_text(before.get(cut..).unwrap_or_default());
+        Near { any: any | self.path, closest: last.unwrap_or(self.path) }
+    }
+
+    /// What the first word behind `at` says.
+    pub(super) fn following(&self, at: usize) -> Context {
+        let start = self.end_of(at, |byte| matches!(byte, b' ' | b'-' | b'(' | b','));
+        let end = self.end_of(start, u8::is_ascii_alphabetic);
+        if start == at || start - at > 3 {
+            return Context::NONE;
+        }
+        Context::of(self.text.get(start..end).unwrap_or_default())
+    }
+}
+
+fn is_word(byte: &u8) -> bool {
+    byte.is_ascii_alphabetic() || *byte >= 0x80
+}

@@ -1,0 +1,142 @@
+//! How good the detectors are on other people's labelled texts. Skipped, with a line saying so, where those are absent.
+
+use super::detect::{self, Context};
+use super::kind::{Kind, Kinds};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// The text of a corpus file, or a line saying that it is absent.
+fn corpus(name: &str) -> Option<String> {
+    let shared = std::env::var("RERANK_GUARD_SHARED").unwrap_or_else(|_| "../shared".to_owned());
+    let read = std::fs::read_to_string(format!("{shared}/data/pii/{name}"));
+    if read.is_err() {
+        println!("skipped: no corpus {name} in ../shared");
+    }
+    read.ok()
+}
+
+#[derive(Deserialize)]
+struct Labelled {
+    full_text: String,
+    spans: Vec<Label>,
+}
+
+#[derive(Deserialize)]
+struct Label {
+    entity_type: String,
+    start_position: usize,
+    end_position: usize,
+}
+
+/// Counts for one kind: labelled, of these found, findings, of these labelled so.
+#[derive(Default)]
+struct Score {
+    labelled: usize,
+    met: usize,
+    found: usize,
+    right: usize,
+}
+
+impl Score {
+    fn recall(&self) -> f64 {
+        self.met as f64 / self.labelled.max(1) as f64
+    }
+
+    fn precision(&self) -> f64 {
+        self.right as f64 / self.found.max(1) as f64
+    }
+}
+
+fn kind_of(entity: &str) -> Option<Kind> {
+    Some(match entity {
+        "CREDIT_CARD" => Kind::CreditCard,
+        "EMAIL_ADDRESS" => Kind::Email,
+        "IBAN_CODE" => Kind::Iban,
+        "IP_ADDRESS" => Kind::IpAddress,
+        "PHONE_NUMBER" => Kind::Phone,
+        "US_SSN" => Kind::UsSsn,
+        _ => return None,
+    })
+}
+
+fn score(set: &[Labelled]) -> BTreeMap<Kind, Score> {
+    let mut scores: BTreeMap<Kind, Score> = BTreeMap::new();
+    let show = std::env::var("SHOW_MISSES").is_ok();
+    for labelled in set {
+        let text = &labelled.full_text;
+        let offsets: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+        let labels: Vec<(Option<Kind>, Range<usize>)> = labelled
+            .spans
+            .iter()
+            .map(|span| (kind_of(&span.entity_type), offsets[span.start_position]..offsets[span.end_position]))
+            .collect();
+        let found = detect::find(text.as_bytes(), Context::NONE, Kinds::all());
+        let overlap = |one: &Range<usize>, other: &Range<usize>| one.start < other.end && other.start < one.end;
+        for (kind, label) in &labels {
+            let Some(kind) = *kind else { continue };
+            let met = found.iter().any(|span| span.kind == kind && overlap(&(span.start..span.end), label));
+            let score = scores.entry(kind).or_default();
+            score.labelled += 1;
+            score.met += usize::from(met);
+            if show && !met {
+                println!("missed {kind:?} at {label:?} of: {text}");
+            }
+        }
+        for span in found {
+            let right =
+                labels.iter().any(|(kind, label)| *kind == Some(span.kind) && overlap(&(span.start..span.end), label));
+            let score = scores.entry(span.kind).or_default();
+            score.found += 1;
+            score.right += usize::from(right);
+            if show && !right {
+                println!(
+                    "wrong {:?} {:?} at {}..{} of: {text}",
+                    span.kind,
+                    text.get(span.start..span.end).unwrap(),
+                    span.start,
+                    span.end
+                );
+            }
+        }
+    }
+    scores
+}
+
+#[test]
+fn the_labelled_set_is_found_as_well_as_promised() {
+    let Some(corpus) = corpus("presidio_research_generated_large.json") else { return };
+    let set: Vec<Labelled> = serde_json::from_str(&corpus).unwrap();
+    let scores = score(&set);
+    println!("{:<16}{:>9}{:>9}{:>9}{:>11}", "kind", "labelled", "recall", "found", "precision");
+    for (kind, score) in &scores {
+        let (recall, precision) = (score.recall(), score.precision());
+        println!("{:<16}{:>9}{recall:>9.3}{:>9}{precision:>11.3}", kind.name(), score.labelled, score.found);
+    }
+    for (kind, recall, precision) in [
+        (Kind::CreditCard, 0.99, 0.99),
+        (Kind::Email, 1.0, 0.99),
+        (Kind::Iban, 1.0, 1.0),
+        (Kind::UsSsn, 1.0, 0.98),
+        (Kind::IpAddress, 1.0, 0.99),
+        (Kind::Phone, 0.80, 0.90),
+    ] {
+        let score = &scores[&kind];
+        assert!(score.recall() >= recall && score.precision() >= precision, "{kind:?}");
+    }
+}
+
+#[test]
+fn logs_full_of_ids_and_times_have_no_findings_but_the_true_ones() {
+    for (name, emails, phones, cards) in
+        [("core_100kb_sparse.txt", 9, 9, 0), ("core_10kb_mixed.txt", 4, 4, 2), ("core_1kb_dense.txt", 2, 2, 2)]
+    {
+        let Some(text) = corpus(&format!("datafog_payloads/{name}")) else { return };
+        let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
+        for span in detect::find(text.as_bytes(), Context::NONE, Kinds::all()) {
+            *counts.entry(span.kind).or_default() += 1;
+        }
+        let wanted = [(Kind::CreditCard, cards), (Kind::Email, emails), (Kind::Phone, phones)];
+        assert_eq!(counts, wanted.into_iter().filter(|(_, count)| *count > 0).collect(), "{name}");
+    }
+}

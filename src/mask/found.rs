@@ -1,0 +1,89 @@
+//! What was masked, told without telling it.
+
+use super::kind::Kind;
+
+/// How often one kind was found, and where. Never what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The kind.
+    pub kind: Kind,
+    /// How many findings there were.
+    pub count: u32,
+    /// JSON pointers (RFC 6901) of the first strings and numbers with such a finding, at most [`Found::POINTERS`]; member names
+    /// with findings stand in their masked form. Empty for a text body.
+    pub pointers: Vec<String>,
+    /// Whether there were more places than `pointers` names.
+    pub truncated: bool,
+}
+
+impl Found {
+    /// The most places named for one kind.
+    pub const POINTERS: usize = 16;
+}
+
+/// A body that was looked at whole, and in which every finding was replaced. Only [`mask_json`](super::mask_json) and
+/// [`mask_text`](super::mask_text) make one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Masked {
+    body: Option<Vec<u8>>,
+    found: Vec<Found>,
+}
+
+impl Masked {
+    pub(super) fn new(body: Option<Vec<u8>>, tally: Tally) -> Self {
+        Self { body, found: tally.0 }
+    }
+
+    /// The masked body, or nothing when the body may leave byte for byte as it came.
+    #[must_use]
+    pub fn body(&self) -> Option<&[u8]> {
+        self.body.as_deref()
+    }
+
+    /// What was found, a kind at most once, by kind.
+    #[must_use]
+    pub fn found(&self) -> &[Found] {
+        &self.found
+    }
+
+    /// The masked body (nothing: unchanged) and what was found.
+    #[must_use]
+    pub fn into_parts(self) -> (Option<Vec<u8>>, Vec<Found>) {
+        (self.body, self.found)
+    }
+}
+
+/// Counts findings as they come, sorted by kind.
+#[derive(Debug, Default)]
+pub(super) struct Tally(Vec<Found>);
+
+impl Tally {
+    /// Counts the findings of one place; `pointer` is asked only while places are still named.
+    pub(super) fn add(&mut self, kinds: &[Kind], mut pointer: impl FnMut() -> Option<String>) {
+        for (position, &kind) in kinds.iter().enumerate() {
+            let again = kinds.get(..position).is_some_and(|before| before.contains(&kind));
+            let found = self.of(kind);
+            let Some(found) = found else { continue };
+            found.count = found.count.saturating_add(1);
+            if again {
+                continue;
+            }
+            if found.pointers.len() < Found::POINTERS {
+                found.pointers.extend(pointer());
+            } else {
+                found.truncated = true;
+            }
+        }
+    }
+
+    fn of(&mut self, kind: Kind) -> Option<&mut Found> {
+        let position = match self.0.binary_search_by_key(&kind, |found| found.kind) {
+            Ok(position) => position,
+            Err(position) => {
+                self.0.insert(position, Found { kind, count: 0, pointers: Vec::new(), truncated: false });
+                position
+            }
+        };
+        self.0.get_mut(position)
+    }
+}

@@ -1,0 +1,194 @@
+//! Masks one text, or one string of a JSON body.
+
+use super::detect::{self, Context, Span};
+use super::found::{Masked, Tally};
+use super::kind::Kind;
+use super::masks::Masks;
+use super::secret;
+use super::unmaskable::Unmaskable;
+use super::view::{self, Form, Undecodable};
+use std::ops::Range;
+
+/// Masks a text body, or a preview: what is found anywhere in it is replaced.
+///
+/// # Errors
+/// A body that is not UTF-8, or has one of `secrets` in it.
+pub fn mask_text(body: &[u8], masks: &Masks, secrets: &[&[u8]]) -> Result<Masked, Unmaskable> {
+    let text = std::str::from_utf8(body).map_err(|error| Unmaskable::NotUtf8 { at: error.valid_up_to() })?;
+    if secret::stands_in(secrets, body) {
+        return Err(Unmaskable::Secret);
+    }
+    let mut masker = Masker::new(masks, secrets);
+    let masked = masker.mask(text, Form::Plain, Context::NONE).map_err(|why| why.at(0))?;
+    let mut tally = Tally::default();
+    tally.add(masker.found(), || None);
+    Ok(Masked::new(masked.map(String::into_bytes), tally))
+}
+
+/// Masks strings, one after the other, and keeps its buffers between them.
+pub(super) struct Masker<'a> {
+    pub(super) masks: &'a Masks,
+    secrets: &'a [&'a [u8]],
+    view: Vec<u8>,
+    spans: Vec<Span>,
+    found: Vec<Kind>,
+}
+
+/// Why one string could not be masked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Undone {
+    Undecodable(Undecodable),
+    Secret,
+    Unsettled,
+}
+
+impl Undone {
+    pub(super) fn at(self, at: usize) -> Unmaskable {
+        match self {
+            Self::Undecodable(Undecodable::Surrogate) => Unmaskable::LoneSurrogate { at },
+            Self::Undecodable(Undecodable::Escape) => Unmaskable::Malformed { at },
+            Self::Secret => Unmaskable::Secret,
+            Self::Unsettled => Unmaskable::Unsettled { at },
+        }
+    }
+}
+
+impl From<Undecodable> for Undone {
+    fn from(why: Undecodable) -> Self {
+        Self::Undecodable(why)
+    }
+}
+
+impl<'a> Masker<'a> {
+    /// How often a string is masked until nothing is found any more. What is left of a text can be a finding only then: a label
+    /// brings a word closer to a number, or parts what stood together.
+    const ROUNDS: usize = 8;
+
+    pub(super) fn new(masks: &'a Masks, secrets: &'a [&'a [u8]]) -> Self {
+        Self { masks, secrets, view: Vec::new(), spans: Vec::new(), found: Vec::new() }
+    }
+
+    /// The kinds found in the last string, one for each finding.
+    pub(super) fn found(&self) -> &[Kind] {
+        &self.found
+    }
+
+    /// Masks `raw`; nothing where it can stay. What comes out has no finding.
+    pub(super) fn mask(&mut self, raw: &str, form: Form, context: Context) -> Result<Option<String>, Undone> {
+        self.found.clear();
+        let mut masked: Option<String> = None;
+        for round in 0..Self::ROUNDS {
+            let raw = masked.as_deref().unwrap_or(raw);
+            let plain = view::is_plain(raw.as_bytes(), form);
+            let view = if plain {
+                raw.as_bytes()
+            } else {
+                view::decode(raw, form, &mut self.view)?;
+                if round == 0 && secret::stands_in(self.secrets, &self.view) {
+                    return Err(Undone::Secret);
+                }
+                &self.view
+            };
+            detect::find_into(view, context, self.masks.kinds(), &mut self.spans);
+            if self.spans.is_empty() {
+                return Ok(masked);
+            }
+            let mut places: Vec<Range<usize>> = self.spans.iter().map(|span| span.start..span.end).collect();
+            if !plain {
+                places = view::locate(raw, form, &places)?;
+            }
+            self.found.extend(self.spans.iter().map(|span| span.kind));
+            masked = Some(self.replace(raw, form, &places)?);
+        }
+        Err(Undone::Unsettled)
+    }
+
+    /// Puts labels in the place of the last findings.
+    fn replace(&self, raw: &str, form: Form, places: &[Range<usize>]) -> Result<String, Undone> {
+        let mut masked = String::with_capacity(raw.len());
+        let mut copied = 0;
+        for (place, span) in places.iter().zip(&self.spans) {
+            // A place that is cut wrongly must not leave anything behind, so it fails.
+            masked.push_str(raw.get(copied..place.start).ok_or(Undone::Unsettled)?);
+            masked.push_str(match form {
+                Form::Json => self.masks.json_label(span.kind),
+                Form::Plain => self.masks.label(span.kind),
+            });
+            copied = place.end;
+        }
+        masked.push_str(raw.get(copied..).ok_or(Undone::Unsettled)?);
+        if places.len() == self.spans.len() { Ok(masked) } else { Err(Undone::Unsettled) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mask::Rule;
+    use proptest::prelude::*;
+
+    fn everything() -> Masks {
+        let rule = Rule { detect: Kind::ALL.to_vec(), replace: "[{kind}]".to_owned() };
+        Masks::compile(&[("all", &rule)]).unwrap()
+    }
+
+    fn masked(text: &str) -> String {
+        let masked = mask_text(text.as_bytes(), &everything(), &[]).unwrap();
+        masked.body().map_or(text.to_owned(), |body| String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn findings_are_replaced_and_the_rest_stays() {
+        for (text, wanted) in [
+            ("write to ann@example.org or +49 30 901820.", "write to [email] or [phone]."),
+            ("card ４１１１ １１１１ １１１１ １１１１!", "card [credit_card]!"),
+            ("a\u{200b}nn＠example．org", "[email]"),
+            ("nothing “here” 日本", "nothing “here” 日本"),
+            ("x ann@example.org\u{200b} y", "x [email]\u{200b} y"),
+            (r"C:\u0041 ann@example.org", r"C:\u0041 [email]"),
+        ] {
+            assert_eq!(masked(text), wanted);
+        }
+    }
+
+    #[test]
+    fn findings_are_counted_by_kind_without_places() {
+        let text = b"a@example.org, b@example.org, 4111111111111111";
+        let masked = mask_text(text, &everything(), &[]).unwrap();
+        let counts: Vec<_> =
+            masked.found().iter().map(|found| (found.kind, found.count, found.pointers.len())).collect();
+        assert_eq!(counts, [(Kind::CreditCard, 1, 0), (Kind::Email, 2, 0)]);
+    }
+
+    #[test]
+    fn what_cannot_be_masked_does_not_leave() {
+        assert_eq!(mask_text(b"ab\xff", &everything(), &[]), Err(Unmaskable::NotUtf8 { at: 2 }));
+        assert_eq!(mask_text(b"key sk-123.", &everything(), &[b"sk-123"]), Err(Unmaskable::Secret));
+        let hidden = "key s\u{200b}k-123.";
+        assert_eq!(mask_text(hidden.as_bytes(), &everything(), &[b"sk-123"]), Err(Unmaskable::Secret));
+    }
+
+    #[test]
+    fn a_list_of_numbers_after_one_word_settles() {
+        let list = "tel ".to_owned() + &"12345678, ".repeat(500);
+        assert_eq!(masked(&list), "tel ".to_owned() + &"[phone], ".repeat(500));
+    }
+
+    proptest! {
+        #[test]
+        fn masking_twice_is_masking_once(text in "([0-9]{1,6}|[ .@:+()-]|tel|card|ssn|ip|x|a\\.de|\u{200b}|４){0,40}") {
+            let masks = everything();
+            if let Ok(once) = mask_text(text.as_bytes(), &masks, &[]) {
+                let once = once.body().unwrap_or(text.as_bytes()).to_vec();
+                let twice = mask_text(&once, &masks, &[]).unwrap();
+                prop_assert_eq!(twice.body(), None);
+                prop_assert!(twice.found().is_empty());
+            }
+        }
+
+        #[test]
+        fn nothing_makes_it_panic(body in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _ = mask_text(&body, &everything(), &[b"x"]);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Why a body must not leave.
+
+use std::fmt;
+
+/// Why a body could not be masked, and so must not leave. Positions are byte offsets; no variant carries a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmaskable {
+    /// The body is not UTF-8 from this byte on.
+    NotUtf8 {
+        /// Where.
+        at: usize,
+    },
+    /// The body is not one whole JSON value (RFC 8259): a syntax error, a truncation, or something behind the value.
+    Malformed {
+        /// Where.
+        at: usize,
+    },
+    /// A string has half of a surrogate pair, which different readers read differently.
+    LoneSurrogate {
+        /// Where the string begins.
+        at: usize,
+    },
+    /// Arrays and objects are nested more than 128 deep.
+    TooDeep {
+        /// Where.
+        at: usize,
+    },
+    /// An upstream credential stands in the body.
+    Secret,
+    /// A string still had findings after many rounds of masking.
+    Unsettled {
+        /// Where the string begins.
+        at: usize,
+    },
+}
+
+impl fmt::Display for Unmaskable {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotUtf8 { at } => write!(out, "the body is not UTF-8 at byte {at}"),
+            Self::Malformed { at } => write!(out, "the body is not one whole JSON value at byte {at}"),
+            Self::LoneSurrogate { at } => {
+                write!(out, "the body has half of a surrogate pair in the string at byte {at}")
+            }
+            Self::TooDeep { at } => write!(out, "the body is nested more than 128 deep at byte {at}"),
+            Self::Secret => out.write_str("the body repeats an upstream credential"),
+            Self::Unsettled { at } => write!(out, "masking does not settle in the string at byte {at}"),
+        }
+    }
+}
+
+impl std::error::Error for Unmaskable {}

@@ -1,0 +1,277 @@
+//! What the detectors see of a string: escapes decoded, look-alike characters folded, invisible ones dropped.
+//!
+//! The view is never longer than the raw text, and no table of offsets is kept: where a finding stands in the raw text is found
+//! by walking it once more, which only strings with both escapes and findings pay for.
+
+use std::ops::Range;
+
+/// How a text is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Between the quotes of a JSON string.
+    Json,
+    /// As it stands.
+    Plain,
+}
+
+/// Why a string has no view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Undecodable {
+    /// An escape that JSON does not have.
+    Escape,
+    /// Half of a surrogate pair.
+    Surrogate,
+}
+
+/// Whether the view of `raw` is `raw`, as a quick look tells: ASCII without escapes.
+pub(super) fn is_plain(raw: &[u8], form: Form) -> bool {
+    const BLOCK: usize = 32;
+    let escape = if form == Form::Json { b'\\' } else { 0xff };
+    let odd = |odd: bool, byte: &u8| odd | (*byte >= 0x80) | (*byte == escape);
+    let mut blocks = raw.chunks_exact(BLOCK);
+    blocks.all(|block| !block.iter().fold(false, odd)) && !raw.chunks_exact(BLOCK).remainder().iter().fold(false, odd)
+}
+
+/// Writes the view of `raw` into `view`.
+///
+/// # Errors
+/// A lone surrogate, or an escape JSON does not have.
+pub(super) fn decode(raw: &str, form: Form, view: &mut Vec<u8>) -> Result<(), Undecodable> {
+    view.clear();
+    let mut walk = Walk { raw, form, at: 0 };
+    while let Some(piece) = walk.next()? {
+        match piece {
+            Piece::Run(run) => view.extend_from_slice(raw.as_bytes().get(run).unwrap_or_default()),
+            Piece::One(_, seen) => {
+                if let Some(seen) = seen {
+                    view.extend_from_slice(seen.encode_utf8(&mut [0; 4]).as_bytes());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where ranges of the view, sorted and apart, stand in the raw text.
+pub(super) fn locate(raw: &str, form: Form, ranges: &[Range<usize>]) -> Result<Vec<Range<usize>>, Undecodable> {
+    let mut located = Vec::with_capacity(ranges.len());
+    let mut ranges = ranges.iter();
+    let mut wanted = ranges.next();
+    let mut start = None;
+    let mut walk = Walk { raw, form, at: 0 };
+    let mut seen_until = 0;
+    while let (Some(range), Some(piece)) = (wanted, walk.next()?) {
+        let (raw_range, length) = match &piece {
+            Piece::Run(run) => (run.clone(), run.len()),
+            Piece::One(raw_range, seen) => (raw_range.clone(), seen.map_or(0, char::len_utf8)),
+        };
+        let is_run = matches!(piece, Piece::Run(_));
+        let from = seen_until;
+        seen_until += length;
+        let mut range = range;
+        loop {
+            if start.is_none() && range.start < seen_until {
+                start = Some(raw_range.start + if is_run { range.start.saturating_sub(from) } else { 0 });
+            }
+            let (Some(begun), true) = (start, range.end <= seen_until) else { break };
+            located.push(begun..if is_run { raw_range.start + range.end.saturating_sub(from) } else { raw_range.end });
+            start = None;
+            wanted = ranges.next();
+            let Some(following) = wanted else { break };
+            range = following;
+        }
+    }
+    Ok(located)
+}
+
+/// A piece of raw text.
+enum Piece {
+    /// ASCII that is seen as it stands.
+    Run(Range<usize>),
+    /// One character or escape, and what is seen of it.
+    One(Range<usize>, Option<char>),
+}
+
+struct Walk<'a> {
+    raw: &'a str,
+    form: Form,
+    at: usize,
+}
+
+impl Walk<'_> {
+    fn next(&mut self) -> Result<Option<Piece>, Undecodable> {
+        let Some(rest) = self.raw.as_bytes().get(self.at..) else { return Ok(None) };
+        let Some(&byte) = rest.first() else { return Ok(None) };
+        let start = self.at;
+        let escapes = self.form == Form::Json;
+        let odd = |byte: &u8| *byte >= 0x80 || (*byte == b'\\' && escapes);
+        if !odd(&byte) {
+            self.at += rest.iter().position(odd).unwrap_or(rest.len());
+            return Ok(Some(Piece::Run(start..self.at)));
+        }
+        let seen = if byte == b'\\' {
+            self.escape()?
+        } else {
+            let seen = self.raw.get(start..).and_then(|rest| rest.chars().next()).ok_or(Undecodable::Escape)?;
+            self.at += seen.len_utf8();
+            seen
+        };
+        Ok(Some(Piece::One(start..self.at, fold(seen))))
+    }
+
+    fn escape(&mut self) -> Result<char, Undecodable> {
+        let letter = self.raw.as_bytes().get(self.at + 1).ok_or(Undecodable::Escape)?;
+        self.at += 2;
+        Ok(match letter {
+            b'"' => '"',
+            b'\\' => '\\',
+            b'/' => '/',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let unit = self.hex()?;
+                if !(0xd800..0xdc00).contains(&unit) {
+                    return char::from_u32(unit).ok_or(Undecodable::Surrogate);
+                }
+                if self.raw.as_bytes().get(self.at..self.at + 2) != Some(b"\\u") {
+                    return Err(Undecodable::Surrogate);
+                }
+                self.at += 2;
+                let low = self.hex()?;
+                if !(0xdc00..0xe000).contains(&low) {
+                    return Err(Undecodable::Surrogate);
+                }
+                char::from_u32(0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00)).ok_or(Undecodable::Surrogate)?
+            }
+            _ => return Err(Undecodable::Escape),
+        })
+    }
+
+    fn hex(&mut self) -> Result<u32, Undecodable> {
+        let digits = self.raw.as_bytes().get(self.at..self.at + 4).ok_or(Undecodable::Escape)?;
+        self.at += 4;
+        digits.iter().try_fold(0, |unit, digit| {
+            let value = char::from(*digit).to_digit(16).ok_or(Undecodable::Escape)?;
+            Ok(unit << 4 | value)
+        })
+    }
+}
+
+/// What is seen of a character: ASCII where it only looks different, nothing where it cannot be seen.
+fn fold(seen: char) -> Option<char> {
+    let code = u32::from(seen);
+    if code < 0x80 {
+        return Some(seen);
+    }
+    Some(match seen {
+        // Soft hyphen, joiners, direction marks, variation selectors, keycaps, tags: they only hide.
+        '\u{ad}'
+        | '\u{34f}'
+        | '\u{61c}'
+        | '\u{180e}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{20e3}'
+        | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}'
+        | '\u{e0000}'..='\u{e01ef}' => return None,
+        '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => ' ',
+        '\u{2010}'..='\u{2015}' | '\u{2043}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' => '-',
+        '\u{2024}' | '\u{fe52}' | '\u{ff61}' => '.',
+        '\u{fe6b}' => '@',
+        // Full-width forms of `!` to `~`: digits, letters, `＠`, `．`, `－`.
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(code - 0xfee0).unwrap_or(seen),
+        _ => digit(code).unwrap_or(seen),
+    })
+}
+
+/// The decimal digits of other scripts (Unicode `Nd`), which all come in runs of ten.
+fn digit(code: u32) -> Option<char> {
+    const ZEROS: [u32; 36] = [
+        0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6, 0xe50, 0xed0, 0xf20,
+        0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620, 0xa8d0,
+        0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0x104a0,
+    ];
+    if (0x1d7ce..=0x1d7ff).contains(&code) {
+        return char::from_digit((code - 0x1d7ce) % 10, 10);
+    }
+    let zero = ZEROS.get(ZEROS.partition_point(|zero| *zero <= code).checked_sub(1)?)?;
+    char::from_digit(code - zero, 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn view(raw: &str, form: Form) -> String {
+        let mut view = Vec::new();
+        decode(raw, form, &mut view).unwrap();
+        String::from_utf8(view).unwrap()
+    }
+
+    #[test]
+    fn look_alikes_are_folded_and_hidden_characters_dropped() {
+        for (raw, seen) in [
+            ("４１１１", "4111"),
+            ("a＠b．c", "a@b.c"),
+            ("1\u{2011}2\u{2013}3\u{2212}4", "1-2-3-4"),
+            ("1\u{a0}2\u{202f}3\u{3000}4", "1 2 3 4"),
+            ("4\u{200b}1\u{200d}1\u{feff}1\u{ad}", "4111"),
+            ("٤١١١ ۴۱۱۱ ४१११ 𝟒𝟏𝟏𝟏", "4111 4111 4111 4111"),
+            ("4\u{fe0f}\u{20e3}1\u{fe0f}\u{20e3}", "41"),
+            ("naïve “déjà” 日本語 😀", "naïve “déjà” 日本語 😀"),
+        ] {
+            assert_eq!(view(raw, Form::Plain), seen);
+        }
+    }
+
+    #[test]
+    fn every_escape_is_decoded_and_none_in_plain_text() {
+        assert_eq!(view(r#"\"\\\/\b\f\n\r\t\u0041\u00e9\ud83d\ude00\uFF20"#, Form::Json), "\"\\/\u{8}\u{c}\n\r\tAé😀@");
+        assert_eq!(view(r"\u0041", Form::Plain), r"\u0041");
+        let refused = |raw| decode(raw, Form::Json, &mut Vec::new()).unwrap_err();
+        for raw in [r"\ud83d", r"\ude00", r"\ud83dx", r"\ud83d\n", r"\ud83d\ud83d"] {
+            assert_eq!(refused(raw), Undecodable::Surrogate, "{raw}");
+        }
+        for raw in [r"\x", r"\u12", r"\u12g4", "\\"] {
+            assert_eq!(refused(raw), Undecodable::Escape, "{raw}");
+        }
+    }
+
+    #[test]
+    fn ranges_are_found_again_in_the_raw_text() {
+        let raw = "\\u0041x\u{200b}４\u{200b}\\ny";
+        assert_eq!(view(raw, Form::Json), "Ax4\ny");
+        let all: Vec<_> = (0..5).map(|at| at..at + 1).collect();
+        assert_eq!(locate(raw, Form::Json, &all).unwrap(), [0..6, 6..7, 10..13, 16..18, 18..19]);
+        assert_eq!(locate(raw, Form::Json, &[1..3, 4..5]).unwrap(), [6..13, 18..19]);
+        assert_eq!(locate("abc", Form::Json, &[0..1, 1..3]).unwrap(), [0..1, 1..3]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_view_of_a_json_string_is_the_folded_value(value in "[a4\u{200b}４é\"\\\\\n\u{1}😀 -]{0,20}", all in any::<bool>()) {
+            let mut raw = serde_json::to_string(&value).unwrap();
+            if all {
+                raw = value.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+            } else {
+                raw = raw.get(1..raw.len() - 1).unwrap().to_owned();
+            }
+            let folded: String = value.chars().filter_map(fold).collect();
+            prop_assert_eq!(&view(&raw, Form::Json), &folded);
+            prop_assert!(!is_plain(raw.as_bytes(), Form::Json) || raw == folded);
+            // Each seen character alone decodes to itself from where it was located.
+            let each: Vec<_> = folded.char_indices().map(|(at, seen)| at..at + seen.len_utf8()).collect();
+            let located = locate(&raw, Form::Json, &each).unwrap();
+            prop_assert_eq!(located.len(), each.len());
+            for (place, seen) in located.into_iter().zip(folded.chars()) {
+                prop_assert_eq!(view(raw.get(place).unwrap(), Form::Json), seen.to_string());
+            }
+        }
+    }
+}

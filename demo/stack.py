@@ -352,7 +352,7 @@ class Service(Program):
 class Envoy(Program):
     """A running Envoy. Files of relative names in its configuration, such as the access log, stand in `directory`."""
 
-    def __init__(self, config: Mapping, *, env: Optional[Mapping[str, str]] = None, concurrency: int = 1,
+    def __init__(self, config: Union[Mapping, str], *, env: Optional[Mapping[str, str]] = None, concurrency: int = 1,
                  log_level: str = "warning", component_log_level: str = "wasm:info", directory: Optional[Path] = None):
         if directory is None:
             directory = Path(tempfile.mkdtemp(prefix="rerank-guard-envoy-"))
@@ -360,15 +360,18 @@ class Envoy(Program):
         else:
             self._made = None
         self._logs: "dict[str, tuple[int, list[dict]]]" = {}
-        (directory / "envoy.json").write_text(json.dumps(config, indent=1))
+        # JSON is YAML: one file for a configuration made here and for one that was read as it stands.
+        text = config if isinstance(config, str) else json.dumps(config, indent=1)
+        (directory / "envoy.yaml").write_text(text, encoding="utf-8")
         command = [
-            envoy_binary(), "--config-path", directory / "envoy.json", "--concurrency", str(concurrency),
+            envoy_binary(), "--config-path", directory / "envoy.yaml", "--concurrency", str(concurrency),
             "--disable-hot-restart", "--admin-address-path", directory / "admin.address",
             "--file-flush-interval-msec", "10", "--log-level", log_level, "--component-log-level", component_log_level,
         ]
         super().__init__("envoy", command, env=env, directory=directory)
         try:
             address = self.wait(self._admin_address, "admin address")
+            self.admin_address = address
             self._admin = ("127.0.0.1", int(address.rsplit(":", 1)[1]))
             self.wait(self._is_ready, "readiness")
             listeners = json.loads(self.admin("/listeners?format=json"))["listener_statuses"]

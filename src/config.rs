@@ -1,1 +1,274 @@
-//! To be written.
+//! The plugin configuration: the platform team's document. One that was read is whole: every name in it resolves, in the bundle
+//! too.
+
+use crate::approval;
+use crate::audit;
+use crate::call::{Dialect, Route, Template, WrittenDialect, WrittenRoute, is_header_name};
+use crate::caller;
+use crate::credential;
+use crate::mask::{Kept, Kind, Masks, Rule};
+use crate::policy::Policy;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A configuration that can serve.
+#[derive(Debug)]
+pub struct Config {
+    /// This gateway's name: the audience of receipts, part of digests and records.
+    pub gateway: String,
+    /// The bundle in force.
+    pub policy: Policy,
+    /// Who may prove whom.
+    pub callers: caller::Settings,
+    /// The dialects, the module's first.
+    pub(crate) dialects: Vec<Spoken>,
+    /// The routes; no path fits two.
+    pub(crate) routes: Vec<Route>,
+    /// Streams that are no calls and pass all the same.
+    pub(crate) pass: Vec<Pass>,
+    /// The approver, if the bundle has approvals.
+    pub approver: Option<approval::Settings>,
+    /// The credentials, without their secrets.
+    pub credentials: BTreeMap<String, credential::Written>,
+    /// Sizes.
+    pub limits: Limits,
+    /// The records.
+    pub audit: audit::Settings,
+    /// Further response headers that go on to the caller.
+    pub(crate) response_headers: Vec<String>,
+    /// Every kind there is, for previews.
+    pub(crate) every_mask: Masks,
+}
+
+/// A dialect and the numbers of its answers that are structure.
+#[derive(Debug)]
+pub(crate) struct Spoken {
+    pub(crate) dialect: Dialect,
+    pub(crate) kept: Kept,
+}
+
+/// A stream that is listed as no call.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    pub(crate) method: String,
+    pub(crate) template: Template,
+}
+
+/// The largest bodies. Envoy's own buffer limit has to be larger, or Envoy answers first.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Of a request, in bytes.
+    pub request_bytes: usize,
+    /// Of a response, in bytes.
+    pub response_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { request_bytes: 1 << 20, response_bytes: 4 << 20 }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    gateway: String,
+    bundle: Source,
+    callers: caller::Settings,
+    #[serde(default)]
+    dialects: Vec<WrittenDialect>,
+    routes: Vec<WrittenRoute>,
+    #[serde(default)]
+    pass: Vec<WrittenPass>,
+    approver: Option<approval::Settings>,
+    credentials: BTreeMap<String, credential::Written>,
+    #[serde(default)]
+    limits: Limits,
+    #[serde(default)]
+    audit: audit::Settings,
+    #[serde(default)]
+    response_headers: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Source {
+    Inline(serde_json::Value),
+    Embedded(bool),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPass {
+    method: String,
+    path: String,
+}
+
+/// All that is wrong with a configuration, a line each: the field, what is wrong, what would be right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flaws(pub Vec<String>);
+
+impl fmt::Display for Flaws {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0.join("; "))
+    }
+}
+
+impl std::error::Error for Flaws {}
+
+impl Config {
+    /// Reads the plugin configuration, a pure function of its bytes and of the bundle that was built into the module.
+    ///
+    /// # Errors
+    /// All flaws that can be seen at once. Unknown fields are flaws.
+    pub fn read(json: &[u8], embedded: Option<&[u8]>) -> Result<Self, Flaws> {
+        let one = |what: String| Flaws(vec![what]);
+        let written: Written =
+            crate::json::read(json).map_err(|malformed| one(format!("configuration: {malformed}")))?;
+        let mut flaws = Vec::new();
+        if written.gateway.is_empty() || written.gateway.len() > 128 || written.gateway.chars().any(char::is_control) {
+            flaws.push("gateway: write a name of 1 to 128 characters, such as eu1/rerank".to_owned());
+        }
+        let policy = match &written.bundle {
+            Source::Inline(bundle) => Policy::load(bundle.to_string().as_bytes()),
+            Source::Embedded(true) => {
+                let embedded = embedded.ok_or_else(|| {
+                    one("bundle.embedded: this module was built without a bundle: build it with `make wasm BUNDLE=…` or write \
+                         `bundle: {inline: …}`"
+                        .to_owned())
+                })?;
+                Policy::load(embedded)
+            }
+            Source::Embedded(false) => {
+                return Err(one("bundle.embedded: write true, or `bundle: {inline: …}`".to_owned()));
+            }
+        };
+        let policy = policy.map_err(|found| Flaws(found.iter().map(|flaw| format!("bundle: {flaw}")).collect()))?;
+        let dialects = dialects(written.dialects, &mut flaws);
+        let routes = routes(written.routes, &dialects, &mut flaws);
+        let pass = pass(&written.pass, &routes, &mut flaws);
+        for (name, credential) in &written.credentials {
+            flaws.extend(credential::check(name, credential).err().map(|unusable| unusable.to_string()));
+        }
+        for (at, route) in routes.iter().enumerate() {
+            for name in route.credentials.iter().filter(|name| !written.credentials.contains_key(*name)) {
+                flaws.push(format!("routes[{at}].credentials: `{name}` is not under `credentials`"));
+            }
+        }
+        for name in policy.credentials() {
+            if !written.credentials.contains_key(&**name) {
+                flaws.push(format!("credentials: the bundle uses `{name}`, which is not here: add it"));
+            }
+        }
+        match &written.approver {
+            Some(approver) => flaws.extend(approver.check().err()),
+            None if policy.approvals().next().is_some() => {
+                flaws.push("approver: the bundle has approvals: write where to ask".to_owned())
+            }
+            None => {}
+        }
+        flaws.extend(caller::Callers::new(&written.callers).err().map(|unusable| unusable.to_string()));
+        let limits = written.limits;
+        if !(1..=64 << 20).contains(&limits.request_bytes) || !(1..=64 << 20).contains(&limits.response_bytes) {
+            flaws.push("limits: write sizes from 1 to 67108864 bytes".to_owned());
+        }
+        for name in written.response_headers.iter().filter(|name| !is_header_name(name)) {
+            flaws.push(format!("response_headers: `{name}` is no header name: write it in lower case"));
+        }
+        let everything = Rule { detect: Kind::ALL.to_vec(), replace: "[{kind}]".to_owned() };
+        let every_mask = match Masks::compile(&[("preview", &everything)]) {
+            Ok(masks) => masks,
+            Err(refused) => return Err(one(format!("preview: {refused}"))),
+        };
+        if !flaws.is_empty() {
+            return Err(Flaws(flaws));
+        }
+        Ok(Self {
+            gateway: written.gateway,
+            policy,
+            callers: written.callers,
+            dialects,
+            routes,
+            pass,
+            approver: written.approver,
+            credentials: written.credentials,
+            limits,
+            audit: written.audit,
+            response_headers: written.response_headers,
+            every_mask,
+        })
+    }
+}
+
+/// The bundle that was built into the module, if any, as JSON.
+#[must_use]
+pub const fn embedded_bundle() -> Option<&'static [u8]> {
+    // The build script writes `None` or `Some(include_bytes!(…))`.
+    include!(concat!(env!("OUT_DIR"), "/embedded.rs"))
+}
+
+fn dialects(written: Vec<WrittenDialect>, flaws: &mut Vec<String>) -> Vec<Spoken> {
+    let mut all = Vec::new();
+    let built_in = Dialect::built_in().map_err(|misdrawn| flaws.push(misdrawn.to_string())).unwrap_or_default();
+    let added = written
+        .into_iter()
+        .filter_map(|one| Dialect::new(one).map_err(|misdrawn| flaws.push(misdrawn.to_string())).ok());
+    for dialect in built_in.into_iter().chain(added.collect::<Vec<_>>()) {
+        let kept: Vec<&str> = dialect.kept.iter().map(String::as_str).collect();
+        if all.iter().any(|spoken: &Spoken| spoken.dialect.name() == dialect.name()) {
+            flaws.push(format!(
+                "dialects: `{}` is there twice, or the module has it: choose another name",
+                dialect.name()
+            ));
+        }
+        match Kept::compile(&kept) {
+            Ok(kept) => all.push(Spoken { dialect, kept }),
+            Err(refused) => flaws.push(format!("dialects: `{}`: response.kept: {refused}", dialect.name())),
+        }
+    }
+    all
+}
+
+fn routes(written: Vec<WrittenRoute>, dialects: &[Spoken], flaws: &mut Vec<String>) -> Vec<Route> {
+    let known = dialects
+        .iter()
+        .enumerate()
+        .map(|(at, spoken)| (spoken.dialect.name(), (at, spoken.dialect.names_model)))
+        .collect();
+    let mut all: Vec<Route> = Vec::new();
+    if written.is_empty() {
+        flaws.push("routes: write at least one, or nothing is served".to_owned());
+    }
+    for (at, one) in written.into_iter().enumerate() {
+        match Route::new(one, &known) {
+            Ok(route) => {
+                if let Some(other) = all.iter().find(|other| other.template.meets(&route.template)) {
+                    let (one, other) = (&route.template, &other.template);
+                    flaws.push(format!("routes[{at}].path: `{one}` and `{other}` share a path: tell them apart"));
+                }
+                all.push(route);
+            }
+            Err(what) => flaws.push(format!("routes[{at}].{what}")),
+        }
+    }
+    all
+}
+
+fn pass(written: &[WrittenPass], routes: &[Route], flaws: &mut Vec<String>) -> Vec<Pass> {
+    let mut all = Vec::new();
+    for (at, one) in written.iter().enumerate() {
+        if !matches!(one.method.as_str(), "GET" | "HEAD" | "POST" | "OPTIONS") {
+            flaws.push(format!("pass[{at}].method: `{}` cannot pass: write GET, HEAD, POST or OPTIONS", one.method));
+        }
+        match Template::new(&one.path) {
+            Ok(template) if one.method == "POST" && routes.iter().any(|route| route.template.meets(&template)) => {
+                flaws.push(format!("pass[{at}].path: `{template}` would let calls of a route pass"));
+            }
+            Ok(template) => all.push(Pass { method: one.method.clone(), template }),
+            Err(what) => flaws.push(format!("pass[{at}].{what}")),
+        }
+    }
+    all
+}

@@ -1,1 +1,19 @@
-//! To be written.
+//! What will be remembered? One record of every call, denials included, as a link of its VM's hash chain.
+
+mod chain;
+mod record;
+
+pub use chain::{Broken, Chain, digest, keyed_digest, verify};
+pub use record::{Approved, Record};
+
+use serde::Deserialize;
+
+/// The `audit` section of the plugin configuration.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The environment variable with the key (16 characters at least) of content digests. With it each record carries an
+    /// HMAC-SHA-256 of the request body and of the answer as it left. Without it records carry none: a plain hash of a short
+    /// query can be guessed.
+    pub digest_key_env: Option<String>,
+}

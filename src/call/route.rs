@@ -76,7 +76,10 @@ impl Route {
         };
         match (&written.model, names_model) {
             (None, false) => {
-                return Err(format!("model: requests of dialect `{}` name none: write the model here", written.dialect));
+                return Err(format!(
+                    "model: requests of dialect `{}` name none: write the model here",
+                    written.dialect
+                ));
             }
             (Some(model), true) => {
                 return Err(format!(

@@ -1,1 +1,257 @@
-//! To be written.
+//! As whom do we go upstream? The credentials that the configuration names, their secrets from the environment, and the headers
+//! of a caller that never go on.
+
+use crate::call::is_header_name;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::rc::Rc;
+
+/// A credential as the platform team writes it. The secret itself never stands in the configuration, which Envoy shows in its
+/// configuration dump.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Written {
+    /// The environment variable that holds the secret, listed in `vm_config.environment_variables.host_env_keys`.
+    pub env: String,
+    /// The request header that carries it.
+    #[serde(default = "authorization")]
+    pub header: String,
+    /// What stands before the secret in the header, such as `Bearer ` or `ApiKey `.
+    #[serde(default)]
+    pub prefix: String,
+}
+
+fn authorization() -> String {
+    "authorization".to_owned()
+}
+
+/// A credential that can be sent.
+#[derive(Clone)]
+pub struct Credential {
+    name: Rc<str>,
+    header: String,
+    value: String,
+    secret_at: usize,
+}
+
+impl Credential {
+    /// The name that policies, routes and records use.
+    #[must_use]
+    pub fn name(&self) -> &Rc<str> {
+        &self.name
+    }
+
+    /// The header that carries it.
+    #[must_use]
+    pub fn header(&self) -> &str {
+        &self.header
+    }
+
+    /// The header's value, with the secret.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// The secret alone: what must not come back.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        self.value.get(self.secret_at..).unwrap_or(&self.value)
+    }
+}
+
+/// Shows no secret.
+impl fmt::Debug for Credential {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Credential").field("name", &self.name).field("header", &self.header).finish_non_exhaustive()
+    }
+}
+
+/// Why a credential cannot be used. Never quotes the secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unusable {
+    /// The environment variable is not there.
+    Missing {
+        /// The credential.
+        credential: String,
+        /// The variable.
+        env: String,
+    },
+    /// The secret is shorter than 8 bytes, or not visible ASCII. A shorter one could not be told from chance in an answer.
+    Unsound {
+        /// The credential.
+        credential: String,
+        /// The variable.
+        env: String,
+    },
+    /// The header's name or the prefix cannot stand in a request.
+    BadHeader {
+        /// The credential.
+        credential: String,
+    },
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { credential, env } => write!(
+                out,
+                "credentials.{credential}.env: environment variable `{env}` is not set: set it for Envoy and list it in `host_env_keys`"
+            ),
+            Self::Unsound { credential, env } => {
+                write!(
+                    out,
+                    "credentials.{credential}.env: the value of `{env}` is no secret: write at least 8 visible ASCII characters"
+                )
+            }
+            Self::BadHeader { credential } => {
+                write!(out, "credentials.{credential}: write `header` in lower case and `prefix` in visible ASCII")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Unusable {}
+
+/// All credentials of a configuration, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Credentials(BTreeMap<String, Rc<Credential>>);
+
+impl Credentials {
+    /// Takes the secrets from `environment`.
+    ///
+    /// # Errors
+    /// The first credential that cannot be used.
+    pub fn resolve(
+        written: &BTreeMap<String, Written>,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Unusable> {
+        let mut all = BTreeMap::new();
+        for (name, one) in written {
+            check(name, one)?;
+            let missing = || Unusable::Missing { credential: name.clone(), env: one.env.clone() };
+            let secret = environment(&one.env).ok_or_else(missing)?;
+            if secret.len() < 8 || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(Unusable::Unsound { credential: name.clone(), env: one.env.clone() });
+            }
+            let credential = Credential {
+                name: name.as_str().into(),
+                header: one.header.clone(),
+                value: format!("{}{secret}", one.prefix),
+                secret_at: one.prefix.len(),
+            };
+            all.insert(name.clone(), Rc::new(credential));
+        }
+        Ok(Self(all))
+    }
+
+    /// The credential of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Rc<Credential>> {
+        self.0.get(name)
+    }
+}
+
+/// Whether a credential's header can stand in a request, without its secret.
+///
+/// # Errors
+/// It cannot.
+pub fn check(name: &str, written: &Written) -> Result<(), Unusable> {
+    let prefix = written.prefix.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    let header = is_header_name(&written.header) && !ROUTING.contains(&written.header.as_str());
+    if prefix && header { Ok(()) } else { Err(Unusable::BadHeader { credential: name.to_owned() }) }
+}
+
+/// Headers that choose the upstream or frame the message; no credential may stand in them.
+const ROUTING: [&str; 7] = ["host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade"];
+
+/// Whether a request header of the caller is a credential, or a header that only this filter may set, and so never goes
+/// upstream. `name` is lower case, as Envoy hands it out.
+#[must_use]
+pub fn is_callers_own(name: &str) -> bool {
+    const NAMES: [&str; 17] = [
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "api-key",
+        "apikey",
+        "x-api-key",
+        "x-api-token",
+        "x-auth-token",
+        "x-access-token",
+        "x-goog-api-key",
+        "x-goog-iam-authorization-token",
+        "x-amz-security-token",
+        "x-functions-key",
+        "ocp-apim-subscription-key",
+        "x-forwarded-client-cert",
+        "x-forwarded-access-token",
+        "dpop",
+    ];
+    NAMES.contains(&name) || name.starts_with("x-rerank-guard-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(env: &str, header: &str, prefix: &str) -> BTreeMap<String, Written> {
+        let one = Written { env: env.to_owned(), header: header.to_owned(), prefix: prefix.to_owned() };
+        BTreeMap::from([("prod".to_owned(), one)])
+    }
+
+    fn environment(name: &str) -> Option<String> {
+        match name {
+            "GOOD" => Some("s3cret-0123".to_owned()),
+            "SHORT" => Some("short".to_owned()),
+            "BROKEN" => Some("s3cret-0123\r\nx: y".to_owned()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_header_carries_prefix_and_secret() {
+        for (header, prefix, value) in [
+            ("authorization", "Bearer ", "Bearer s3cret-0123"),
+            ("api-key", "", "s3cret-0123"),
+            ("authorization", "ApiKey ", "ApiKey s3cret-0123"),
+        ] {
+            let all = Credentials::resolve(&written("GOOD", header, prefix), &environment).unwrap();
+            let one = all.get("prod").unwrap();
+            assert_eq!((one.header(), one.value(), one.secret()), (header, value, "s3cret-0123"));
+        }
+    }
+
+    #[test]
+    fn a_credential_that_cannot_be_sent_safely_is_refused_without_its_secret() {
+        for (env, header, prefix) in [
+            ("NONE", "authorization", "Bearer "),
+            ("SHORT", "authorization", "Bearer "),
+            ("BROKEN", "authorization", "Bearer "),
+            ("GOOD", "Authorization", ""),
+            ("GOOD", "host", ""),
+            ("GOOD", ":path", ""),
+            ("GOOD", "api-key", "a\n"),
+        ] {
+            let said = Credentials::resolve(&written(env, header, prefix), &environment).unwrap_err().to_string();
+            assert!(!said.contains("s3cret") && !said.contains("short"), "{said}");
+        }
+    }
+
+    #[test]
+    fn no_debug_output_shows_a_secret() {
+        let all = Credentials::resolve(&written("GOOD", "api-key", ""), &environment).unwrap();
+        assert!(!format!("{all:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn credentials_of_the_caller_and_spoofed_headers_stay_here() {
+        for name in ["authorization", "cookie", "api-key", "x-rerank-guard-decision", "dpop"] {
+            assert!(is_callers_own(name), "{name}");
+        }
+        for name in ["accept", "content-type", "x-request-id"] {
+            assert!(!is_callers_own(name), "{name}");
+        }
+    }
+}

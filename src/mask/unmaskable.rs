@@ -34,6 +34,21 @@ pub enum Unmaskable {
     },
 }
 
+impl Unmaskable {
+    /// One word for records and metrics.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::NotUtf8 { .. } => "response-not-utf8",
+            Self::Malformed { .. } => "response-not-json",
+            Self::LoneSurrogate { .. } => "response-lone-surrogate",
+            Self::TooDeep { .. } => "response-too-deep",
+            Self::Secret => "response-leaks-credential",
+            Self::Unsettled { .. } => "response-unsettled",
+        }
+    }
+}
+
 impl fmt::Display for Unmaskable {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

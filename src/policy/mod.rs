@@ -155,6 +155,11 @@ impl Policy {
         self.masks.get(name)
     }
 
+    /// All approvals.
+    pub fn approvals(&self) -> impl Iterator<Item = &Approval> {
+        self.approvals.values()
+    }
+
     /// The approval called `name`.
     #[must_use]
     pub fn approval(&self, name: &str) -> Option<&Approval> {

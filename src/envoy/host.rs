@@ -1,0 +1,109 @@
+//! Host calls as `Result`s over bytes: the SDK's string getters panic on a byte that is not UTF-8, and a panic kills the VM.
+
+use crate::caller::{Hash, NativeSignatures};
+use crate::exchange::{CallOut, Edits, Headers, Reply};
+use crate::time::Time;
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, MapType, Status};
+use std::time::UNIX_EPOCH;
+
+/// Whole buffers are asked for with this size; the host cuts it to what there is.
+const ALL: usize = 0x7fff_ffff;
+
+pub(super) fn now() -> Time {
+    let since = hostcalls::get_current_time().ok().and_then(|now| now.duration_since(UNIX_EPOCH).ok());
+    // Without a clock it is 1970: no token was issued yet, so none is accepted.
+    Time(since.and_then(|since| u64::try_from(since.as_millis()).ok()).unwrap_or(0))
+}
+
+pub(super) fn random() -> u64 {
+    jwt_simple::reexports::rand::random()
+}
+
+pub(super) fn headers(map: MapType) -> Headers {
+    Headers::new(hostcalls::get_map_bytes(map).unwrap_or_default())
+}
+
+/// The whole of a buffered body. None: the host did not give it, and an empty body is something else.
+pub(super) fn body(buffer: BufferType) -> Option<Vec<u8>> {
+    hostcalls::get_buffer(buffer, 0, ALL).ok().map(Option::unwrap_or_default)
+}
+
+/// Edits a held message. False: the host refused one of the edits, so the message must not go on.
+pub(super) fn edit(map: MapType, buffer: BufferType, edits: &Edits) -> bool {
+    edits.remove.iter().all(|name| hostcalls::remove_map_value(map, name).is_ok())
+        && edits.set.iter().all(|(name, value)| hostcalls::set_map_value(map, name, Some(value)).is_ok())
+        && edits.body.as_ref().is_none_or(|body| hostcalls::set_buffer(buffer, 0, ALL, body).is_ok())
+}
+
+/// Takes all trailers off a held message.
+pub(super) fn drop_trailers(map: MapType) -> bool {
+    hostcalls::set_map(map, Vec::new()).is_ok()
+}
+
+pub(super) fn reply(reply: &Reply) -> bool {
+    let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    hostcalls::send_http_response(u32::from(reply.status), headers, Some(&reply.body)).is_ok()
+}
+
+/// Sends a request. None: it failed at once (unknown cluster), and no answer will come.
+pub(super) fn call_out(out: &CallOut) -> Option<u32> {
+    let mut headers = vec![(":method", "POST"), (":path", out.path.as_str()), (":authority", out.authority.as_str())];
+    headers.extend(out.headers.iter().map(|(name, value)| (*name, value.as_str())));
+    hostcalls::dispatch_http_call(&out.cluster, headers, Some(&out.body), Vec::new(), out.timeout.duration()).ok()
+}
+
+pub(super) fn get(cluster: &str, authority: &str, path: &str, timeout: std::time::Duration) -> Option<u32> {
+    let headers = vec![(":method", "GET"), (":path", path), (":authority", authority), ("accept", "application/json")];
+    hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout).ok()
+}
+
+/// Status and body of a callout's answer. None: there was none. `size`: the body's, as the host told it.
+pub(super) fn answer(size: usize) -> Option<(u16, Vec<u8>)> {
+    let headers = headers(MapType::HttpCallResponseHeaders);
+    let status = headers.one(":status")?.parse().ok()?;
+    if size > MOST_OF_AN_ANSWER {
+        return None;
+    }
+    let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size).ok()?;
+    Some((status, body.unwrap_or_default()))
+}
+
+/// No key set and no receipt is larger.
+const MOST_OF_AN_ANSWER: usize = 1 << 20;
+
+/// Filter state that Envoy's access loggers print with `%FILTER_STATE(wasm.rerank_guard_record:PLAIN)%`.
+pub(super) fn leave_record(record: &str) {
+    let _ = hostcalls::set_property(vec!["rerank_guard_record"], Some(record.as_bytes()));
+}
+
+/// Envoy's own `verify_signature` (BoringSSL), some thirty times faster than the same in wasm.
+pub(super) struct Native;
+
+impl NativeSignatures for Native {
+    fn verify(&self, hash: Hash, spki_der: &[u8], signature: &[u8], text: &[u8]) -> Option<bool> {
+        let name: &[u8] = match hash {
+            Hash::Sha256 => b"sha256",
+            Hash::Sha384 => b"sha384",
+            Hash::Sha512 => b"sha512",
+        };
+        let mut message = Vec::with_capacity(text.len().saturating_add(1024));
+        for (field, value) in [(1u8, name), (2, spki_der), (3, signature), (4, text)] {
+            // A length-delimited protobuf field: its number and wire type 2, the length as a varint, the bytes.
+            message.push(field << 3 | 2);
+            let mut length = value.len();
+            while length > 0x7f {
+                message.push((length & 0x7f) as u8 | 0x80);
+                length >>= 7;
+            }
+            message.push(length as u8);
+            message.extend_from_slice(value);
+        }
+        match hostcalls::call_foreign_function("verify_signature", Some(&message)) {
+            // Only `result: true` and nothing else is a proof.
+            Ok(answer) => Some(answer.as_deref() == Some(&[0x08, 0x01])),
+            Err(Status::NotFound) => None,
+            Err(_) => Some(false),
+        }
+    }
+}

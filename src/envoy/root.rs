@@ -1,0 +1,112 @@
+//! One per plugin instance and VM: reads the configuration, fetches keys, makes streams.
+
+use super::host;
+use super::metrics::Metrics;
+use super::stream::Stream;
+use crate::caller::{Answer, Outcome};
+use crate::config::{Config, embedded_bundle};
+use crate::exchange::{Exchange, Guard};
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{BufferType, ContextType};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How often it is looked whether keys are due.
+const TICK: Duration = Duration::from_millis(250);
+
+#[derive(Default)]
+pub(super) struct Root {
+    guard: Option<Rc<Guard>>,
+    metrics: Rc<Metrics>,
+    /// Callouts under way: token and key source.
+    fetches: HashMap<u32, usize>,
+}
+
+impl RootContext for Root {
+    /// A pure function of the configuration's bytes and the environment, so that every worker's VM answers as the first did.
+    fn on_configure(&mut self, _: usize) -> bool {
+        let Some(json) = host::body(BufferType::PluginConfiguration) else {
+            log::error!("rerank-guard: no configuration");
+            return false;
+        };
+        let config = match Config::read(&json, embedded_bundle()) {
+            Ok(config) => config,
+            Err(flaws) => {
+                for flaw in flaws.0 {
+                    log::error!("rerank-guard: {flaw}");
+                }
+                return false;
+            }
+        };
+        match Guard::new(config, &|name| std::env::var(name).ok(), host::random()) {
+            Ok(guard) => self.guard = Some(Rc::new(guard)),
+            Err(unready) => {
+                log::error!("rerank-guard: {unready}");
+                return false;
+            }
+        }
+        // Callouts cannot be sent from here; the first tick sends them.
+        hostcalls::set_tick_period(Duration::from_millis(1)).is_ok()
+    }
+
+    fn on_tick(&mut self) {
+        let Some(guard) = self.guard.clone() else { return };
+        let now = host::now();
+        for fetch in guard.due(now) {
+            match host::get(&fetch.cluster, &fetch.authority, &fetch.path, fetch.timeout.duration()) {
+                Some(token) => {
+                    self.fetches.insert(token, fetch.source);
+                }
+                None => self.fetched(fetch.source, Answer::Failed),
+            }
+        }
+        let _ = hostcalls::set_tick_period(TICK);
+    }
+
+    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
+        let exchange = self.guard.as_ref().map(|guard| {
+            let id = format!("{:016x}{:016x}", host::random(), host::random());
+            Exchange::new(guard.clone(), id, host::now())
+        });
+        Some(Box::new(Stream::new(exchange, self.metrics.clone())))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
+        let Some(source) = self.fetches.remove(&token) else { return };
+        match host::answer(body_size) {
+            Some((status, body)) => self.fetched(source, Answer::Http { status, body: &body }),
+            None => self.fetched(source, Answer::Failed),
+        }
+    }
+}
+
+impl Root {
+    fn fetched(&self, source: usize, answer: Answer<'_>) {
+        let Some(guard) = &self.guard else { return };
+        let Some(fetched) = guard.fetched(source, answer, host::now(), host::random()) else { return };
+        let issuer = fetched.issuer.as_deref().unwrap_or_default();
+        self.metrics.keys(match fetched.outcome {
+            Outcome::Replaced { keys, left_out } => {
+                log::info!("rerank-guard: keys of `{issuer}`: {keys} usable, {} left out", left_out.len());
+                for one in left_out {
+                    log::warn!("rerank-guard: keys of `{issuer}`: keys[{}] left out: {}", one.position, one.problem);
+                }
+                "replaced"
+            }
+            Outcome::Unchanged => "unchanged",
+            Outcome::Kept(problem) => {
+                log::warn!("rerank-guard: keys of `{issuer}`: {problem}; the last good ones stay");
+                "failed"
+            }
+            Outcome::Unasked => "unasked",
+        });
+    }
+}

@@ -1,0 +1,167 @@
+//! One per HTTP stream: events to the exchange, its steps to the host.
+
+use super::host;
+use super::metrics::Metrics;
+use crate::exchange::{Exchange, Problem, Step};
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::{Action, BufferType, MapType};
+use std::rc::Rc;
+
+pub(super) struct Stream {
+    /// None: the host made a stream before there was a configuration. Nothing passes.
+    exchange: Option<Exchange>,
+    metrics: Rc<Metrics>,
+}
+
+/// Where a step is carried out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Request,
+    Response,
+}
+
+impl Side {
+    const fn headers(self) -> MapType {
+        match self {
+            Self::Request => MapType::HttpRequestHeaders,
+            Self::Response => MapType::HttpResponseHeaders,
+        }
+    }
+
+    const fn trailers(self) -> MapType {
+        match self {
+            Self::Request => MapType::HttpRequestTrailers,
+            Self::Response => MapType::HttpResponseTrailers,
+        }
+    }
+
+    const fn body(self) -> BufferType {
+        match self {
+            Self::Request => BufferType::HttpRequestBody,
+            Self::Response => BufferType::HttpResponseBody,
+        }
+    }
+}
+
+impl Stream {
+    pub(super) fn new(exchange: Option<Exchange>, metrics: Rc<Metrics>) -> Self {
+        Self { exchange, metrics }
+    }
+
+    /// Carries out a step in a callback of its side.
+    fn act(&mut self, side: Side, step: Step) -> Action {
+        match step {
+            Step::Continue => Action::Continue,
+            Step::Hold => Action::Pause,
+            Step::Read => {
+                let Some(body) = host::body(side.body()) else { return self.withhold() };
+                let Some(exchange) = &mut self.exchange else { return self.withhold() };
+                let step = match side {
+                    Side::Request => exchange.request_whole(&body, host::now()),
+                    Side::Response => exchange.response_whole(&body),
+                };
+                self.act(side, step)
+            }
+            Step::Release(edits) => {
+                if !host::edit(side.headers(), side.body(), &edits) {
+                    return self.withhold();
+                }
+                if side == Side::Request {
+                    if let Some(exchange) = &self.exchange {
+                        host::leave_record(&exchange.draft());
+                    }
+                }
+                Action::Continue
+            }
+            Step::Reply(reply) => {
+                host::reply(&reply);
+                Action::Pause
+            }
+            Step::CallOut(out) => match host::call_out(&out) {
+                Some(_) => Action::Pause,
+                None => {
+                    let Some(exchange) = &mut self.exchange else { return self.withhold() };
+                    let step = exchange.answered(None, host::now());
+                    self.act(side, step)
+                }
+            },
+        }
+    }
+
+    /// The host did not do what it was asked to: nothing goes on.
+    fn withhold(&mut self) -> Action {
+        host::reply(&Problem::NotReady.reply(self.exchange.as_ref().map_or("", Exchange::id)));
+        Action::Pause
+    }
+
+    fn at(&mut self, side: Side, event: impl FnOnce(&mut Exchange) -> Step) -> Action {
+        let Some(exchange) = &mut self.exchange else { return self.withhold() };
+        let step = event(exchange);
+        self.act(side, step)
+    }
+
+    /// The same for trailers, which are dropped before a message goes on: nobody looked into them.
+    fn at_trailers(&mut self, side: Side, event: impl FnOnce(&mut Exchange) -> Step) -> Action {
+        let action = self.at(side, event);
+        if matches!(action, Action::Continue) && !host::drop_trailers(side.trailers()) {
+            return self.withhold();
+        }
+        action
+    }
+}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
+        let headers = host::headers(MapType::HttpRequestHeaders);
+        #[cfg(feature = "test-trap")]
+        #[expect(clippy::panic, reason = "this feature exists to see what a trap does")]
+        if headers.has("x-test-trap") {
+            panic!("asked to");
+        }
+        self.at(Side::Request, |exchange| exchange.request_headers(headers, end, host::now(), &host::Native))
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+        self.at(Side::Request, |exchange| exchange.request_body(size, end))
+    }
+
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        self.at_trailers(Side::Request, |exchange| exchange.request_body(0, true))
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
+        let headers = host::headers(MapType::HttpResponseHeaders);
+        self.at(Side::Response, |exchange| exchange.response_headers(&headers, end, host::now()))
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+        self.at(Side::Response, |exchange| exchange.response_body(size, end))
+    }
+
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        self.at_trailers(Side::Response, |exchange| exchange.response_body(0, true))
+    }
+
+    fn on_log(&mut self) {
+        let Some(exchange) = &self.exchange else { return };
+        host::leave_record(&exchange.sealed_record(host::now()));
+        let (outcome, reason) = exchange.outcome();
+        self.metrics.call(outcome, reason);
+        for found in exchange.found() {
+            self.metrics.masked(found.kind.name(), found.count);
+        }
+    }
+}
+
+impl Context for Stream {
+    fn on_http_call_response(&mut self, _: u32, _: usize, body_size: usize, _: usize) {
+        let answer = host::answer(body_size);
+        let Some(exchange) = &mut self.exchange else { return };
+        let step = exchange.answered(answer.as_ref().map(|(status, body)| (*status, body.as_slice())), host::now());
+        let resumes = matches!(step, Step::Release(_));
+        if matches!(self.act(Side::Request, step), Action::Continue) && resumes {
+            let _ = hostcalls::resume_http_request();
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What all calls of one VM share: the configuration, the secrets, the keys, the chain of records.
+
+use super::Headers;
+use super::reply::Problem;
+use crate::audit::{Chain, keyed_digest};
+use crate::caller::{Answer, Caller, Callers, Fetch, Fetched, NativeSignatures};
+use crate::config::Config;
+use crate::credential::Credentials;
+use crate::mask::{Masks, mask_text};
+use crate::time::{Span, Time};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::rc::Rc;
+
+/// One plugin instance in one VM. The configuration never changes; a new one makes a new guard, and calls that are under way keep
+/// the old.
+#[derive(Debug)]
+pub struct Guard {
+    pub(crate) config: Config,
+    pub(crate) credentials: Credentials,
+    digest_key: Option<String>,
+    callers: RefCell<Callers>,
+    chain: RefCell<Chain>,
+    receipts: RefCell<BTreeMap<String, Time>>,
+    masks: RefCell<BTreeMap<Vec<Rc<str>>, Rc<Masks>>>,
+}
+
+/// Why a sound configuration still cannot serve here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unready(String);
+
+impl fmt::Display for Unready {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unready {}
+
+/// Receipts are remembered until this long after they were used; they live at most five minutes.
+const MEMORY: Span = Span::from_secs(600);
+/// More receipts than this in ten minutes are not believed: somebody is flooding.
+const MOST_RECEIPTS: usize = 10_000;
+/// More sets of masks than this are not kept (a bundle has a handful).
+const MOST_MASKS: usize = 256;
+
+impl Guard {
+    /// Takes the secrets from `environment`; `random` names the chain of records.
+    ///
+    /// # Errors
+    /// A secret that is missing or unsound, in one line that says where it is named and quotes no secret.
+    pub fn new(config: Config, environment: &dyn Fn(&str) -> Option<String>, random: u64) -> Result<Self, Unready> {
+        let credentials =
+            Credentials::resolve(&config.credentials, environment).map_err(|unusable| Unready(unusable.to_string()))?;
+        let digest_key = match &config.audit.digest_key_env {
+            None => None,
+            Some(name) => Some(environment(name).filter(|key| key.len() >= 16).ok_or_else(|| {
+                Unready(format!(
+                    "audit.digest_key_env: set `{name}` to at least 16 characters and list it in `host_env_keys`"
+                ))
+            })?),
+        };
+        let callers = Callers::new(&config.callers).map_err(|unusable| Unready(unusable.to_string()))?;
+        Ok(Self {
+            chain: RefCell::new(Chain::new(&config.gateway, random)),
+            callers: RefCell::new(callers),
+            receipts: RefCell::default(),
+            masks: RefCell::default(),
+            config,
+            credentials,
+            digest_key,
+        })
+    }
+
+    /// Which key sets to fetch now.
+    pub fn due(&self, now: Time) -> Vec<Fetch> {
+        self.callers.try_borrow_mut().map(|mut callers| callers.due(now)).unwrap_or_default()
+    }
+
+    /// A key set's answer.
+    pub fn fetched(&self, source: usize, answer: Answer<'_>, now: Time, random: u64) -> Option<Fetched> {
+        self.callers.try_borrow_mut().ok().map(|mut callers| callers.fetched(source, answer, now, random))
+    }
+
+    pub(super) fn identify(
+        &self,
+        headers: &Headers,
+        now: Time,
+        native: &dyn NativeSignatures,
+    ) -> Result<Rc<Caller>, (Problem, &'static str)> {
+        let mut values = headers.all("authorization");
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return Err(match headers.has("authorization") {
+                true => (Problem::Unauthenticated(Some("invalid_request")), "doubled-authorization"),
+                false => (Problem::Unauthenticated(None), "no-token"),
+            });
+        };
+        let token = match value.split_at_checked(7) {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => token,
+            _ => return Err((Problem::Unauthenticated(None), "no-bearer-token")),
+        };
+        let Ok(mut callers) = self.callers.try_borrow_mut() else {
+            return Err((Problem::NotReady, "undecidable"));
+        };
+        callers.identify(token, now, native).map_err(|refusal| {
+            let problem = if refusal.is_temporary() {
+                Problem::NotReady
+            } else {
+                Problem::Unauthenticated(Some("invalid_token"))
+            };
+            (problem, refusal.reason())
+        })
+    }
+
+    /// The route that `path` fits, and the path's named segments.
+    pub(super) fn route(&self, path: &str) -> Option<(usize, Vec<(String, String)>)> {
+        self.config.routes.iter().enumerate().find_map(|(at, route)| {
+            let named = route.template.fit(path)?;
+            Some((at, named.into_iter().map(|(name, part)| (name.to_owned(), part.to_owned())).collect()))
+        })
+    }
+
+    pub(super) fn passes(&self, method: &str, path: &str) -> bool {
+        self.config.pass.iter().any(|pass| pass.method == method && pass.template.fit(path).is_some())
+    }
+
+    /// Whether a response header goes on to the caller.
+    pub(super) fn keeps(&self, name: &str) -> bool {
+        const NAMES: [&str; 9] = [
+            "cache-control",
+            "content-length",
+            "content-type",
+            "date",
+            "retry-after",
+            "server",
+            "x-envoy-upstream-service-time",
+            "x-request-id",
+            "request-id",
+        ];
+        NAMES.contains(&name)
+            || name.starts_with("x-ratelimit-")
+            || name.starts_with("ratelimit-")
+            || self.config.response_headers.iter().any(|kept| kept == name)
+    }
+
+    /// The union of the named masks. None: a name that the bundle does not have.
+    pub(super) fn masks(&self, names: &[Rc<str>]) -> Option<Rc<Masks>> {
+        if let Some(known) = self.masks.try_borrow().ok().and_then(|known| known.get(names).cloned()) {
+            return Some(known);
+        }
+        let rules: Option<Vec<_>> =
+            names.iter().map(|name| self.config.policy.mask(name).map(|rule| (&**name, rule))).collect();
+        let masks = Rc::new(Masks::compile(&rules?).ok()?);
+        if let Ok(mut known) = self.masks.try_borrow_mut()
+            && known.len() < MOST_MASKS
+        {
+            known.insert(names.to_vec(), masks.clone());
+        }
+        Some(masks)
+    }
+
+    /// The query as an approver may see it: masked for every kind, and cut to 512 bytes. Nothing where that fails.
+    pub(super) fn preview(&self, query: &str) -> String {
+        let masked = mask_text(query.as_bytes(), &self.config.every_mask, &[]);
+        let Ok(masked) = masked else { return String::new() };
+        let (new, _) = masked.into_parts();
+        let text = new.and_then(|new| String::from_utf8(new).ok()).unwrap_or_else(|| query.to_owned());
+        let end = (0..=512.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.get(..end).unwrap_or_default().to_owned()
+    }
+
+    /// Whether a receipt is seen for the first time in this VM. The approver consumes it; this is the second line.
+    pub(super) fn first_use(&self, receipt: &str, now: Time) -> bool {
+        let Ok(mut receipts) = self.receipts.try_borrow_mut() else { return false };
+        if receipts.len() >= MOST_RECEIPTS {
+            receipts.retain(|_, used| now.since(*used) < MEMORY);
+        }
+        if receipts.len() >= MOST_RECEIPTS || receipts.contains_key(receipt) {
+            return false;
+        }
+        receipts.insert(receipt.to_owned(), now);
+        true
+    }
+
+    /// A digest of content for the record: keyed, because the plain hash of a short query can be guessed. None without a key.
+    pub(super) fn content_digest(&self, content: &[u8]) -> Option<String> {
+        self.digest_key.as_ref().map(|key| keyed_digest(key.as_bytes(), content))
+    }
+
+    pub(super) fn seal(&self, members: &str) -> String {
+        match self.chain.try_borrow_mut() {
+            Ok(mut chain) => chain.seal(members),
+            // Cannot be: the shell handles one event at a time. A record without its link would show as an edit.
+            Err(_) => format!("{{{members}}}"),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The headers of a message, as the host hands them out: names in lower case, values as bytes, every value of every name.
+
+use crate::call::Head;
+
+/// A header map with all its values, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Headers(Vec<(String, Vec<u8>)>);
+
+impl Headers {
+    /// Takes what the host handed out.
+    #[must_use]
+    pub fn new(all: Vec<(String, Vec<u8>)>) -> Self {
+        Self(all)
+    }
+
+    /// A map too large for the host comes back empty (over 1 MiB or 1024 entries), so an empty one must be refused.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Every value of `name`.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> + 'a {
+        self.0.iter().filter(move |(header, _)| header == name).map(|(_, value)| value.as_slice())
+    }
+
+    /// The one value of `name`, if there is exactly one and it is UTF-8.
+    #[must_use]
+    pub fn one(&self, name: &str) -> Option<&str> {
+        let mut values = self.0.iter().filter(|(header, _)| header == name);
+        let (_, first) = values.next()?;
+        if values.next().is_some() { None } else { std::str::from_utf8(first).ok() }
+    }
+
+    /// Whether `name` is there at all.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.all(name).next().is_some()
+    }
+
+    /// All names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
+    }
+
+    /// Whether the message says that its body is `media/type`, with no charset but UTF-8. A missing or doubled content type
+    /// says nothing.
+    #[must_use]
+    pub fn media_type(&self) -> Option<MediaType> {
+        let stated = self.one("content-type")?.to_ascii_lowercase();
+        let (kind, parameters) = stated.split_once(';').unwrap_or((&stated, ""));
+        for parameter in parameters.split(';').map(str::trim).filter(|parameter| !parameter.is_empty()) {
+            let (name, value) = parameter.split_once('=')?;
+            if name == "charset" && !matches!(value.trim_matches('"'), "utf-8" | "utf8" | "us-ascii") {
+                return None;
+            }
+        }
+        match kind.trim() {
+            "application/json" => Some(MediaType::Json),
+            kind if kind.starts_with("application/") && kind.ends_with("+json") => Some(MediaType::Json),
+            "text/plain" => Some(MediaType::Text),
+            _ => None,
+        }
+    }
+
+    /// Whether the body stands as it is, without compression.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.all("content-encoding")
+            .all(|coding| coding.trim_ascii().is_empty() || coding.eq_ignore_ascii_case(b"identity"))
+    }
+
+    /// Whether the stated length is above `limit`. A length that cannot be read is above any.
+    #[must_use]
+    pub fn states_more_than(&self, limit: usize) -> bool {
+        self.has("content-length")
+            && self
+                .one("content-length")
+                .and_then(|length| length.parse::<usize>().ok())
+                .is_none_or(|length| length > limit)
+    }
+}
+
+/// A media type that can be looked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaType {
+    /// `application/json` and `application/*+json`.
+    Json,
+    /// `text/plain`.
+    Text,
+}
+
+/// The head of a request on a route: its headers and the named segments of its path.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RequestHead {
+    pub(crate) headers: Headers,
+    pub(crate) segments: Vec<(String, String)>,
+}
+
+impl Head for RequestHead {
+    fn header(&self, name: &str) -> Vec<&[u8]> {
+        self.headers.0.iter().filter(|(header, _)| header == name).map(|(_, value)| value.as_slice()).collect()
+    }
+
+    fn segment(&self, name: &str) -> Option<&str> {
+        self.segments.iter().find(|(segment, _)| segment == name).map(|(_, part)| part.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(all: &[(&str, &[u8])]) -> Headers {
+        Headers::new(all.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect())
+    }
+
+    #[test]
+    fn a_doubled_or_undecodable_header_has_no_one_value() {
+        assert_eq!(headers(&[("a", b"x")]).one("a"), Some("x"));
+        assert_eq!(headers(&[("a", b"x"), ("a", b"x")]).one("a"), None);
+        assert_eq!(headers(&[("a", b"\xa1")]).one("a"), None);
+        assert_eq!(headers(&[]).one("a"), None);
+    }
+
+    #[test]
+    fn only_media_types_that_can_be_looked_into_are_named() {
+        for (stated, kind) in [
+            ("application/json", Some(MediaType::Json)),
+            ("Application/JSON; charset=UTF-8", Some(MediaType::Json)),
+            ("application/problem+json", Some(MediaType::Json)),
+            ("text/plain;charset=utf-8", Some(MediaType::Text)),
+            ("application/json; charset=utf-16", None),
+            ("application/json; charset", None),
+            ("text/html", None),
+            ("application/octet-stream", None),
+            ("text/event-stream", None),
+            ("", None),
+        ] {
+            assert_eq!(headers(&[("content-type", stated.as_bytes())]).media_type(), kind, "{stated}");
+        }
+        assert_eq!(
+            headers(&[("content-type", b"application/json"), ("content-type", b"text/html")]).media_type(),
+            None
+        );
+    }
+
+    #[test]
+    fn any_compression_is_seen() {
+        assert!(headers(&[]).is_plain());
+        assert!(headers(&[("content-encoding", b"identity")]).is_plain());
+        assert!(!headers(&[("content-encoding", b"gzip")]).is_plain());
+        assert!(!headers(&[("content-encoding", b"identity"), ("content-encoding", b"br")]).is_plain());
+        assert!(!headers(&[("content-encoding", b"identity, gzip")]).is_plain());
+    }
+
+    #[test]
+    fn a_stated_length_is_believed_only_against_the_sender() {
+        assert!(!headers(&[]).states_more_than(5));
+        assert!(!headers(&[("content-length", b"5")]).states_more_than(5));
+        for length in [b"6" as &[u8], b"-1", b"x", b"99999999999999999999"] {
+            assert!(headers(&[("content-length", length)]).states_more_than(5));
+        }
+    }
+}

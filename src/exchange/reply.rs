@@ -1,0 +1,245 @@
+//! The answers callers get when a call does not go through: RFC 9457 problem documents that tell no policy and no secret.
+
+use crate::time::Span;
+
+/// Why a call does not go through. Each has one status, one `type`, and one text; the fine-grained reason is for the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// No token, or one that proves nothing. The text is the `error` of RFC 6750, if there is one.
+    Unauthenticated(Option<&'static str>),
+    /// The policy says no.
+    Forbidden,
+    /// A stream that is no call: CONNECT, an upgrade.
+    NotACall,
+    /// A human has to agree first.
+    ApprovalRequired(Ticket),
+    /// A human said no.
+    ApprovalRejected,
+    /// The approver gave no answer to believe.
+    ApprovalUnavailable,
+    /// No route has this path.
+    NoRoute,
+    /// The route has another method.
+    WrongMethod,
+    /// The body is above the limit.
+    TooLarge,
+    /// A media type or encoding that cannot be inspected.
+    Uninspectable,
+    /// No call of this dialect; the text says where and quotes nothing.
+    Malformed(String),
+    /// The upstream's answer could not be masked, so it does not leave.
+    Unmaskable,
+    /// The upstream refused the gateway's credential.
+    UpstreamRefused,
+    /// No keys yet to verify tokens with.
+    NotReady,
+}
+
+/// Where a call waits for a human.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    /// The approval's id.
+    pub id: String,
+    /// Where a human decides.
+    pub url: Option<String>,
+    /// When to repeat the call.
+    pub retry_after: Span,
+    /// Whether the caller sent `Prefer: respond-async` and so gets 202 instead of 403.
+    pub respond_async: bool,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The headers, `content-type` among them.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Problem {
+    /// The last part of the problem's `type`, also the label in records and metrics.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unauthenticated(_) => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::NotACall => "not-a-call",
+            Self::ApprovalRequired(_) => "approval-required",
+            Self::ApprovalRejected => "approval-rejected",
+            Self::ApprovalUnavailable => "approval-unavailable",
+            Self::NoRoute => "no-route",
+            Self::WrongMethod => "wrong-method",
+            Self::TooLarge => "too-large",
+            Self::Uninspectable => "uninspectable",
+            Self::Malformed(_) => "malformed-call",
+            Self::Unmaskable => "unmaskable-response",
+            Self::UpstreamRefused => "upstream-refused",
+            Self::NotReady => "not-ready",
+        }
+    }
+
+    /// The answer's status.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Unauthenticated(_) => 401,
+            Self::ApprovalRequired(ticket) if ticket.respond_async => 202,
+            Self::Forbidden
+            | Self::NotACall
+            | Self::ApprovalRequired(_)
+            | Self::ApprovalRejected
+            | Self::ApprovalUnavailable => 403,
+            Self::NoRoute => 404,
+            Self::WrongMethod => 405,
+            Self::TooLarge => 413,
+            Self::Uninspectable => 415,
+            Self::Malformed(_) => 422,
+            Self::Unmaskable | Self::UpstreamRefused => 502,
+            Self::NotReady => 503,
+        }
+    }
+
+    const fn title(&self) -> &'static str {
+        match self {
+            Self::Unauthenticated(_) => "Unauthenticated",
+            Self::Forbidden => "Forbidden",
+            Self::NotACall => "Not a rerank call",
+            Self::ApprovalRequired(_) => "Approval required",
+            Self::ApprovalRejected => "Approval rejected",
+            Self::ApprovalUnavailable => "Approval unavailable",
+            Self::NoRoute => "No such route",
+            Self::WrongMethod => "Method not allowed",
+            Self::TooLarge => "Too large",
+            Self::Uninspectable => "Unsupported media type",
+            Self::Malformed(_) => "Malformed call",
+            Self::Unmaskable => "Response withheld",
+            Self::UpstreamRefused => "Upstream refused",
+            Self::NotReady => "Not ready",
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::Unauthenticated(None) => "send a token as `Authorization: Bearer <token>`".to_owned(),
+            Self::Unauthenticated(Some(_)) => "the token was not accepted".to_owned(),
+            Self::Forbidden => "this call is not allowed".to_owned(),
+            Self::NotACall => "only rerank calls pass here".to_owned(),
+            Self::ApprovalRequired(ticket) => {
+                format!("a human has to approve this call; repeat it in {} seconds", ticket.retry_after.secs_up())
+            }
+            Self::ApprovalRejected => "this call was not approved".to_owned(),
+            Self::ApprovalUnavailable => {
+                "this call needs an approval that cannot be had now; repeat it later".to_owned()
+            }
+            Self::NoRoute => "nothing is served at this path".to_owned(),
+            Self::WrongMethod => "send rerank calls with POST".to_owned(),
+            Self::TooLarge => "the body is larger than this gateway accepts".to_owned(),
+            Self::Uninspectable => "send an uncompressed UTF-8 body as `application/json`".to_owned(),
+            Self::Malformed(what) => what.clone(),
+            Self::Unmaskable => "the upstream's answer could not be checked and was withheld".to_owned(),
+            Self::UpstreamRefused => "the upstream did not accept this gateway's credential".to_owned(),
+            Self::NotReady => "this gateway cannot verify tokens yet; repeat the call".to_owned(),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Span> {
+        match self {
+            Self::ApprovalRequired(ticket) => Some(ticket.retry_after),
+            Self::ApprovalUnavailable => Some(Span::from_secs(15)),
+            Self::NotReady => Some(Span::from_secs(2)),
+            _ => None,
+        }
+    }
+
+    /// The answer. `message` repeats the detail because rerank SDKs print that member.
+    #[must_use]
+    pub fn reply(&self, decision_id: &str) -> Reply {
+        let detail = self.detail();
+        let mut body = serde_json::json!({
+            "type": format!("urn:rerank-guard:problem:{}", self.code()),
+            "title": self.title(),
+            "status": self.status(),
+            "detail": detail,
+            "decision_id": decision_id,
+            "message": format!("{}: {detail} (decision {decision_id})", self.title()),
+        });
+        let mut headers = vec![
+            ("content-type", "application/problem+json".to_owned()),
+            ("cache-control", "no-store".to_owned()),
+            ("x-content-type-options", "nosniff".to_owned()),
+        ];
+        match self {
+            Self::Unauthenticated(error) => {
+                let error = error.map(|error| format!(", error=\"{error}\"")).unwrap_or_default();
+                headers.push(("www-authenticate", format!("Bearer realm=\"rerank-guard\"{error}")));
+            }
+            Self::WrongMethod => headers.push(("allow", "POST".to_owned())),
+            Self::ApprovalRequired(ticket) => {
+                if let Some(object) = body.as_object_mut() {
+                    object.insert("approval_id".to_owned(), ticket.id.as_str().into());
+                    object.insert("approval_url".to_owned(), ticket.url.clone().into());
+                }
+                if let (true, Some(url)) = (ticket.respond_async, &ticket.url) {
+                    headers.push(("location", url.clone()));
+                }
+            }
+            _ => {}
+        }
+        if let Some(span) = self.retry_after() {
+            headers.push(("retry-after", span.secs_up().to_string()));
+        }
+        Reply { status: self.status(), headers, body: body.to_string().into_bytes() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ticket(respond_async: bool) -> Problem {
+        let url = Some("https://approve.example/a-1".to_owned());
+        Problem::ApprovalRequired(Ticket { id: "a-1".to_owned(), url, retry_after: Span(14_200), respond_async })
+    }
+
+    #[test]
+    fn a_denial_is_a_problem_document_that_sdks_can_print() {
+        let reply = Problem::Forbidden.reply("d-1");
+        let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(reply.status, 403);
+        assert_eq!(body["type"], "urn:rerank-guard:problem:forbidden");
+        assert_eq!(body["status"], 403);
+        assert_eq!(body["decision_id"], "d-1");
+        assert!(body["message"].as_str().unwrap().contains("d-1"));
+        assert!(reply.headers.contains(&("content-type", "application/problem+json".to_owned())));
+    }
+
+    #[test]
+    fn a_401_challenges_as_rfc_6750_wants() {
+        let none = Problem::Unauthenticated(None).reply("d");
+        assert!(none.headers.contains(&("www-authenticate", "Bearer realm=\"rerank-guard\"".to_owned())));
+        let bad = Problem::Unauthenticated(Some("invalid_token")).reply("d");
+        assert!(
+            bad.headers
+                .contains(&("www-authenticate", "Bearer realm=\"rerank-guard\", error=\"invalid_token\"".to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_ticket_is_a_403_unless_the_caller_prefers_a_202() {
+        let reply = ticket(false).reply("d");
+        assert_eq!(reply.status, 403);
+        assert!(reply.headers.contains(&("retry-after", "15".to_owned())));
+        assert!(!reply.headers.iter().any(|(name, _)| *name == "location"));
+        let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(
+            (body["approval_id"].as_str(), body["approval_url"].as_str()),
+            (Some("a-1"), Some("https://approve.example/a-1"))
+        );
+        let reply = ticket(true).reply("d");
+        assert_eq!(reply.status, 202);
+        assert!(reply.headers.contains(&("location", "https://approve.example/a-1".to_owned())));
+    }
+}

@@ -1,0 +1,441 @@
+//! The story without a host: what goes on, what is held, what the record says.
+
+use super::*;
+use crate::caller::Hash;
+use crate::config::Config;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_compact::KeyPair;
+use serde_json::{Value, json};
+
+const NOW: Time = Time(1_800_000_000_000);
+const SECRET: &str = "upstream-s3cret-0123456789";
+
+struct NoHost;
+
+impl NativeSignatures for NoHost {
+    fn verify(&self, _: Hash, _: &[u8], _: &[u8], _: &[u8]) -> Option<bool> {
+        None
+    }
+}
+
+struct World {
+    guard: Rc<Guard>,
+    issuer: KeyPair,
+    approver: KeyPair,
+}
+
+fn jwk(key: &KeyPair, kid: &str) -> Value {
+    let x = URL_SAFE_NO_PAD.encode(*key.pk);
+    json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": kid, "x": x})
+}
+
+/// A compact JWS with just these members: nothing is added that a test did not ask for.
+fn sign(key: &KeyPair, header: &Value, claims: &Value) -> String {
+    let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
+    format!("{text}.{}", URL_SAFE_NO_PAD.encode(*key.sk.sign(text.as_bytes(), None)))
+}
+
+fn world() -> World {
+    let (issuer, approver) = (KeyPair::generate(), KeyPair::generate());
+    let config = json!({
+        "gateway": "eu1/test",
+        "bundle": {"inline": {
+            "schema": "rerank-guard/v1",
+            "bundle": {"id": "test", "serial": 7, "not_after": "2036-01-01"},
+            "groups": {"analysts": ["grp-bi"]},
+            "datasets": {"web": {"match": ["web"]}, "hr": {"match": ["hr-*"], "labels": ["regulated"]}},
+            "credentials": {"tei": {}, "other": {}},
+            "masks": {"pii": {"detect": ["email", "credit_card"]}},
+            "approvals": {"desk": {"groups": ["grp-leads"], "min": 1, "ttl": "10m"}},
+            "rules": [
+                {"id": "hr", "guard": {"datasets": ["hr"]}, "require": {"approval": "desk"}},
+                {"id": "mask", "guard": {}, "require": {"masks": ["pii"]}},
+                {"id": "analysts", "allow": {"groups": ["analysts"], "models": ["m1"], "datasets": ["web", "hr"], "operations": ["rerank"]},
+                 "limits": {"documents": 3}, "use": "tei"},
+                {"id": "elsewhere", "allow": {"groups": ["analysts"], "models": ["m2"], "datasets": ["web"], "operations": ["rerank"]}, "use": "other"},
+            ],
+        }},
+        "callers": {"issuers": [{"issuer": "https://idp.test", "audiences": ["rg"], "algorithms": ["EdDSA"],
+                                 "keys": {"inline": {"keys": [jwk(&issuer, "k1")]}}}]},
+        "routes": [{"path": "/{dataset}/v2/rerank", "dialect": "cohere-v2", "dataset": {"segment": "dataset"}, "credentials": ["tei"]}],
+        "pass": [{"method": "GET", "path": "/healthz"}],
+        "approver": {"cluster": "approver", "authority": "approver.test", "issuer": "https://approver.test", "key": jwk(&approver, "a1")},
+        "credentials": {"tei": {"env": "TEI", "prefix": "Bearer "}, "other": {"env": "TEI", "header": "api-key"}},
+        "limits": {"request_bytes": 4096, "response_bytes": 4096},
+        "audit": {"digest_key_env": "DIGEST"},
+    });
+    let config = Config::read(config.to_string().as_bytes(), None).unwrap();
+    let environment = |name: &str| match name {
+        "TEI" => Some(SECRET.to_owned()),
+        "DIGEST" => Some("0123456789abcdef".to_owned()),
+        _ => None,
+    };
+    World { guard: Rc::new(Guard::new(config, &environment, 1).unwrap()), issuer, approver }
+}
+
+impl World {
+    fn token(&self) -> String {
+        let now = NOW.secs();
+        let claims = json!({"iss": "https://idp.test", "aud": "rg", "sub": "ann", "groups": ["grp-bi"], "iat": now, "exp": now + 600});
+        sign(&self.issuer, &json!({"alg": "EdDSA", "kid": "k1", "typ": "JWT"}), &claims)
+    }
+
+    fn receipt(&self, change: &Value) -> String {
+        let now = NOW.secs();
+        let mut claims = json!({
+            "iss": "https://approver.test", "aud": "eu1/test", "sub": "ann", "requester_iss": "https://idp.test", "approval": "desk",
+            "apv": [{"sub": "lea", "groups": ["grp-leads"], "at": now, "reason": "INC-1"}], "iat": now, "exp": now + 120, "jti": "r-1",
+        });
+        for (name, value) in change.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        sign(&self.approver, &json!({"alg": "EdDSA", "kid": "a1", "typ": "rerank-approval+jwt"}), &claims)
+    }
+
+    fn exchange(&self) -> Exchange {
+        Exchange::new(self.guard.clone(), "d-1".to_owned(), NOW)
+    }
+
+    fn headers(&self, path: &str, more: &[(&str, &str)]) -> Headers {
+        let bearer = format!("Bearer {}", self.token());
+        let mut all = vec![
+            (":method", "POST"),
+            (":path", path),
+            (":authority", "gw"),
+            ("content-type", "application/json"),
+            ("authorization", bearer.as_str()),
+        ];
+        all.extend(more);
+        Headers::new(all.into_iter().map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect())
+    }
+
+    /// Up to the decision.
+    fn ask(&self, path: &str, body: &str) -> (Exchange, Step) {
+        let mut exchange = self.exchange();
+        assert_eq!(exchange.request_headers(self.headers(path, &[]), false, NOW, &NoHost), Step::Hold);
+        assert_eq!(exchange.request_body(body.len(), true), Step::Read);
+        let step = exchange.request_whole(body.as_bytes(), NOW);
+        (exchange, step)
+    }
+}
+
+const CALL: &str = r#"{"model":"m1","query":"q","documents":["a","b"]}"#;
+
+fn status(step: &Step) -> u16 {
+    match step {
+        Step::Reply(reply) => reply.status,
+        other => panic!("no reply but {other:?}"),
+    }
+}
+
+fn record(exchange: &Exchange) -> Value {
+    let record = exchange.sealed_record(NOW);
+    assert!(!record.contains(SECRET) && !record.contains("eyJ"), "{record}");
+    serde_json::from_str(&record).unwrap()
+}
+
+fn answer(headers: &[(&str, &str)]) -> Headers {
+    Headers::new(headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect())
+}
+
+const OK_JSON: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/json")];
+
+#[test]
+fn an_allowed_call_goes_up_under_the_gateways_credential_alone() {
+    let world = world();
+    let mut exchange = world.exchange();
+    let more = [("cookie", "a=b"), ("x-rerank-guard-allow", "1"), ("accept-encoding", "gzip"), ("x-request-id", "r-9")];
+    assert_eq!(exchange.request_headers(world.headers("/web/v2/rerank", &more), false, NOW, &NoHost), Step::Hold);
+    assert_eq!(exchange.request_body(10, false), Step::Hold);
+    assert_eq!(exchange.request_body(CALL.len(), true), Step::Read);
+    let Step::Release(edits) = exchange.request_whole(CALL.as_bytes(), NOW) else { panic!("not forwarded") };
+    assert!(edits.set.contains(&("authorization".to_owned(), format!("Bearer {SECRET}"))));
+    assert!(edits.set.contains(&("accept-encoding".to_owned(), "identity".to_owned())));
+    assert_eq!(edits.remove, ["cookie", "x-rerank-guard-allow"]);
+    assert_eq!(edits.body, None);
+    let headers = [(":status", "200"), ("content-type", "application/json"), ("set-cookie", "x=y"), ("date", "now")];
+    assert_eq!(exchange.response_headers(&answer(&headers), false, NOW), Step::Hold);
+    let body = br#"{"results":[{"index":0,"relevance_score":0.5,"document":{"text":"ann@example.org"}}]}"#;
+    assert_eq!(exchange.response_body(body.len(), true), Step::Read);
+    let Step::Release(edits) = exchange.response_whole(body) else { panic!("not released") };
+    let masked = edits.body.unwrap();
+    assert_eq!(masked, br#"{"results":[{"index":0,"relevance_score":0.5,"document":{"text":"[email]"}}]}"#);
+    assert_eq!(edits.set, [("content-length".to_owned(), masked.len().to_string())]);
+    assert_eq!(edits.remove, ["set-cookie"]);
+    let record = record(&exchange);
+    assert_eq!(record["result"]["outcome"], "served");
+    assert_eq!(
+        record["result"]["masks"],
+        json!([{"kind": "email", "count": 1, "pointers": ["/results/0/document/text"]}])
+    );
+    assert_eq!(record["decision"]["effect"], "allow");
+    assert_eq!(record["actor"]["sub"], "ann");
+    assert_eq!(record["credential"], "tei");
+    assert_eq!(record["call"]["dataset"], "web");
+    assert!(record["result"]["body_digest"].as_str().unwrap().starts_with("hmac-sha256:"));
+}
+
+#[test]
+fn whoever_is_not_proved_gets_no_further_than_the_headers() {
+    let world = world();
+    let good = world.token();
+    let cases: [(&[&str], &str); 5] = [
+        (&[], "no-token"),
+        (&["Basic YTpi"], "no-bearer-token"),
+        (&["Bearer "], "malformed"),
+        (&["Bearer x.y.z"], "malformed"),
+        (&[&format!("Bearer {good}"), &format!("Bearer {good}")], "doubled-authorization"),
+    ];
+    for (values, reason) in cases {
+        let mut all = vec![(":method", "POST"), (":path", "/web/v2/rerank"), ("content-type", "application/json")];
+        all.extend(values.iter().map(|value| ("authorization", *value)));
+        let mut exchange = world.exchange();
+        let step = exchange.request_headers(answer(&all), false, NOW, &NoHost);
+        assert_eq!(status(&step), 401, "{values:?}");
+        if reason != "malformed" {
+            assert_eq!(record(&exchange)["result"]["reason"], reason);
+        }
+        assert_eq!(exchange.request_body(5, true), Step::Hold);
+        assert!(!exchange.is_sent());
+    }
+}
+
+#[test]
+fn streams_that_carry_no_call_are_refused_unless_listed() {
+    let world = world();
+    for (changes, expected) in [
+        (vec![(":path", "/v3/other")], 404),
+        (vec![(":path", "/web/v2/rerank?x=1")], 404),
+        (vec![(":path", "/web/../v2/rerank")], 404),
+        (vec![(":path", "/web%2fx/v2/rerank")], 404),
+        (vec![(":method", "GET")], 405),
+        (vec![(":method", "CONNECT")], 403),
+        (vec![("upgrade", "websocket")], 403),
+        (vec![("content-type", "text/plain")], 415),
+        (vec![("content-encoding", "gzip")], 415),
+        (vec![("content-length", "5000")], 413),
+    ] {
+        let mut all: Vec<_> = world
+            .headers("/web/v2/rerank", &[])
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_vec()))
+            .collect();
+        for (name, value) in &changes {
+            all.retain(|(other, _)| other != name);
+            all.push(((*name).to_owned(), value.as_bytes().to_vec()));
+        }
+        let mut exchange = world.exchange();
+        let step = exchange.request_headers(Headers::new(all), false, NOW, &NoHost);
+        assert_eq!(status(&step), expected, "{changes:?}");
+    }
+    let mut exchange = world.exchange();
+    let step = exchange.request_headers(
+        answer(&[(":method", "GET"), (":path", "/healthz"), ("authorization", "x")]),
+        true,
+        NOW,
+        &NoHost,
+    );
+    assert_eq!(step, Step::Release(Edits { remove: vec!["authorization".to_owned()], ..Edits::default() }));
+    assert_eq!(record(&exchange)["result"]["outcome"], "passed");
+    assert_eq!(status(&world.exchange().request_headers(Headers::default(), true, NOW, &NoHost)), 413);
+}
+
+#[test]
+fn what_the_policy_does_not_allow_is_denied_with_its_reason_on_record() {
+    let world = world();
+    for (path, body, expected) in [
+        ("/web/v2/rerank", r#"{"model":"m9","query":"q","documents":["a"]}"#, 403),
+        ("/secret/v2/rerank", CALL, 403),
+        ("/web/v2/rerank", r#"{"model":"m1","query":"q","documents":["a","b","c","d"]}"#, 403),
+        // Allowed, but under a credential that is not for this route's upstream.
+        ("/web/v2/rerank", r#"{"model":"m2","query":"q","documents":["a"]}"#, 403),
+        ("/web/v2/rerank", r#"{"model":"m1","model":"m1","query":"q","documents":["a"]}"#, 422),
+        ("/web/v2/rerank", "{}", 422),
+    ] {
+        let (exchange, step) = world.ask(path, body);
+        assert_eq!(status(&step), expected, "{body}");
+        assert!(!exchange.is_sent());
+        assert_eq!(record(&exchange)["result"]["status"], expected);
+    }
+    let (exchange, _) = world.ask("/web/v2/rerank", r#"{"model":"m2","query":"q","documents":["a"]}"#);
+    assert_eq!(record(&exchange)["result"]["reason"], "credential-not-for-route");
+}
+
+#[test]
+fn a_body_above_the_limit_is_refused_as_soon_as_that_shows() {
+    let world = world();
+    let mut exchange = world.exchange();
+    exchange.request_headers(world.headers("/web/v2/rerank", &[]), false, NOW, &NoHost);
+    assert_eq!(exchange.request_body(4096, false), Step::Hold);
+    assert_eq!(status(&exchange.request_body(4097, false)), 413);
+}
+
+fn digest_of(step: &Step) -> String {
+    let Step::CallOut(out) = step else { panic!("no callout but {step:?}") };
+    let body: Value = serde_json::from_slice(&out.body).unwrap();
+    assert_eq!((out.cluster.as_str(), out.path.as_str()), ("approver", "/v1/approvals"));
+    assert_eq!(body["approval"], "desk");
+    assert_eq!(body["requester"]["sub"], "ann");
+    body["request_digest"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_approved_call_goes_up_once_and_only_with_a_receipt_for_itself() {
+    let world = world();
+    let (mut exchange, step) = world.ask("/hr-x/v2/rerank", CALL);
+    let digest = digest_of(&step);
+    // More body or trailers while humans are asked: held, or the held headers would go out.
+    assert_eq!(exchange.request_body(3, false), Step::Hold);
+    assert_eq!(exchange.request_body(0, true), Step::Hold);
+    let receipt = world.receipt(&json!({"req": digest}));
+    let approved = json!({"status": "approved", "id": "a-1", "receipt": receipt}).to_string();
+    let step = exchange.answered(Some((200, approved.as_bytes())), NOW);
+    assert!(matches!(step, Step::Release(_)), "{step:?}");
+    assert_eq!(record(&exchange)["approval"], json!({"id": "a-1", "receipt": "r-1", "approvers": ["lea"]}));
+    // The same receipt again, for the same call.
+    let (mut again, _) = world.ask("/hr-x/v2/rerank", CALL);
+    assert_eq!(status(&again.answered(Some((200, approved.as_bytes())), NOW)), 403);
+    assert_eq!(record(&again)["result"]["reason"], "receipt-used-before");
+}
+
+#[test]
+fn a_receipt_that_is_not_for_this_call_and_caller_denies() {
+    let world = world();
+    let now = NOW.secs();
+    for (change, reason) in [
+        (json!({"req": "sha256:00"}), "receipt-for-another-call"),
+        (json!({"aud": "eu2/test"}), "receipt-for-another"),
+        (json!({"sub": "bob"}), "receipt-for-another"),
+        (json!({"requester_iss": "https://other.test"}), "receipt-for-another"),
+        (json!({"approval": "other"}), "receipt-for-another"),
+        (json!({"iss": "https://idp.test"}), "receipt-for-another"),
+        (json!({"apv": [{"sub": "ann", "groups": ["grp-leads"]}]}), "receipt-self-approved"),
+        (json!({"apv": [{"sub": "lea", "groups": ["grp-else"]}]}), "receipt-too-few"),
+        (json!({"apv": []}), "receipt-too-few"),
+        (json!({"exp": now + 900}), "receipt-unproved"),
+        (json!({"exp": now - 60, "iat": now - 120}), "receipt-unproved"),
+        (json!({"jti": null}), "receipt-unreadable"),
+    ] {
+        let (mut exchange, step) = world.ask("/hr-x/v2/rerank", CALL);
+        let mut claims = json!({"req": digest_of(&step)});
+        for (name, value) in change.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        let body = json!({"status": "approved", "id": "a-1", "receipt": world.receipt(&claims)}).to_string();
+        let step = exchange.answered(Some((200, body.as_bytes())), NOW);
+        assert_eq!(status(&step), 403, "{change}");
+        assert_eq!(record(&exchange)["result"]["reason"], reason, "{change}");
+        assert!(!exchange.is_sent());
+    }
+    // Signed by the issuer of tokens instead of the approver.
+    let forger = World { approver: KeyPair::generate(), ..self::world() };
+    let (mut exchange, step) = world.ask("/hr-x/v2/rerank", CALL);
+    let body = json!({"status": "approved", "id": "a-1", "receipt": forger.receipt(&json!({"req": digest_of(&step)}))})
+        .to_string();
+    assert_eq!(status(&exchange.answered(Some((200, body.as_bytes())), NOW)), 403);
+}
+
+#[test]
+fn an_approver_that_does_not_clearly_approve_denies() {
+    let world = world();
+    for (answer, reason) in [
+        (None, "approver-silent"),
+        (Some((503, "upstream connect error")), "approver-unclear"),
+        (Some((200, "{}")), "approver-unclear"),
+        (Some((200, r#"{"status":"rejected","id":"a-1"}"#)), "approval-rejected"),
+        (Some((202, r#"{"status":"pending","id":"a-1","retry_after":7}"#)), "approval-pending"),
+    ] {
+        let (mut exchange, _) = world.ask("/hr-x/v2/rerank", CALL);
+        let step = exchange.answered(answer.map(|(status, body)| (status, body.as_bytes())), NOW);
+        assert_eq!(status(&step), 403, "{reason}");
+        assert_eq!(record(&exchange)["result"]["reason"], reason);
+        // A second answer changes nothing.
+        assert_eq!(exchange.answered(None, NOW), Step::Hold);
+    }
+}
+
+#[test]
+fn the_digest_changes_with_the_call_and_not_with_the_token() {
+    let world = world();
+    let of = |path: &str, body: &str| digest_of(&world.ask(path, body).1);
+    let one = of("/hr-x/v2/rerank", CALL);
+    assert_eq!(one, of("/hr-x/v2/rerank", CALL));
+    assert_ne!(one, of("/hr-y/v2/rerank", CALL));
+    assert_ne!(one, of("/hr-x/v2/rerank", &CALL.replace("\"b\"", "\"c\"")));
+}
+
+fn sent(world: &World) -> Exchange {
+    let (exchange, step) = world.ask("/web/v2/rerank", CALL);
+    assert!(matches!(step, Step::Release(_)), "{step:?}");
+    exchange
+}
+
+#[test]
+fn an_answer_that_cannot_be_masked_does_not_leave() {
+    let world = world();
+    for (headers, expected) in [
+        (vec![(":status", "200"), ("content-type", "text/html")], 502),
+        (vec![(":status", "200"), ("content-type", "text/plain")], 502),
+        (vec![(":status", "200"), ("content-type", "application/json"), ("content-encoding", "gzip")], 502),
+        (vec![(":status", "200"), ("content-type", "application/json"), ("content-length", "5000")], 502),
+        (vec![(":status", "200"), ("content-type", "application/json"), ("x-echo", SECRET)], 502),
+        (vec![(":status", "500"), ("content-type", "text/html")], 502),
+        (vec![(":status", "401"), ("content-type", "application/json")], 502),
+        (vec![("content-type", "application/json")], 502),
+    ] {
+        let mut exchange = sent(&world);
+        assert_eq!(status(&exchange.response_headers(&answer(&headers), false, NOW)), expected, "{headers:?}");
+        assert_eq!(exchange.response_body(10, true), Step::Continue, "our own reply goes on");
+    }
+    for body in [&b""[..], b"{", b"not json", b"{\"a\":\"\xa1\"}", b"{} {}"] {
+        let mut exchange = sent(&world);
+        assert_eq!(exchange.response_headers(&answer(OK_JSON), false, NOW), Step::Hold);
+        assert_eq!(exchange.response_body(body.len(), true), Step::Read);
+        assert_eq!(status(&exchange.response_whole(body)), 502, "{body:?}");
+    }
+    let mut exchange = sent(&world);
+    exchange.response_headers(&answer(OK_JSON), false, NOW);
+    assert_eq!(status(&exchange.response_body(4097, false)), 502);
+}
+
+#[test]
+fn the_credential_does_not_come_back_in_any_spelling() {
+    let world = world();
+    let escaped: String = SECRET.chars().map(|character| format!("\\u{:04x}", u32::from(character))).collect();
+    for body in [
+        format!(r#"{{"error":"bad key {SECRET}"}}"#),
+        format!(r#"{{"error":"bad key {escaped}"}}"#),
+        format!(r#"{{"{SECRET}":1}}"#),
+    ] {
+        let mut exchange = sent(&world);
+        exchange.response_headers(&answer(&[(":status", "400"), ("content-type", "application/json")]), false, NOW);
+        assert_eq!(status(&exchange.response_whole(body.as_bytes())), 502);
+    }
+}
+
+#[test]
+fn errors_of_the_upstream_are_masked_too() {
+    let world = world();
+    for (media, body, masked) in [
+        ("application/json", r#"{"message":"no ann@example.org"}"#, r#"{"message":"no [email]"}"#),
+        ("text/plain", "no ann@example.org", "no [email]"),
+    ] {
+        let mut exchange = sent(&world);
+        assert_eq!(
+            exchange.response_headers(&answer(&[(":status", "429"), ("content-type", media)]), false, NOW),
+            Step::Hold
+        );
+        let Step::Release(edits) = exchange.response_whole(body.as_bytes()) else { panic!("not released") };
+        assert_eq!(edits.body.as_deref(), Some(masked.as_bytes()));
+        assert_eq!(record(&exchange)["result"]["status"], 429);
+    }
+}
+
+#[test]
+fn a_call_whose_client_left_is_on_record_as_aborted() {
+    let world = world();
+    let (exchange, _) = world.ask("/hr-x/v2/rerank", CALL);
+    let record = record(&exchange);
+    assert_eq!((record["result"]["outcome"].as_str(), record["result"]["status"].as_u64()), (Some("aborted"), None));
+}

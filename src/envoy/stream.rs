@@ -67,10 +67,10 @@ impl Stream {
                 if !host::edit(side.headers(), side.body(), &edits) {
                     return self.withhold();
                 }
-                if side == Side::Request {
-                    if let Some(exchange) = &self.exchange {
-                        host::leave_record(&exchange.draft());
-                    }
+                if side == Side::Request
+                    && let Some(exchange) = &self.exchange
+                {
+                    host::leave_record(&exchange.draft());
                 }
                 Action::Continue
             }

@@ -49,6 +49,7 @@ RUBBISH = {
     "a redirect": Answer(status=302, headers=[("location", "http://127.0.0.1/jwks.json")]),
     "good keys under a status of 500": answer_json(GOOD, 500),
     "symmetric keys": answer_json({"keys": [{"kty": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I", "alg": "HS256", "kid": "rsa-1"}]}),
+    "a symmetric key beside good ones": answer_json({"keys": [*GOOD["keys"], {"kty": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I", "kid": "x"}]}),
     "a connection that is reset": Answer(reset=True),
     "a body that is cut off": answer_json(GOOD, length=100000, cut=200),
 }
@@ -73,7 +74,7 @@ def test_no_key_comes_from(services, start, kind):
 
 
 def test_one_key_that_cannot_be_used_does_not_spoil_the_set(services, start):
-    odd = [{"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "small"}, {"kty": "oct", "k": "c2VjcmV0", "kid": "oct"}, {"kty": "XYZ"}]
+    odd = [{"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "small"}, {"kty": "EC", "crv": "P-521", "kid": "curve"}, {"kty": "XYZ"}]
     services.idp.always(lambda _: answer_json({"keys": [*odd, people.RSA.jwk]}))
     with_keys = start()
     expect_served(with_keys.call())

@@ -79,7 +79,8 @@ def watched(gateway: harness.Gateway) -> Iterator[harness.Gateway]:
 
 @pytest.fixture(scope="session", autouse=True)
 def everything_is_there() -> None:
-    """One clear line instead of a hundred failures."""
+    """One clear line instead of a hundred failures, and no Envoy left behind by a run that is stopped."""
+    stack.end_on_signals()
     try:
         stack.envoy_binary()
         stack.module()

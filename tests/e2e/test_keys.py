@@ -31,7 +31,7 @@ def test_down_at_the_start_means_503_and_then_service_without_a_restart(services
 
 def test_slow_at_the_start_means_503_at_once_and_then_service(services, start):
     hold = threading.Event()
-    services.idp.default = lambda _: answer_json(GOOD, hold=hold)
+    services.idp.always(lambda _: answer_json(GOOD, hold=hold))
     gateway = start(ready=False)
     services.idp.wait()
     expect_refused(gateway, gateway.call(), 503, "not-ready", "no-keys-yet")
@@ -49,23 +49,24 @@ RUBBISH = {
     "a redirect": Answer(status=302, headers=[("location", "http://127.0.0.1/jwks.json")]),
     "good keys under a status of 500": answer_json(GOOD, 500),
     "symmetric keys": answer_json({"keys": [{"kty": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I", "alg": "HS256", "kid": "rsa-1"}]}),
+    "a symmetric key beside good ones": answer_json({"keys": [*GOOD["keys"], {"kty": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I", "kid": "x"}]}),
     "a connection that is reset": Answer(reset=True),
     "a body that is cut off": answer_json(GOOD, length=100000, cut=200),
 }
 
 
 def test_rubbish_at_the_start_means_503_and_then_service(services, start):
-    services.idp.default = lambda _: RUBBISH["HTML"]
+    services.idp.always(lambda _: RUBBISH["HTML"])
     gateway = start(ready=False)
     services.idp.wait()
     expect_refused(gateway, gateway.call(), 503, "not-ready", "no-keys-yet")
-    services.idp.answer = lambda _: answer_json(GOOD)
+    services.idp.always(lambda _: answer_json(GOOD))
     until_served(gateway)
 
 
 @pytest.mark.parametrize("kind", RUBBISH)
 def test_no_key_comes_from(services, start, kind):
-    services.idp.default = lambda _: RUBBISH[kind]
+    services.idp.always(lambda _: RUBBISH[kind])
     gateway = start(ready=False)
     gateway.envoy.wait(lambda: gateway.envoy.stat("cluster.idp.upstream_rq_total") >= 1, "fetch of keys")
     gateway.envoy.wait(lambda: gateway.envoy.stat("cluster.idp.upstream_rq_active") == 0, "end of the fetch")
@@ -73,8 +74,8 @@ def test_no_key_comes_from(services, start, kind):
 
 
 def test_one_key_that_cannot_be_used_does_not_spoil_the_set(services, start):
-    odd = [{"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "small"}, {"kty": "oct", "k": "c2VjcmV0", "kid": "oct"}, {"kty": "XYZ"}]
-    services.idp.default = lambda _: answer_json({"keys": [*odd, people.RSA.jwk]})
+    odd = [{"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "small"}, {"kty": "EC", "crv": "P-521", "kid": "curve"}, {"kty": "XYZ"}]
+    services.idp.always(lambda _: answer_json({"keys": [*odd, people.RSA.jwk]}))
     with_keys = start()
     expect_served(with_keys.call())
 
@@ -96,7 +97,7 @@ def test_an_unknown_kid_is_refused_and_asks_for_keys_at_a_bounded_rate(services,
 def test_a_new_key_is_taken_up_because_a_token_asks_for_it(services, start):
     gateway = start()
     new = people.Key("new-1", "ES256")
-    services.idp.default = services.idp.answer = lambda _: answer_json(people.jwks(people.RSA, new))
+    services.idp.always(lambda _: answer_json(people.jwks(people.RSA, new)))
     token = people.token(key=new)
     while (reply := gateway.call(token=token)).status != 200:
         expect_problem(reply, 401, "unauthenticated", "unknown-key")
@@ -106,18 +107,19 @@ def test_a_new_key_is_taken_up_because_a_token_asks_for_it(services, start):
 
 def test_good_keys_stay_while_the_provider_answers_rubbish(services, start):
     gateway = start()
-    services.idp.default = services.idp.answer = lambda _: answer_json({"keys": []})
+    before = gateway.envoy.stat("cluster.idp.upstream_rq_total")
+    services.idp.always(lambda _: answer_json({"keys": []}))
     assert gateway.call(token=people.token(header={"kid": "made-up"})).status == 401
-    gateway.envoy.wait(lambda: len(services.idp.seen) >= 1, "refresh of the keys")
+    gateway.envoy.wait(lambda: gateway.envoy.stat("cluster.idp.upstream_rq_total") > before, "refresh of the keys")
     gateway.envoy.wait(lambda: gateway.envoy.stat("cluster.idp.upstream_rq_active") == 0, "end of the refresh")
     expect_served(gateway.call())
 
 
 def test_the_provider_sees_no_token(services, start):
     start()
-    seen = services.idp.seen or [services.idp.wait()]
-    assert (seen[0].method, seen[0].target) == ("GET", "/jwks.json")
-    assert seen[0].all("authorization") == [] and seen[0].one("host") == "idp.example"
+    seen = services.idp.wait()
+    assert (seen.method, seen.target) == ("GET", "/jwks.json")
+    assert seen.all("authorization") == [] and seen.one("host") == "idp.example"
 
 
 def test_inline_keys_need_no_provider(services, start):

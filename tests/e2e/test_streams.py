@@ -46,7 +46,7 @@ def test_a_path_is_refused_that_is(gateway, what):
         assert "x=1" not in json.dumps(reply.record) and "%" not in json.dumps(reply.record)
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "BREW"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"])
 def test_another_method_is_refused(gateway, method):
     reply = gateway.call(method=method, logged=False)
     reply.line = gateway.next_line()

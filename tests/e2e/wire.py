@@ -126,6 +126,11 @@ class Server:
             self.answer = self.default
         return self
 
+    def always(self, answer: Callable[[Request], Answer]) -> None:
+        """Answers so from now on, also after `fresh`."""
+        with self._changed:
+            self.answer = self.default = answer
+
     def wait(self, count: int = 1) -> Request:
         """The request of that number, once it is there."""
         with self._changed:
@@ -237,10 +242,11 @@ class Http1:
         """Reads one response. One that ends early is not `whole`."""
         response = Response(whole=False)
         try:
-            head = read_head(self._reader)
-            if not head:
-                return response
-            response.status = int(head[0].split(b" ")[1])
+            while response.status < 200:
+                head = read_head(self._reader)
+                if not head:
+                    return response
+                response.status = int(head[0].split(b" ")[1])
             response.headers = [header(line) for line in head[1:]]
             if response.status != 204:
                 response.body, response.trailers = read_body(self._reader, response, to_end=True)

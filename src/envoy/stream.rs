@@ -11,6 +11,8 @@ use std::rc::Rc;
 pub(super) struct Stream {
     /// None: the host made a stream before there was a configuration. Nothing passes.
     exchange: Option<Exchange>,
+    /// Whether the request has trailers. They come before the decision, as the end of the body does.
+    request_trailers: bool,
     metrics: Rc<Metrics>,
 }
 
@@ -46,7 +48,7 @@ impl Side {
 
 impl Stream {
     pub(super) fn new(exchange: Option<Exchange>, metrics: Rc<Metrics>) -> Self {
-        Self { exchange, metrics }
+        Self { exchange, request_trailers: false, metrics }
     }
 
     /// Carries out a step in a callback of its side.
@@ -101,9 +103,14 @@ impl Stream {
         self.act(side, step)
     }
 
-    /// The same for trailers, which are dropped before a message goes on: nobody looked into them.
+    /// The same for trailers.
     fn at_trailers(&mut self, side: Side, event: impl FnOnce(&mut Exchange) -> Step) -> Action {
         let action = self.at(side, event);
+        self.without_trailers(side, action)
+    }
+
+    /// Drops the trailers of a message that goes on: nobody looked into them.
+    fn without_trailers(&mut self, side: Side, action: Action) -> Action {
         if matches!(action, Action::Continue) && !host::drop_trailers(side.trailers()) {
             return self.withhold();
         }
@@ -127,6 +134,7 @@ impl HttpContext for Stream {
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        self.request_trailers = true;
         self.at_trailers(Side::Request, |exchange| exchange.request_body(0, true))
     }
 
@@ -159,8 +167,11 @@ impl Context for Stream {
         let answer = host::answer(body_size);
         let Some(exchange) = &mut self.exchange else { return };
         let step = exchange.answered(answer.as_ref().map(|(status, body)| (*status, body.as_slice())), host::now());
-        let resumes = matches!(step, Step::Release(_));
-        if matches!(self.act(Side::Request, step), Action::Continue) && resumes {
+        let mut action = self.act(Side::Request, step);
+        if self.request_trailers {
+            action = self.without_trailers(Side::Request, action);
+        }
+        if matches!(action, Action::Continue) {
             let _ = hostcalls::resume_http_request();
         }
     }

@@ -507,7 +507,8 @@ fn tokens_of_nobody_are_refused() {
 #[test]
 fn bound_tokens_are_never_taken_as_bearer_tokens() {
     let (signer, settings) = trusted();
-    for cnf in [json!({"jkt": "x"}), json!({"x5t#S256": "x"}), json!({}), json!([]), json!("")] {
+    let hash = encode(&[7; 32]);
+    for cnf in [json!({"jkt": hash}), json!({"x5t#S256": hash}), json!({}), json!([]), json!("")] {
         assert_eq!(refused(&settings, signer.token(&with("cnf", cnf))), Bound);
     }
     let null = good().to_string().replacen('{', r#"{"cnf":null,"#, 1);

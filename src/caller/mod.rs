@@ -4,10 +4,12 @@
 //! issuer's token. What is judged before the signature is only ever a reason to refuse.
 
 mod algorithm;
+mod binding;
 mod cache;
 mod claims;
 mod groups;
 mod keys;
+mod limit;
 mod pinned;
 mod refusal;
 mod roca;
@@ -26,17 +28,20 @@ pub use keys::{KeyProblem, KeySetProblem, LeftOut};
 pub use pinned::{PINNED_LIFETIME, PinnedKey, verify_pinned};
 pub use refusal::Refusal;
 pub use settings::{
-    CacheSettings, GroupsSettings, InlineKeys, IssuerSettings, JwksSettings, KeysSettings, Settings, Unusable,
+    BadSignatureSettings, CacheSettings, GroupsSettings, InlineKeys, IssuerSettings, JwksSettings, KeysSettings,
+    Settings, Unusable,
 };
 pub use signature::{NativeSignatures, NoNativeSignatures};
 pub use source::{Answer, Fetch, FetchProblem, Outcome};
 pub use token::{HEADER_BYTES, TOKEN_BYTES};
 
 use crate::time::{Span, Time};
+use binding::Binding;
 use cache::{Cache, ProvedBy};
 use claims::{Claims, Moment, Window};
 use groups::Groups;
 use keys::{Key, KeySet};
+use limit::BadSignatures;
 use source::{NoKeys, Source};
 use std::rc::Rc;
 use token::{Header, Token};
@@ -51,7 +56,20 @@ const CLOCK_CORRECTION: Span = Span::from_secs(600);
 pub struct Callers {
     issuers: Vec<Issuer>,
     verified: Cache,
+    bad_signatures: BadSignatures,
     latest: Time,
+}
+
+/// A credential as it was presented, with what the connection says of its sender.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Presented<'a> {
+    /// The token's bytes as they stood behind `Bearer `.
+    pub token: &'a [u8],
+    /// Where it came from, for the limit on bad signatures: the peer's IPv4 address, or the first 64 bits of its IPv6 address, of
+    /// which one host has many. None: no limit.
+    pub source: Option<&'a [u8]>,
+    /// SHA-256 of the client certificate in DER, if TLS has proved that the peer holds its key.
+    pub certificate: Option<[u8; 32]>,
 }
 
 #[derive(Debug)]
@@ -72,11 +90,11 @@ pub struct Caller {
     subject: String,
     groups: Vec<String>,
     claims: Claims,
-    proof: Proof,
     algorithm: Algorithm,
     key_id: Option<String>,
     token_id: Option<String>,
     expires: Time,
+    binding: Binding,
 }
 
 /// How a caller was proved.
@@ -84,6 +102,8 @@ pub struct Caller {
 pub enum Proof {
     /// By a token that whoever holds it can use (RFC 6750).
     Bearer,
+    /// By a token that only the holder of a TLS client certificate can use (RFC 8705).
+    BoundToCertificate,
 }
 
 impl Proof {
@@ -92,6 +112,7 @@ impl Proof {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Bearer => "bearer",
+            Self::BoundToCertificate => "certificate-bound",
         }
     }
 }
@@ -124,7 +145,10 @@ impl Caller {
     /// How the caller was proved.
     #[must_use]
     pub const fn proof(&self) -> Proof {
-        self.proof
+        match self.binding {
+            Binding::None => Proof::Bearer,
+            Binding::Certificate(_) => Proof::BoundToCertificate,
+        }
     }
 
     /// The algorithm of the signature.
@@ -170,24 +194,51 @@ impl Callers {
         settings.check()?;
         let issuers = settings.issuers.iter().enumerate();
         let issuers = issuers.map(|(position, issuer)| Issuer::new(position, issuer)).collect::<Result<_, _>>()?;
-        Ok(Self { issuers, verified: Cache::new(&settings.cache), latest: Time::default() })
+        Ok(Self {
+            issuers,
+            verified: Cache::new(&settings.cache),
+            bad_signatures: BadSignatures::new(&settings.bad_signatures),
+            latest: Time::default(),
+        })
     }
 
-    /// The caller that `token` proves: the credential's bytes as they stood behind `Bearer `.
+    /// The caller that `token` proves: the credential's bytes as they stood behind `Bearer `. Tokens bound to a key are refused.
     ///
     /// # Errors
     /// Everything that is not proved. A token signed with an unknown key makes a fetch of keys due, at a bounded rate.
     pub fn identify(&mut self, token: &[u8], now: Time, native: &dyn NativeSignatures) -> Result<Rc<Caller>, Refusal> {
+        self.identify_sender(&Presented { token, ..Presented::default() }, now, native)
+    }
+
+    /// The caller that a token and its sender prove together.
+    ///
+    /// # Errors
+    /// As [`Self::identify`]; and a token that is bound to something this sender has not shown.
+    pub fn identify_sender(
+        &mut self,
+        presented: &Presented<'_>,
+        now: Time,
+        native: &dyn NativeSignatures,
+    ) -> Result<Rc<Caller>, Refusal> {
         let moment = self.heed(now);
         let issuers = &self.issuers;
         let stands = |proof: ProvedBy| issuers.get(proof.issuer).is_some_and(|issuer| issuer.stands(proof, now));
-        if let Some(caller) = self.verified.get(token, moment, stands) {
-            return Ok(caller);
+        let caller = match self.verified.get(presented.token, moment, stands) {
+            Some(caller) => caller,
+            None => {
+                let (caller, proof) = self.verify(presented, moment, native)?;
+                let caller = Rc::new(caller);
+                self.verified.put(presented.token, &caller, proof, moment);
+                caller
+            }
+        };
+        // A cached token is proved, its sender is not: that is another one each time.
+        match (caller.binding, presented.certificate) {
+            (Binding::None, _) => Ok(caller),
+            (Binding::Certificate(demanded), Some(shown)) if demanded == shown => Ok(caller),
+            (Binding::Certificate(_), Some(_)) => Err(Refusal::WrongHolder),
+            (Binding::Certificate(_), None) => Err(Refusal::Bound),
         }
-        let (caller, proof) = self.verify(token, moment, native)?;
-        let caller = Rc::new(caller);
-        self.verified.put(token, &caller, proof, moment);
-        Ok(caller)
     }
 
     /// The fetches of keys to send now: at the start, by age, for an unknown key, after a failure. They then count as under way.
@@ -226,11 +277,11 @@ impl Callers {
 
     fn verify(
         &mut self,
-        token: &[u8],
+        presented: &Presented<'_>,
         moment: Moment,
         native: &dyn NativeSignatures,
     ) -> Result<(Caller, ProvedBy), Refusal> {
-        let token = Token::read(token)?;
+        let token = Token::read(presented.token)?;
         let name = claims::text(&token.claims, "iss")?.ok_or(Refusal::IssuerMissing)?;
         let issuers = self.issuers.iter_mut().enumerate();
         let (position, issuer) = { issuers }.find(|(_, issuer)| *issuer.name == *name).ok_or(Refusal::UnknownIssuer)?;
@@ -248,7 +299,13 @@ impl Callers {
             }
             Err(other) => return Err(other),
         };
+        if presented.source.is_some_and(|source| self.bad_signatures.is_exhausted(source, moment.now)) {
+            return Err(Refusal::TooManyBadSignatures);
+        }
         if !signature::proves(key, &token, moment.now, native) {
+            if let Some(source) = presented.source {
+                self.bad_signatures.count(source, moment.now);
+            }
             return Err(Refusal::BadSignature);
         }
 
@@ -256,11 +313,11 @@ impl Callers {
             issuer: issuer.name.clone(),
             subject: promise.subject,
             groups: promise.groups,
-            proof: Proof::Bearer,
             algorithm: promise.algorithm,
             key_id: key.id.clone(),
             token_id: promise.token_id,
             expires: promise.expires,
+            binding: promise.binding,
             claims: token.claims,
         };
         Ok((caller, ProvedBy { issuer: position, generation: issuer.source.generation }))
@@ -274,6 +331,7 @@ struct Promise {
     groups: Vec<String>,
     token_id: Option<String>,
     expires: Time,
+    binding: Binding,
 }
 
 impl Issuer {
@@ -319,10 +377,6 @@ impl Issuer {
         let claims = &token.claims;
         claims::check_audience(claims, &self.audiences)?;
         let expires = self.window.check(claims, moment)?;
-        // RFC 7800: only the holder of a key may use it. Nobody here can tell yet who holds it.
-        if claims.contains_key("cnf") {
-            return Err(Refusal::Bound);
-        }
         // Not ours to judge, but other readers of the token demand text here.
         claims::text(claims, "nonce")?;
         Ok(Promise {
@@ -331,6 +385,7 @@ impl Issuer {
             groups: self.groups.read(claims)?,
             token_id: claims::text(claims, "jti")?.map(str::to_owned),
             expires,
+            binding: Binding::read(claims)?,
         })
     }
 }
@@ -453,6 +508,71 @@ mod tests {
                 assert!(callers.verified.len() <= 24, "{number}: {}", callers.verified.len());
             }
         }
+    }
+
+    #[test]
+    fn a_token_bound_to_a_certificate_is_accepted_only_from_its_holder_also_from_the_cache() {
+        let (mut callers, native) = (callers(&inline(&[rsa_jwk("rsa")])), Counting::default());
+        let token = rs256(&with("cnf", json!({"x5t#S256": encode(&[7; 32])})));
+        let mut by = |certificate: Option<[u8; 32]>| {
+            let presented = Presented { token: token.as_bytes(), certificate, ..Presented::default() };
+            callers.identify_sender(&presented, NOW, &native).map(|caller| caller.proof())
+        };
+        assert_eq!(by(None), Err(Refusal::Bound));
+        for _ in 0..2 {
+            assert_eq!(by(Some([7; 32])), Ok(Proof::BoundToCertificate));
+            assert_eq!(by(Some([8; 32])), Err(Refusal::WrongHolder));
+            assert_eq!(by(None), Err(Refusal::Bound));
+        }
+        assert_eq!(native.0.get(), 1, "the token itself was verified once");
+    }
+
+    #[test]
+    fn bindings_that_cannot_be_checked_are_refused_whatever_the_sender_shows() {
+        let (signer, hash) = (Signer::new(), encode(&[7; 32]));
+        let mut callers = callers(&inline(&[signer.jwk("ed")]));
+        for (cnf, refusal) in [
+            (json!({"x5t#S256": hash, "jkt": hash}), Refusal::Bound),
+            (json!({"jwk": {}}), Refusal::Bound),
+            (json!({"kid": hash}), Refusal::Bound),
+            (json!({"x5t#S256": [hash]}), Refusal::Bound),
+            (json!({}), Refusal::Bound),
+            (json!({"x5t#S256": ""}), Refusal::ClaimMalformed("cnf")),
+            (json!({"x5t#S256": format!("{hash}=")}), Refusal::ClaimMalformed("cnf")),
+            (json!({"x5t#S256": encode(&[7; 31])}), Refusal::ClaimMalformed("cnf")),
+        ] {
+            let token = signer.token(&with("cnf", cnf.clone()));
+            let presented = Presented { token: token.as_bytes(), certificate: Some([7; 32]), ..Presented::default() };
+            assert_eq!(callers.identify_sender(&presented, NOW, &NoNativeSignatures), Err(refusal), "{cnf}");
+        }
+    }
+
+    #[test]
+    fn a_flood_of_bad_signatures_stops_its_source_and_nobody_else() {
+        let mut settings = inline(&[rsa_jwk("rsa")]);
+        settings["bad_signatures"] = json!({"burst": 3, "forgive": "1s"});
+        let (mut callers, native) = (callers(&settings), Counting::default());
+        let (known, fresh) = (rs256(&good()), rs256(&with("jti", "t-2".into())));
+        let (signed, _) = fresh.rsplit_once('.').unwrap();
+        let forged = format!("{signed}.{}", encode(&[1; 256]));
+        let mut from = |source: &[u8], token: &str, seconds: u64| {
+            let presented = Presented { token: token.as_bytes(), source: Some(source), ..Presented::default() };
+            callers.identify_sender(&presented, after(seconds), &native).map(|_| ())
+        };
+        assert_eq!(from(b"10.0.0.1", &known, 0), Ok(()));
+        for _ in 0..3 {
+            assert_eq!(from(b"10.0.0.1", &forged, 0), Err(Refusal::BadSignature));
+        }
+        for _ in 0..100 {
+            assert_eq!(from(b"10.0.0.1", &forged, 0), Err(Refusal::TooManyBadSignatures));
+        }
+        assert_eq!(native.0.get(), 4, "no more signatures were looked at");
+        assert_eq!(from(b"10.0.0.1", &known, 0), Ok(()), "a verified token is not concerned");
+        assert_eq!(from(b"10.0.0.1", &fresh, 0), Err(Refusal::TooManyBadSignatures));
+        assert!(Refusal::TooManyBadSignatures.is_temporary());
+        assert_eq!(from(b"10.0.0.1", &fresh, 1), Ok(()), "one is forgiven");
+        let others = (0..20_u8).filter(|other| from(&[*other], &forged, 1) == Err(Refusal::BadSignature)).count();
+        assert!(others >= 18, "{others}");
     }
 
     fn answer(callers: &mut Callers, keys: &[Value], now: Time) -> Outcome {

@@ -48,6 +48,8 @@ pub enum Refusal {
     ClaimMalformed(&'static str),
     /// The token is bound to a key (`cnf`) and the binding cannot be checked: never taken as a bearer token.
     Bound,
+    /// The token is bound to another key than its sender's.
+    WrongHolder,
     /// The configured groups claim is missing.
     GroupsMissing,
     /// The token says its groups must be asked for elsewhere (Entra ID's "overage").
@@ -67,6 +69,8 @@ pub enum Refusal {
     KeyMismatch,
     /// The signature is not by this key over these bytes.
     BadSignature,
+    /// Too many bad signatures came from the same place for another one to be looked at now.
+    TooManyBadSignatures,
     /// The issuer's keys have not been fetched yet.
     NoKeysYet {
         /// The source whose next answer can change the verdict.
@@ -105,6 +109,7 @@ impl Refusal {
             Self::ClaimMissing(_) => "claim-missing",
             Self::ClaimMalformed(_) => "claim-malformed",
             Self::Bound => "bound-token",
+            Self::WrongHolder => "wrong-holder",
             Self::GroupsMissing => "groups-missing",
             Self::GroupsElsewhere => "groups-elsewhere",
             Self::GroupsMalformed => "groups-malformed",
@@ -113,15 +118,17 @@ impl Refusal {
             Self::KeyIdMissing => "key-id-missing",
             Self::KeyMismatch => "key-mismatch",
             Self::BadSignature => "bad-signature",
+            Self::TooManyBadSignatures => "too-many-bad-signatures",
             Self::NoKeysYet { .. } => "no-keys-yet",
             Self::KeysStale { .. } => "keys-stale",
         }
     }
 
-    /// Whether the same credential may be accepted soon, because the fault is ours: 503 with `Retry-After`, not 401.
+    /// Whether the same credential may be accepted soon, because the fault is not its own: 503 with `Retry-After`, not
+    /// 401.
     #[must_use]
     pub const fn is_temporary(self) -> bool {
-        matches!(self, Self::NoKeysYet { .. } | Self::KeysStale { .. })
+        matches!(self, Self::NoKeysYet { .. } | Self::KeysStale { .. } | Self::TooManyBadSignatures)
     }
 
     /// The source of keys whose next answer can change the verdict, for those who would rather hold a call than refuse it.
@@ -165,6 +172,7 @@ impl fmt::Display for Refusal {
             Self::ClaimMissing(claim) => write!(out, "the claim `{claim}` is missing"),
             Self::ClaimMalformed(claim) => write!(out, "the claim `{claim}` is malformed"),
             Self::Bound => out.write_str("the token is bound to a key (`cnf`) and the binding cannot be checked"),
+            Self::WrongHolder => out.write_str("the token is bound to another key than its sender's (`cnf`)"),
             Self::GroupsMissing => out.write_str("the groups claim is missing"),
             Self::GroupsElsewhere => out.write_str("the token names too many groups to carry them"),
             Self::GroupsMalformed => out.write_str("the groups claim has not the configured form"),
@@ -175,6 +183,7 @@ impl fmt::Display for Refusal {
             }
             Self::KeyMismatch => out.write_str("the key with this `kid` is for another algorithm"),
             Self::BadSignature => out.write_str("the signature does not verify"),
+            Self::TooManyBadSignatures => out.write_str("too many bad signatures came from the same place"),
             Self::NoKeysYet { .. } => out.write_str("the issuer's keys have not been fetched yet"),
             Self::KeysStale { .. } => out.write_str("the issuer's keys could not be refreshed for too long"),
         }

@@ -20,6 +20,9 @@ pub struct Settings {
     /// The cache of verified tokens.
     #[serde(default)]
     pub cache: CacheSettings,
+    /// The limit on bad signatures from one source.
+    #[serde(default)]
+    pub bad_signatures: BadSignatureSettings,
 }
 
 /// One issuer of tokens.
@@ -117,6 +120,23 @@ pub struct CacheSettings {
     pub ttl: Span,
 }
 
+/// How many bad signatures one source may send before no more of its new tokens are looked at. Tokens already verified are not
+/// concerned.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BadSignatureSettings {
+    /// How many at once; 50 by default.
+    pub burst: u32,
+    /// How long until one of them is forgiven; 1s by default.
+    pub forgive: Span,
+}
+
+impl Default for BadSignatureSettings {
+    fn default() -> Self {
+        Self { burst: 50, forgive: Span::from_secs(1) }
+    }
+}
+
 impl Default for GroupsSettings {
     fn default() -> Self {
         Self {
@@ -195,6 +215,10 @@ impl Settings {
         if self.issuers.is_empty() {
             return Err(Unusable::Empty { field: "callers.issuers".to_owned() });
         }
+        let BadSignatureSettings { burst, forgive } = self.bad_signatures;
+        check(burst > 0, "callers.bad_signatures.burst", &burst.to_string(), "at least 1")?;
+        let (least, most) = (Span(1), Span::from_secs(3600));
+        check_span("callers.bad_signatures.forgive", forgive, least, most, "from 1ms to 1h")?;
         for (position, issuer) in self.issuers.iter().enumerate() {
             issuer.check(&format!("callers.issuers[{position}]"))?;
             if self.issuers.iter().take(position).any(|other| other.issuer == issuer.issuer) {
@@ -368,6 +392,8 @@ mod tests {
             ("/issuers/0/keys", json!({"file": {}}), "unknown variant `file`"),
             ("/issuers/0", json!({"issuer": "a", "audiences": ["a"]}), "missing field `keys`"),
             ("/cache", json!({"size": 1}), "unknown field `size`"),
+            ("/bad_signatures", json!({"burst": 0}), "`callers.bad_signatures.burst`"),
+            ("/bad_signatures", json!({"forgive": "0s"}), "`callers.bad_signatures.forgive`"),
         ] {
             let mut settings = good.clone();
             settings["cache"] = json!({});

@@ -7,6 +7,7 @@ mod algorithm;
 mod binding;
 mod cache;
 mod claims;
+mod discovery;
 mod groups;
 mod keys;
 mod limit;
@@ -24,12 +25,13 @@ mod attacks;
 mod testing;
 
 pub use algorithm::{Algorithm, Hash};
+pub use discovery::DiscoveryProblem;
 pub use keys::{KeyProblem, KeySetProblem, LeftOut};
 pub use pinned::{PINNED_LIFETIME, PinnedKey, verify_pinned};
 pub use refusal::Refusal;
 pub use settings::{
-    BadSignatureSettings, CacheSettings, GroupsSettings, InlineKeys, IssuerSettings, JwksSettings, KeysSettings,
-    Settings, Unusable,
+    BadSignatureSettings, CacheSettings, DiscoverySettings, GroupsSettings, HostSettings, InlineKeys, IssuerSettings,
+    JwksSettings, KeysSettings, Settings, Unusable,
 };
 pub use signature::{NativeSignatures, NoNativeSignatures};
 pub use source::{Answer, Fetch, FetchProblem, Outcome};
@@ -339,7 +341,8 @@ impl Issuer {
         let field = |name: &str| format!("callers.issuers[{position}].{name}");
         let groups = Groups::new(&settings.groups).ok_or_else(|| Unusable::Empty { field: field("groups.claim") })?;
         let source = match &settings.keys {
-            KeysSettings::Jwks(jwks) => Source::remote(jwks.clone()),
+            KeysSettings::Jwks(jwks) => Source::remote(jwks),
+            KeysSettings::Discovery(discovery) => Source::discovered(discovery, &settings.issuer),
             KeysSettings::Inline(inline) => {
                 let (set, left_out) = KeySet::from_keys(&inline.keys, &settings.algorithms)
                     .map_err(|problem| Unusable::KeySet { field: field("keys.inline"), problem })?;

@@ -58,6 +58,8 @@ pub struct IssuerSettings {
 pub enum KeysSettings {
     /// A JWK set, fetched over a cluster of the proxy and refreshed.
     Jwks(JwksSettings),
+    /// A JWK set whose path is learned from the issuer's OpenID Connect discovery document, anew with every refresh.
+    Discovery(DiscoverySettings),
     /// A JWK set in the configuration. Here every key must be usable.
     Inline(InlineKeys),
 }
@@ -89,6 +91,39 @@ pub struct JwksSettings {
     /// How old keys may get while fetches fail, before tokens are refused; 1h by default, not less than `refresh`.
     #[serde(default = "default_max_stale")]
     pub max_stale: Span,
+}
+
+/// A discovery document behind a cluster, and the host of the keys it names.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiscoverySettings {
+    /// The proxy's cluster to ask for the document.
+    pub cluster: String,
+    /// `:authority` of the request.
+    pub authority: String,
+    /// `:path` of the request; by default the issuer's path and `/.well-known/openid-configuration`.
+    pub path: Option<String>,
+    /// Where keys are, if not at the same cluster and authority: `jwks_uri` must lead exactly there.
+    pub keys_at: Option<HostSettings>,
+    /// As for [`JwksSettings`].
+    #[serde(default = "default_timeout")]
+    pub timeout: Span,
+    /// As for [`JwksSettings`].
+    #[serde(default = "default_refresh")]
+    pub refresh: Span,
+    /// As for [`JwksSettings`].
+    #[serde(default = "default_max_stale")]
+    pub max_stale: Span,
+}
+
+/// A host behind a cluster.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostSettings {
+    /// The proxy's cluster.
+    pub cluster: String,
+    /// `:authority` of requests, and the host in addresses.
+    pub authority: String,
 }
 
 /// Where tokens carry groups.
@@ -248,6 +283,7 @@ impl IssuerSettings {
         self.groups.check(&format!("{at}.groups"))?;
         match &self.keys {
             KeysSettings::Jwks(jwks) => jwks.check(&format!("{at}.keys.jwks")),
+            KeysSettings::Discovery(discovery) => discovery.check(&format!("{at}.keys.discovery")),
             KeysSettings::Inline(_) => Ok(()),
         }
     }
@@ -270,17 +306,42 @@ impl GroupsSettings {
 
 impl JwksSettings {
     fn check(&self, at: &str) -> Result<(), Unusable> {
-        check_text(&format!("{at}.cluster"), &self.cluster)?;
-        check_text(&format!("{at}.authority"), &self.authority)?;
-        let plain = self.path.starts_with('/') && self.path.bytes().all(|byte| byte.is_ascii_graphic());
-        check(plain, &format!("{at}.path"), &self.path, "a path that starts with `/`")?;
-        let (field, expected) = (format!("{at}.timeout"), "from 1ms to 30s");
-        check_span(&field, self.timeout, Span(1), Span::from_secs(30), expected)?;
-        let (field, expected) = (format!("{at}.refresh"), "from 1s to 1d");
-        check_span(&field, self.refresh, Span::from_secs(1), Span::from_secs(86_400), expected)?;
-        let (field, expected) = (format!("{at}.max_stale"), "from `refresh` to 7d");
-        check_span(&field, self.max_stale, self.refresh, Span::from_secs(7 * 86_400), expected)
+        check_host(at, &self.cluster, &self.authority)?;
+        check_path(at, &self.path)?;
+        check_spans(at, self.timeout, self.refresh, self.max_stale)
     }
+}
+
+impl DiscoverySettings {
+    fn check(&self, at: &str) -> Result<(), Unusable> {
+        check_host(at, &self.cluster, &self.authority)?;
+        if let Some(path) = &self.path {
+            check_path(at, path)?;
+        }
+        if let Some(host) = &self.keys_at {
+            check_host(&format!("{at}.keys_at"), &host.cluster, &host.authority)?;
+        }
+        check_spans(at, self.timeout, self.refresh, self.max_stale)
+    }
+}
+
+fn check_host(at: &str, cluster: &str, authority: &str) -> Result<(), Unusable> {
+    check_text(&format!("{at}.cluster"), cluster)?;
+    check_text(&format!("{at}.authority"), authority)
+}
+
+fn check_path(at: &str, path: &str) -> Result<(), Unusable> {
+    let plain = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
+    check(plain, &format!("{at}.path"), path, "a path that starts with `/`")
+}
+
+fn check_spans(at: &str, timeout: Span, refresh: Span, max_stale: Span) -> Result<(), Unusable> {
+    let (field, expected) = (format!("{at}.timeout"), "from 1ms to 30s");
+    check_span(&field, timeout, Span(1), Span::from_secs(30), expected)?;
+    let (field, expected) = (format!("{at}.refresh"), "from 1s to 1d");
+    check_span(&field, refresh, Span::from_secs(1), Span::from_secs(86_400), expected)?;
+    let (field, expected) = (format!("{at}.max_stale"), "from `refresh` to 7d");
+    check_span(&field, max_stale, refresh, Span::from_secs(7 * 86_400), expected)
 }
 
 fn check(fits: bool, field: &str, value: &str, expected: &'static str) -> Result<(), Unusable> {
@@ -412,6 +473,23 @@ mod tests {
         let mut twice = good.clone();
         twice["issuers"] = json!([good["issuers"][0], good["issuers"][0]]);
         assert!(said(twice).contains("`callers.issuers[1].issuer` repeats"));
+    }
+
+    #[test]
+    fn discovery_is_configured_within_limits() {
+        for (name, value) in [
+            ("cluster", json!("")),
+            ("path", json!("x")),
+            ("keys_at", json!({"cluster": "keys", "authority": ""})),
+            ("refresh", json!("0s")),
+        ] {
+            let mut settings = fetched();
+            settings["issuers"][0]["keys"] = json!({"discovery": {"cluster": "idp", "authority": "idp.example"}});
+            assert!(Callers::new(&serde_json::from_value(settings.clone()).unwrap()).is_ok());
+            settings["issuers"][0]["keys"]["discovery"][name] = value.clone();
+            let said = said(settings);
+            assert!(said.contains(&format!("`callers.issuers[0].keys.discovery.{name}")), "{value}: {said}");
+        }
     }
 
     #[test]

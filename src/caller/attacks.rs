@@ -411,6 +411,35 @@ fn cross_jwt_confusion_tokens_of_other_types_are_refused() {
 }
 
 #[test]
+fn with_the_access_token_profile_nothing_else_is_an_access_token() {
+    let (signer, mut settings) = trusted();
+    settings["issuers"][0]["profile"] = json!("rfc9068");
+    let access = json!({"alg": "EdDSA", "kid": "ed", "typ": "at+jwt"});
+    let token =
+        |header: &Value, claims: &Value| signer.raw(header.to_string().as_bytes(), claims.to_string().as_bytes());
+    let good = with("client_id", "search-ui".into());
+    assert!(verdict(&settings, token(&access, &good)).is_ok());
+    assert!(
+        verdict(&settings, token(&json!({"alg": "EdDSA", "kid": "ed", "typ": "application/at+jwt"}), &good)).is_ok()
+    );
+    for typ in [json!({"alg": "EdDSA", "kid": "ed", "typ": "JWT"}), json!({"alg": "EdDSA", "kid": "ed"})] {
+        assert_eq!(refused(&settings, token(&typ, &good)), WrongType, "an ID token");
+    }
+    for name in ["client_id", "jti", "iat"] {
+        let mut claims = good.clone();
+        claims.as_object_mut().unwrap().remove(name);
+        assert_eq!(refused(&settings, token(&access, &claims)), ClaimMissing(name));
+    }
+    for name in ["client_id", "jti"] {
+        let mut claims = good.clone();
+        claims[name] = "".into();
+        assert_eq!(refused(&settings, token(&access, &claims)), ClaimMissing(name));
+        claims[name] = json!(7);
+        assert_eq!(refused(&settings, token(&access, &claims)), ClaimMalformed(name));
+    }
+}
+
+#[test]
 fn expired_tokens_are_refused_and_expiry_is_required() {
     let (signer, settings) = trusted();
     assert_eq!(refused(&settings, signer.token(&with("exp", json!(null)))), ExpiryMissing);

@@ -31,7 +31,7 @@ pub use pinned::{PINNED_LIFETIME, PinnedKey, verify_pinned};
 pub use refusal::Refusal;
 pub use settings::{
     BadSignatureSettings, CacheSettings, DiscoverySettings, GroupsSettings, HostSettings, InlineKeys, IssuerSettings,
-    JwksSettings, KeysSettings, Settings, Unusable,
+    JwksSettings, KeysSettings, Profile, Settings, Unusable,
 };
 pub use signature::{NativeSignatures, NoNativeSignatures};
 pub use source::{Answer, Fetch, FetchProblem, Outcome};
@@ -80,6 +80,7 @@ struct Issuer {
     audiences: Vec<String>,
     algorithms: Vec<Algorithm>,
     types: Vec<String>,
+    profile: Option<Profile>,
     window: Window,
     groups: Groups,
     source: Source,
@@ -357,7 +358,11 @@ impl Issuer {
             name: settings.issuer.as_str().into(),
             audiences: settings.audiences.clone(),
             algorithms: settings.algorithms.clone(),
-            types: settings.types.iter().map(|kind| token::plain_type(kind)).collect(),
+            types: match settings.profile {
+                Some(Profile::Rfc9068) => vec!["at+jwt".to_owned()],
+                None => settings.types.iter().map(|kind| token::plain_type(kind)).collect(),
+            },
+            profile: settings.profile,
             window: Window { skew: settings.clock_skew, max_lifetime: settings.max_lifetime },
             groups,
             source,
@@ -380,6 +385,10 @@ impl Issuer {
         let claims = &token.claims;
         claims::check_audience(claims, &self.audiences)?;
         let expires = self.window.check(claims, moment)?;
+        match self.profile {
+            Some(Profile::Rfc9068) => claims::check_rfc9068(claims)?,
+            None => {}
+        }
         // Not ours to judge, but other readers of the token demand text here.
         claims::text(claims, "nonce")?;
         Ok(Promise {

@@ -44,12 +44,23 @@ pub struct IssuerSettings {
     /// Values of `typ` to accept, in any case, with or without `application/`; `JWT` (or none) and `at+jwt` by default.
     #[serde(default = "default_types")]
     pub types: Vec<String>,
+    /// Rules beyond RFC 7519 that its tokens keep; none by default.
+    pub profile: Option<Profile>,
     /// How far its clock may differ from ours: 30s by default, 60s at most.
     #[serde(default = "default_skew")]
     pub clock_skew: Span,
     /// Longest time from `iat` (without it: from now) to `exp`; 24h by default.
     #[serde(default = "default_lifetime")]
     pub max_lifetime: Span,
+}
+
+/// A profile of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// OAuth 2.0 access tokens: only `typ: at+jwt`, whatever `types` says besides, and every claim that RFC 9068, section 2.2,
+    /// requires.
+    Rfc9068,
 }
 
 /// Where an issuer's keys come from.
@@ -432,6 +443,7 @@ mod tests {
             ("/issuers/0/algorithms", json!(["HS256"]), "unknown variant `HS256`"),
             ("/issuers/0/algorithms", json!(["EdDSA", "EdDSA"]), "algorithms` repeats `EdDSA`"),
             ("/issuers/0/types", json!(["JOSE"]), "issuers[0].types"),
+            ("/issuers/0/profile", json!("oidc"), "unknown variant `oidc`"),
             ("/issuers/0/clock_skew", json!("61s"), "issuers[0].clock_skew"),
             ("/issuers/0/clock_skew", json!(30), "string"),
             ("/issuers/0/max_lifetime", json!("0s"), "issuers[0].max_lifetime"),

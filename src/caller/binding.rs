@@ -12,6 +12,8 @@ pub(super) enum Binding {
     None,
     /// A TLS client certificate with this SHA-256 digest (RFC 8705, section 3.1).
     Certificate([u8; 32]),
+    /// A proof by the key with this thumbprint (RFC 9449, section 6.1).
+    Key([u8; 32]),
 }
 
 impl Binding {
@@ -26,6 +28,7 @@ impl Binding {
         match (members.next(), members.next()) {
             (Some((name, Value::String(value))), None) => match name.as_str() {
                 "x5t#S256" => Ok(Self::Certificate(digest(value)?)),
+                "jkt" => Ok(Self::Key(digest(value)?)),
                 _ => Err(Refusal::Bound),
             },
             _ => Err(Refusal::Bound),

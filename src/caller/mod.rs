@@ -8,6 +8,7 @@ mod binding;
 mod cache;
 mod claims;
 mod discovery;
+mod dpop;
 mod groups;
 mod keys;
 mod limit;
@@ -26,6 +27,7 @@ mod testing;
 
 pub use algorithm::{Algorithm, Hash};
 pub use discovery::DiscoveryProblem;
+pub use dpop::Dpop;
 pub use keys::{KeyProblem, KeySetProblem, LeftOut};
 pub use pinned::{PINNED_LIFETIME, PinnedKey, verify_pinned};
 pub use refusal::Refusal;
@@ -41,6 +43,7 @@ use crate::time::{Span, Time};
 use binding::Binding;
 use cache::{Cache, ProvedBy};
 use claims::{Claims, Moment, Window};
+use dpop::Proofs;
 use groups::Groups;
 use keys::{Key, KeySet};
 use limit::BadSignatures;
@@ -59,14 +62,19 @@ pub struct Callers {
     issuers: Vec<Issuer>,
     verified: Cache,
     bad_signatures: BadSignatures,
+    proofs: Proofs,
     latest: Time,
 }
 
 /// A credential as it was presented, with what the connection says of its sender.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Presented<'a> {
-    /// The token's bytes as they stood behind `Bearer `.
+    /// The token's bytes as they stood behind `Bearer ` or `DPoP `.
     pub token: &'a [u8],
+    /// Whether it stood behind `DPoP `: then it must be bound to a key, and a proof be there; if not, it must not.
+    pub is_dpop: bool,
+    /// The proof of possession in the `DPoP` header, and what it must be for.
+    pub dpop: Option<Dpop<'a>>,
     /// Where it came from, for the limit on bad signatures: the peer's IPv4 address, or the first 64 bits of its IPv6 address, of
     /// which one host has many. None: no limit.
     pub source: Option<&'a [u8]>,
@@ -107,6 +115,8 @@ pub enum Proof {
     Bearer,
     /// By a token that only the holder of a TLS client certificate can use (RFC 8705).
     BoundToCertificate,
+    /// By a token that only the holder of a key can use, and a proof by it (RFC 9449).
+    BoundToKey,
 }
 
 impl Proof {
@@ -116,6 +126,7 @@ impl Proof {
         match self {
             Self::Bearer => "bearer",
             Self::BoundToCertificate => "certificate-bound",
+            Self::BoundToKey => "dpop",
         }
     }
 }
@@ -151,6 +162,7 @@ impl Caller {
         match self.binding {
             Binding::None => Proof::Bearer,
             Binding::Certificate(_) => Proof::BoundToCertificate,
+            Binding::Key(_) => Proof::BoundToKey,
         }
     }
 
@@ -201,6 +213,7 @@ impl Callers {
             issuers,
             verified: Cache::new(&settings.cache),
             bad_signatures: BadSignatures::new(&settings.bad_signatures),
+            proofs: Proofs::new(&settings.dpop),
             latest: Time::default(),
         })
     }
@@ -236,12 +249,8 @@ impl Callers {
             }
         };
         // A cached token is proved, its sender is not: that is another one each time.
-        match (caller.binding, presented.certificate) {
-            (Binding::None, _) => Ok(caller),
-            (Binding::Certificate(demanded), Some(shown)) if demanded == shown => Ok(caller),
-            (Binding::Certificate(_), Some(_)) => Err(Refusal::WrongHolder),
-            (Binding::Certificate(_), None) => Err(Refusal::Bound),
-        }
+        self.check_sender(caller.binding, presented, moment, native)?;
+        Ok(caller)
     }
 
     /// The fetches of keys to send now: at the start, by age, for an unknown key, after a failure. They then count as under way.
@@ -276,6 +285,37 @@ impl Callers {
         }
         self.latest = self.latest.max(now);
         Moment { now, latest: self.latest }
+    }
+
+    fn check_sender(
+        &mut self,
+        binding: Binding,
+        presented: &Presented<'_>,
+        moment: Moment,
+        native: &dyn NativeSignatures,
+    ) -> Result<(), Refusal> {
+        match (binding, presented.is_dpop) {
+            (Binding::None, false) => Ok(()),
+            (Binding::Certificate(demanded), false) => match presented.certificate {
+                Some(shown) if shown == demanded => Ok(()),
+                Some(_) => Err(Refusal::WrongHolder),
+                None => Err(Refusal::Bound),
+            },
+            (Binding::Key(demanded), true) => {
+                let shown = presented.dpop.as_ref().ok_or(Refusal::Bound)?;
+                let source = presented.source;
+                if source.is_some_and(|source| self.bad_signatures.is_exhausted(source, moment.now)) {
+                    return Err(Refusal::TooManyBadSignatures);
+                }
+                let verdict = self.proofs.check(shown, presented.token, &demanded, moment, native);
+                if let (Err(Refusal::ProofRefused("signature")), Some(source)) = (verdict, source) {
+                    self.bad_signatures.count(source, moment.now);
+                }
+                verdict
+            }
+            (Binding::Key(_), false) => Err(Refusal::Bound),
+            (Binding::None | Binding::Certificate(_), true) => Err(Refusal::NotBound),
+        }
     }
 
     fn verify(
@@ -549,6 +589,8 @@ mod tests {
             (json!({"kid": hash}), Refusal::Bound),
             (json!({"x5t#S256": [hash]}), Refusal::Bound),
             (json!({}), Refusal::Bound),
+            (json!({"jkt": hash}), Refusal::Bound),
+            (json!({"jkt": "x"}), Refusal::ClaimMalformed("cnf")),
             (json!({"x5t#S256": ""}), Refusal::ClaimMalformed("cnf")),
             (json!({"x5t#S256": format!("{hash}=")}), Refusal::ClaimMalformed("cnf")),
             (json!({"x5t#S256": encode(&[7; 31])}), Refusal::ClaimMalformed("cnf")),

@@ -58,6 +58,14 @@ pub enum Refusal {
     GroupsMalformed,
     /// A group of the token has the name that the configuration gives to another one.
     GroupsClash,
+    /// Sent as `DPoP`, but bound to no key (RFC 9449, section 7.1).
+    NotBound,
+    /// The proof of possession is no good: its form, or the member named.
+    ProofRefused(&'static str),
+    /// The proof of possession was shown before.
+    ProofReplayed,
+    /// Too many proofs of possession were shown lately for another one to be remembered.
+    TooManyProofs,
     /// No key with this `kid`. `source`: where a fetch has been asked for that may bring it.
     UnknownKey {
         /// The source whose next answer can change the verdict; none when its rate of fetches is used up.
@@ -114,6 +122,10 @@ impl Refusal {
             Self::GroupsElsewhere => "groups-elsewhere",
             Self::GroupsMalformed => "groups-malformed",
             Self::GroupsClash => "groups-clash",
+            Self::NotBound => "not-bound",
+            Self::ProofRefused(_) => "dpop-refused",
+            Self::ProofReplayed => "dpop-replayed",
+            Self::TooManyProofs => "dpop-too-many",
             Self::UnknownKey { .. } => "unknown-key",
             Self::KeyIdMissing => "key-id-missing",
             Self::KeyMismatch => "key-mismatch",
@@ -128,7 +140,10 @@ impl Refusal {
     /// 401.
     #[must_use]
     pub const fn is_temporary(self) -> bool {
-        matches!(self, Self::NoKeysYet { .. } | Self::KeysStale { .. } | Self::TooManyBadSignatures)
+        matches!(
+            self,
+            Self::NoKeysYet { .. } | Self::KeysStale { .. } | Self::TooManyBadSignatures | Self::TooManyProofs
+        )
     }
 
     /// The source of keys whose next answer can change the verdict, for those who would rather hold a call than refuse it.
@@ -141,10 +156,13 @@ impl Refusal {
         }
     }
 
-    /// The `error` of `WWW-Authenticate` (RFC 6750, section 3.1).
+    /// The `error` of `WWW-Authenticate` (RFC 6750, section 3.1; RFC 9449, section 7.1).
     #[must_use]
     pub const fn bearer_error(self) -> &'static str {
-        "invalid_token"
+        match self {
+            Self::ProofRefused(_) | Self::ProofReplayed => "invalid_dpop_proof",
+            _ => "invalid_token",
+        }
     }
 }
 
@@ -177,6 +195,10 @@ impl fmt::Display for Refusal {
             Self::GroupsElsewhere => out.write_str("the token names too many groups to carry them"),
             Self::GroupsMalformed => out.write_str("the groups claim has not the configured form"),
             Self::GroupsClash => out.write_str("a group has the name the configuration gives to another group"),
+            Self::NotBound => out.write_str("the token was sent as `DPoP`, but is bound to no key"),
+            Self::ProofRefused(what) => write!(out, "the proof of possession is refused for its `{what}`"),
+            Self::ProofReplayed => out.write_str("the proof of possession was shown before"),
+            Self::TooManyProofs => out.write_str("too many proofs of possession to remember another one"),
             Self::UnknownKey { .. } => out.write_str("the issuer has no key with this `kid`"),
             Self::KeyIdMissing => {
                 out.write_str("the token has no `kid` and the issuer has not exactly one fitting key")

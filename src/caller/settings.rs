@@ -23,6 +23,9 @@ pub struct Settings {
     /// The limit on bad signatures from one source.
     #[serde(default)]
     pub bad_signatures: BadSignatureSettings,
+    /// Proofs of possession (DPoP), for tokens that are bound to a key.
+    #[serde(default)]
+    pub dpop: DpopSettings,
 }
 
 /// One issuer of tokens.
@@ -183,6 +186,33 @@ impl Default for BadSignatureSettings {
     }
 }
 
+/// How proofs of possession (RFC 9449) are judged.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DpopSettings {
+    /// Algorithms of proofs; ES256 and EdDSA by default. The PS algorithms cannot be used here, and all but EdDSA need a host that
+    /// verifies signatures.
+    pub algorithms: Vec<Algorithm>,
+    /// How old a proof may be; 60s by default, 5m at most.
+    pub max_age: Span,
+    /// How far a sender's clock may differ from ours; 10s by default, 60s at most.
+    pub clock_skew: Span,
+    /// How many proofs are remembered, so that none is accepted twice by one virtual machine; 131072 by default (about 4 MB). More
+    /// than half of them within the time a proof is valid are refused.
+    pub proofs: usize,
+}
+
+impl Default for DpopSettings {
+    fn default() -> Self {
+        Self {
+            algorithms: vec![Algorithm::ES256, Algorithm::EdDSA],
+            max_age: Span::from_secs(60),
+            clock_skew: Span::from_secs(10),
+            proofs: 1 << 17,
+        }
+    }
+}
+
 impl Default for GroupsSettings {
     fn default() -> Self {
         Self {
@@ -265,6 +295,7 @@ impl Settings {
         check(burst > 0, "callers.bad_signatures.burst", &burst.to_string(), "at least 1")?;
         let (least, most) = (Span(1), Span::from_secs(3600));
         check_span("callers.bad_signatures.forgive", forgive, least, most, "from 1ms to 1h")?;
+        self.dpop.check("callers.dpop")?;
         for (position, issuer) in self.issuers.iter().enumerate() {
             issuer.check(&format!("callers.issuers[{position}]"))?;
             if self.issuers.iter().take(position).any(|other| other.issuer == issuer.issuer) {
@@ -276,12 +307,26 @@ impl Settings {
     }
 }
 
+impl DpopSettings {
+    fn check(&self, at: &str) -> Result<(), Unusable> {
+        let (field, expected) = (format!("{at}.algorithms"), "one of RS256, RS384, RS512, ES256, ES384 and EdDSA");
+        check_algorithms(&field, &self.algorithms)?;
+        for algorithm in &self.algorithms {
+            let checkable = algorithm.native_hash().is_some() || *algorithm == Algorithm::EdDSA;
+            check(checkable, &field, algorithm.name(), expected)?;
+        }
+        let (least, most) = (Span::from_secs(1), Span::from_secs(300));
+        check_span(&format!("{at}.max_age"), self.max_age, least, most, "from 1s to 5m")?;
+        check_span(&format!("{at}.clock_skew"), self.clock_skew, Span(0), MAX_SKEW, "at most 60s")?;
+        check(self.proofs >= 2, &format!("{at}.proofs"), &self.proofs.to_string(), "at least 2")
+    }
+}
+
 impl IssuerSettings {
     fn check(&self, at: &str) -> Result<(), Unusable> {
         check_text(&format!("{at}.issuer"), &self.issuer)?;
         check_list(&format!("{at}.audiences"), &self.audiences)?;
-        let algorithms: Vec<String> = self.algorithms.iter().map(ToString::to_string).collect();
-        check_list(&format!("{at}.algorithms"), &algorithms)?;
+        check_algorithms(&format!("{at}.algorithms"), &self.algorithms)?;
         check_list(&format!("{at}.types"), &self.types)?;
         for kind in &self.types {
             let plain = super::token::plain_type(kind);
@@ -383,6 +428,11 @@ fn check_list(field: &str, texts: &[String]) -> Result<(), Unusable> {
     Ok(())
 }
 
+fn check_algorithms(field: &str, algorithms: &[Algorithm]) -> Result<(), Unusable> {
+    let names: Vec<String> = algorithms.iter().map(ToString::to_string).collect();
+    check_list(field, &names)
+}
+
 fn check_span(field: &str, span: Span, least: Span, most: Span, expected: &'static str) -> Result<(), Unusable> {
     check((least..=most).contains(&span), field, &format!("{}ms", span.0), expected)
 }
@@ -465,6 +515,11 @@ mod tests {
             ("/issuers/0/keys", json!({"file": {}}), "unknown variant `file`"),
             ("/issuers/0", json!({"issuer": "a", "audiences": ["a"]}), "missing field `keys`"),
             ("/cache", json!({"size": 1}), "unknown field `size`"),
+            ("/dpop", json!({"algorithms": ["PS256"]}), "`callers.dpop.algorithms` is `PS256`"),
+            ("/dpop", json!({"algorithms": []}), "`callers.dpop.algorithms` is empty"),
+            ("/dpop", json!({"max_age": "6m"}), "`callers.dpop.max_age`"),
+            ("/dpop", json!({"clock_skew": "61s"}), "`callers.dpop.clock_skew`"),
+            ("/dpop", json!({"proofs": 1}), "`callers.dpop.proofs`"),
             ("/bad_signatures", json!({"burst": 0}), "`callers.bad_signatures.burst`"),
             ("/bad_signatures", json!({"forgive": "0s"}), "`callers.bad_signatures.forgive`"),
         ] {

@@ -63,6 +63,10 @@ impl Signer {
         jwk
     }
 
+    pub(super) fn thumbprint(&self) -> String {
+        self.pair.public_key().jwk_thumbprint()
+    }
+
     pub(super) fn token(&self, claims: &Value) -> String {
         self.raw(br#"{"alg":"EdDSA","typ":"JWT","kid":"ed"}"#, claims.to_string().as_bytes())
     }

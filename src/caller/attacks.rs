@@ -604,15 +604,32 @@ fn rsa_signatures_of_another_length_padding_or_scheme_are_refused() {
 }
 
 #[test]
-fn a_host_that_says_no_is_never_overruled() {
-    struct Never;
-    impl NativeSignatures for Never {
-        fn verify(&self, _: Hash, _: &[u8], _: &[u8], _: &[u8]) -> Option<bool> {
-            Some(false)
+fn a_host_that_has_proved_itself_is_never_overruled() {
+    struct Doubts;
+    impl NativeSignatures for Doubts {
+        fn verify(&self, hash: Hash, spki: &[u8], signature: &[u8], text: &[u8]) -> Option<bool> {
+            let known = Host.verify(hash, spki, signature, text);
+            if text.len() > 200 { Some(false) } else { known }
         }
     }
     let settings = inline(&[rsa_jwk("rsa")]);
-    assert_eq!(callers(&settings).identify(rs256(&good()).as_bytes(), NOW, &Never), Err(BadSignature));
+    assert_eq!(callers(&settings).identify(rs256(&good()).as_bytes(), NOW, &Doubts), Err(BadSignature));
+}
+
+#[test]
+fn a_host_that_says_yes_to_everything_proves_nothing() {
+    struct Always;
+    impl NativeSignatures for Always {
+        fn verify(&self, _: Hash, _: &[u8], _: &[u8], _: &[u8]) -> Option<bool> {
+            Some(true)
+        }
+    }
+    let settings = inline(&[rsa_jwk("rsa")]);
+    let token = rs256(&good());
+    let (signed, _) = token.rsplit_once('.').unwrap();
+    let forged = format!("{signed}.{}", encode(&[1; 256]));
+    assert_eq!(callers(&settings).identify(forged.as_bytes(), NOW, &Always), Err(BadSignature));
+    assert!(callers(&settings).identify(token.as_bytes(), NOW, &Always).is_ok());
 }
 
 proptest! {

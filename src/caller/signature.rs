@@ -262,6 +262,27 @@ mod tests {
         !matches!(failure.downcast_ref::<JWTError>(), Some(JWTError::InvalidSignature))
     }
 
+    /// Those whose message is UTF-8, as the text of a token always is.
+    #[test]
+    fn wycheproof_ed25519_signatures_are_judged_as_it_says() {
+        let Some(corpus) = corpus("ed25519_test.json") else { return };
+        let bytes = |hex: &Value| -> Vec<u8> {
+            let digits = hex.as_str().unwrap().as_bytes().chunks(2);
+            digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+        };
+        let mut judged = 0;
+        for group in corpus["testGroups"].as_array().unwrap() {
+            let key = Key::read(&group["publicKeyJwk"], &[Algorithm::EdDSA]).unwrap();
+            for test in group["tests"].as_array().unwrap() {
+                let Ok(text) = String::from_utf8(bytes(&test["msg"])) else { continue };
+                let verdict = proves_text(&key, &text, &bytes(&test["sig"]), &NoNativeSignatures);
+                assert_eq!(verdict, Some(test["result"] == "valid"), "{} {}", test["tcId"], test["comment"]);
+                judged += 1;
+            }
+        }
+        assert!(judged > 80, "{judged}");
+    }
+
     #[test]
     fn the_host_is_asked_only_for_what_it_can() {
         for algorithm in [Algorithm::PS256, Algorithm::PS384, Algorithm::PS512, Algorithm::EdDSA] {

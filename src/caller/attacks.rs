@@ -31,10 +31,10 @@ fn good_tokens_of_every_algorithm_name_their_caller() {
         assert_eq!(caller.issuer(), ISSUER);
         assert_eq!(caller.subject(), "ann");
         assert_eq!(caller.groups(), ["grp-bi"]);
-        assert_eq!(caller.algorithm(), algorithm);
+        assert_eq!(caller.algorithm(), Some(algorithm));
         assert_eq!(caller.key_id(), Some(algorithm.name()));
         assert_eq!(caller.token_id(), Some("t-1"));
-        assert_eq!(caller.expires(), Time::from_secs(NOW_SECS + 600));
+        assert_eq!(caller.expires(), Some(Time::from_secs(NOW_SECS + 600)));
         assert_eq!(caller.proof(), Proof::Bearer);
         assert_eq!(Value::Object(caller.claims().clone()), good());
     }

@@ -13,6 +13,7 @@ mod groups;
 mod host;
 mod keys;
 mod limit;
+mod peer;
 mod pinned;
 mod refusal;
 mod roca;
@@ -30,11 +31,12 @@ pub use algorithm::{Algorithm, Hash};
 pub use discovery::DiscoveryProblem;
 pub use dpop::Dpop;
 pub use keys::{KeyProblem, KeySetProblem, LeftOut};
+pub use peer::Peer;
 pub use pinned::{PINNED_LIFETIME, PinnedKey, verify_pinned};
 pub use refusal::Refusal;
 pub use settings::{
-    BadSignatureSettings, CacheSettings, DiscoverySettings, GroupsSettings, HostSettings, InlineKeys, IssuerSettings,
-    JwksSettings, KeysSettings, Profile, Settings, Unusable,
+    BadSignatureSettings, CacheSettings, DiscoverySettings, DnsSettings, GroupsSettings, HostSettings, InlineKeys,
+    IssuerSettings, JwksSettings, KeysSettings, PathGroups, PeerSettings, Profile, Settings, SpiffeSettings, Unusable,
 };
 pub use signature::{NativeSignatures, NoNativeSignatures};
 pub use source::{Answer, Fetch, FetchProblem, Outcome};
@@ -49,6 +51,7 @@ use groups::Groups;
 use host::Host;
 use keys::{Key, KeySet};
 use limit::BadSignatures;
+use peer::{Named, PeerIssuer};
 use source::{NoKeys, Source};
 use std::rc::Rc;
 use token::{Header, Token};
@@ -62,6 +65,7 @@ const CLOCK_CORRECTION: Span = Span::from_secs(600);
 #[derive(Debug)]
 pub struct Callers {
     issuers: Vec<Issuer>,
+    peers: Vec<PeerIssuer>,
     verified: Cache,
     bad_signatures: BadSignatures,
     proofs: Proofs,
@@ -104,10 +108,11 @@ pub struct Caller {
     subject: String,
     groups: Vec<String>,
     claims: Claims,
-    algorithm: Algorithm,
+    proof: Proof,
+    algorithm: Option<Algorithm>,
     key_id: Option<String>,
     token_id: Option<String>,
-    expires: Time,
+    expires: Option<Time>,
     binding: Binding,
 }
 
@@ -120,6 +125,8 @@ pub enum Proof {
     BoundToCertificate,
     /// By a token that only the holder of a key can use, and a proof by it (RFC 9449).
     BoundToKey,
+    /// By a TLS client certificate, without a token.
+    Certificate,
 }
 
 impl Proof {
@@ -130,6 +137,7 @@ impl Proof {
             Self::Bearer => "bearer",
             Self::BoundToCertificate => "certificate-bound",
             Self::BoundToKey => "dpop",
+            Self::Certificate => "certificate",
         }
     }
 }
@@ -153,7 +161,7 @@ impl Caller {
         &self.groups
     }
 
-    /// All claims of the token.
+    /// All claims of the token; nothing without one.
     #[must_use]
     pub fn claims(&self) -> &Claims {
         &self.claims
@@ -162,20 +170,16 @@ impl Caller {
     /// How the caller was proved.
     #[must_use]
     pub const fn proof(&self) -> Proof {
-        match self.binding {
-            Binding::None => Proof::Bearer,
-            Binding::Certificate(_) => Proof::BoundToCertificate,
-            Binding::Key(_) => Proof::BoundToKey,
-        }
+        self.proof
     }
 
-    /// The algorithm of the signature.
+    /// The algorithm of the token's signature; none without a token.
     #[must_use]
-    pub const fn algorithm(&self) -> Algorithm {
+    pub const fn algorithm(&self) -> Option<Algorithm> {
         self.algorithm
     }
 
-    /// `kid` of the key that proved it, if the key has one.
+    /// `kid` of the key that proved it, if the key has one; without a token, the certificate's SHA-256 in base64url.
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
@@ -187,9 +191,9 @@ impl Caller {
         self.token_id.as_deref()
     }
 
-    /// `exp`.
+    /// `exp`; none without a token: TLS has judged how long a certificate is valid.
     #[must_use]
-    pub const fn expires(&self) -> Time {
+    pub const fn expires(&self) -> Option<Time> {
         self.expires
     }
 }
@@ -214,6 +218,7 @@ impl Callers {
         let issuers = issuers.map(|(position, issuer)| Issuer::new(position, issuer)).collect::<Result<_, _>>()?;
         Ok(Self {
             issuers,
+            peers: settings.peers.iter().map(PeerIssuer::new).collect(),
             verified: Cache::new(&settings.cache),
             bad_signatures: BadSignatures::new(&settings.bad_signatures),
             proofs: Proofs::new(&settings.dpop),
@@ -256,6 +261,33 @@ impl Callers {
         // A cached token is proved, its sender is not: that is another one each time.
         self.check_sender(caller.binding, presented, moment, native)?;
         Ok(caller)
+    }
+
+    /// Whether client certificates are accepted in place of a token.
+    #[must_use]
+    pub const fn accepts_peers(&self) -> bool {
+        !self.peers.is_empty()
+    }
+
+    /// The caller that a verified client certificate names, for a call without any credential. A call with a token is the token's.
+    ///
+    /// # Errors
+    /// A certificate that names nobody in the configuration.
+    pub fn identify_peer(&self, peer: &Peer<'_>) -> Result<Rc<Caller>, Refusal> {
+        let named = self.peers.iter().find_map(|issuer| issuer.name(peer)).ok_or(Refusal::UnknownPeer)?;
+        let Named { issuer, subject, groups } = named?;
+        Ok(Rc::new(Caller {
+            issuer,
+            subject,
+            groups,
+            claims: Claims::new(),
+            proof: Proof::Certificate,
+            algorithm: None,
+            key_id: Some(token::encode(&peer.certificate)),
+            token_id: None,
+            expires: None,
+            binding: Binding::Certificate(peer.certificate),
+        }))
     }
 
     /// The fetches of keys to send now: at the start, by age, for an unknown key, after a failure. They then count as under way.
@@ -368,10 +400,15 @@ impl Callers {
             issuer: issuer.name.clone(),
             subject: promise.subject,
             groups: promise.groups,
-            algorithm: promise.algorithm,
+            proof: match promise.binding {
+                Binding::None => Proof::Bearer,
+                Binding::Certificate(_) => Proof::BoundToCertificate,
+                Binding::Key(_) => Proof::BoundToKey,
+            },
+            algorithm: Some(promise.algorithm),
             key_id: key.id.clone(),
             token_id: promise.token_id,
-            expires: promise.expires,
+            expires: Some(promise.expires),
             binding: promise.binding,
             claims: token.claims,
         };

@@ -58,6 +58,10 @@ pub enum Refusal {
     GroupsMalformed,
     /// A group of the token has the name that the configuration gives to another one.
     GroupsClash,
+    /// The client certificate names no configured caller.
+    UnknownPeer,
+    /// The client certificate's SPIFFE ID has not the form the standard gives it.
+    PeerMalformed,
     /// Sent as `DPoP`, but bound to no key (RFC 9449, section 7.1).
     NotBound,
     /// The proof of possession is no good: its form, or the member named.
@@ -122,6 +126,8 @@ impl Refusal {
             Self::GroupsElsewhere => "groups-elsewhere",
             Self::GroupsMalformed => "groups-malformed",
             Self::GroupsClash => "groups-clash",
+            Self::UnknownPeer => "unknown-peer",
+            Self::PeerMalformed => "peer-malformed",
             Self::NotBound => "not-bound",
             Self::ProofRefused(_) => "dpop-refused",
             Self::ProofReplayed => "dpop-replayed",
@@ -195,6 +201,8 @@ impl fmt::Display for Refusal {
             Self::GroupsElsewhere => out.write_str("the token names too many groups to carry them"),
             Self::GroupsMalformed => out.write_str("the groups claim has not the configured form"),
             Self::GroupsClash => out.write_str("a group has the name the configuration gives to another group"),
+            Self::UnknownPeer => out.write_str("the client certificate names no configured caller"),
+            Self::PeerMalformed => out.write_str("the client certificate's SPIFFE ID is malformed"),
             Self::NotBound => out.write_str("the token was sent as `DPoP`, but is bound to no key"),
             Self::ProofRefused(what) => write!(out, "the proof of possession is refused for its `{what}`"),
             Self::ProofReplayed => out.write_str("the proof of possession was shown before"),

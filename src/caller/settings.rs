@@ -2,6 +2,7 @@
 
 use super::algorithm::Algorithm;
 use super::keys::{KeyProblem, KeySetProblem};
+use super::peer;
 use crate::time::Span;
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,7 +17,11 @@ const MAX_SKEW: Span = Span::from_secs(60);
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The issuers whose tokens are accepted, each once.
+    #[serde(default)]
     pub issuers: Vec<IssuerSettings>,
+    /// The client certificates that are accepted in place of a token. At least one of both must be there.
+    #[serde(default)]
+    pub peers: Vec<PeerSettings>,
     /// The cache of verified tokens.
     #[serde(default)]
     pub cache: CacheSettings,
@@ -55,6 +60,47 @@ pub struct IssuerSettings {
     /// Longest time from `iat` (without it: from now) to `exp`; 24h by default.
     #[serde(default = "default_lifetime")]
     pub max_lifetime: Span,
+}
+
+/// Client certificates that name a caller. That they are valid, TLS has judged before; this says who they are.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeerSettings {
+    /// By the SPIFFE ID in the certificate.
+    Spiffe(SpiffeSettings),
+    /// By the DNS name in the certificate.
+    Dns(DnsSettings),
+}
+
+/// The workloads of one SPIFFE trust domain.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpiffeSettings {
+    /// `example.org`; the caller's issuer is then `spiffe://example.org`, and its subject the whole SPIFFE ID.
+    pub trust_domain: String,
+    /// The workloads, and the groups they are in: those of all matching entries. Others are refused.
+    pub paths: Vec<PathGroups>,
+}
+
+/// Workloads by the path of their SPIFFE ID.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PathGroups {
+    /// `/ns/search/sa/ui`, or `/ns/search/*` for everything under it.
+    pub path: String,
+    /// The groups they are in.
+    #[serde(default)]
+    pub groups: Vec<String>,
+}
+
+/// Certificates by DNS name.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DnsSettings {
+    /// What these callers' issuer is called, for policies and records.
+    pub issuer: String,
+    /// The groups of each name. Other names are refused.
+    pub names: BTreeMap<String, Vec<String>>,
 }
 
 /// A profile of tokens.
@@ -288,7 +334,7 @@ impl std::error::Error for Unusable {}
 impl Settings {
     /// Everything about the settings that can be judged without reading keys.
     pub(super) fn check(&self) -> Result<(), Unusable> {
-        if self.issuers.is_empty() {
+        if self.issuers.is_empty() && self.peers.is_empty() {
             return Err(Unusable::Empty { field: "callers.issuers".to_owned() });
         }
         let BadSignatureSettings { burst, forgive } = self.bad_signatures;
@@ -303,8 +349,60 @@ impl Settings {
                 return Err(Unusable::Repeated { field, value: issuer.issuer.clone() });
             }
         }
+        let mut names: Vec<String> = self.issuers.iter().map(|issuer| issuer.issuer.clone()).collect();
+        for (position, peer) in self.peers.iter().enumerate() {
+            let at = format!("callers.peers[{position}]");
+            let name = peer.check(&at)?;
+            if names.contains(&name) {
+                return Err(Unusable::Repeated { field: at, value: name });
+            }
+            names.push(name);
+        }
         Ok(())
     }
+}
+
+impl PeerSettings {
+    /// Gives the issuer's name: no two may share one, or a caller could be taken for another issuer's.
+    fn check(&self, at: &str) -> Result<String, Unusable> {
+        match self {
+            Self::Spiffe(spiffe) => {
+                let (at, expected) = (format!("{at}.spiffe"), "a trust domain such as `example.org`");
+                let domain = &spiffe.trust_domain;
+                check(peer::is_trust_domain(domain), &format!("{at}.trust_domain"), domain, expected)?;
+                if spiffe.paths.is_empty() {
+                    return Err(Unusable::Empty { field: format!("{at}.paths") });
+                }
+                for (position, entry) in spiffe.paths.iter().enumerate() {
+                    let (at, expected) =
+                        (format!("{at}.paths[{position}]"), "a path such as `/ns/x/sa/y` or `/ns/x/*`");
+                    check(peer::is_path_pattern(&entry.path), &format!("{at}.path"), &entry.path, expected)?;
+                    check_groups(&format!("{at}.groups"), &entry.groups)?;
+                }
+                Ok(format!("spiffe://{domain}"))
+            }
+            Self::Dns(dns) => {
+                let at = format!("{at}.dns");
+                check_text(&format!("{at}.issuer"), &dns.issuer)?;
+                if dns.names.is_empty() {
+                    return Err(Unusable::Empty { field: format!("{at}.names") });
+                }
+                for (name, groups) in &dns.names {
+                    check(peer::is_dns_name(name), &format!("{at}.names"), name, "exact DNS names")?;
+                    check_groups(&format!("{at}.names.{name}"), groups)?;
+                }
+                Ok(dns.issuer.clone())
+            }
+        }
+    }
+}
+
+fn check_groups(field: &str, groups: &[String]) -> Result<(), Unusable> {
+    for group in groups {
+        let plain = !group.is_empty() && super::claims::is_printable(group);
+        check(plain, field, &group.escape_debug().to_string(), "a list of groups' names")?;
+    }
+    Ok(())
 }
 
 impl DpopSettings {
@@ -467,7 +565,7 @@ const fn default_max_stale() -> Span {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Signer, fetched, inline};
+    use super::super::testing::{ISSUER, Signer, fetched, inline};
     use super::super::{Callers, Settings};
     use serde_json::{Value, json};
 
@@ -515,6 +613,26 @@ mod tests {
             ("/issuers/0/keys", json!({"file": {}}), "unknown variant `file`"),
             ("/issuers/0", json!({"issuer": "a", "audiences": ["a"]}), "missing field `keys`"),
             ("/cache", json!({"size": 1}), "unknown field `size`"),
+            (
+                "/peers",
+                json!([{"spiffe": {"trust_domain": "Example.org", "paths": [{"path": "/x"}]}}]),
+                "spiffe.trust_domain",
+            ),
+            ("/peers", json!([{"spiffe": {"trust_domain": "example.org", "paths": []}}]), "spiffe.paths` is empty"),
+            (
+                "/peers",
+                json!([{"spiffe": {"trust_domain": "example.org", "paths": [{"path": "/x/"}]}}]),
+                "paths[0].path",
+            ),
+            (
+                "/peers",
+                json!([{"spiffe": {"trust_domain": "example.org", "paths": [{"path": "/x*"}]}}]),
+                "paths[0].path",
+            ),
+            ("/peers", json!([{"dns": {"issuer": "ca", "names": {"*.example": []}}}]), "peers[0].dns.names"),
+            ("/peers", json!([{"dns": {"issuer": "ca", "names": {"a.example": [""]}}}]), "dns.names.a.example"),
+            ("/peers", json!([{"dns": {"issuer": ISSUER, "names": {"a.example": []}}}]), "`callers.peers[0]` repeats"),
+            ("/peers", json!([{"x509": {}}]), "unknown variant `x509`"),
             ("/dpop", json!({"algorithms": ["PS256"]}), "`callers.dpop.algorithms` is `PS256`"),
             ("/dpop", json!({"algorithms": []}), "`callers.dpop.algorithms` is empty"),
             ("/dpop", json!({"max_age": "6m"}), "`callers.dpop.max_age`"),

@@ -1,5 +1,6 @@
 //! Tokens, keys and hosts for the tests of this room.
 
+pub(super) use super::token::encode;
 use super::*;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jwt_simple::prelude::{
@@ -125,10 +126,6 @@ pub(super) fn minted(claims: &Value) -> JWTClaims<Value> {
     let mut minted = Minted::with_custom_claims(claims.clone(), Duration::from_secs(1));
     (minted.issued_at, minted.expires_at, minted.invalid_before) = (None, None, None);
     minted
-}
-
-pub(super) fn encode(bytes: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// Settings with one issuer and these inline keys; every algorithm is allowed.

@@ -115,6 +115,11 @@ pub(super) fn decode(text: &str) -> Result<Vec<u8>, Refusal> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| Refusal::NotBase64Url)
 }
 
+/// Unpadded base64url.
+pub(super) fn encode(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
 /// A JSON object that everybody reads alike.
 pub(super) fn object(text: &[u8]) -> Option<Map<String, Value>> {
     match json::read(text) {

@@ -272,6 +272,25 @@ mod tests {
     }
 
     #[test]
+    fn a_proof_is_remembered_for_as_long_as_it_is_valid_whatever_is_forgotten_meanwhile() {
+        let mut holder = Holder::new();
+        let mut show = |id: &str, issued: u64, now: u64| {
+            let mut claims = holder.claims(id);
+            claims["iat"] = json!(NOW_SECS + issued);
+            let proof = holder.proof(&holder.header(), &claims);
+            holder.show(&proof, after(now), &NoNativeSignatures)
+        };
+        // Valid for 80 s, which is when the older half is forgotten.
+        assert!(show("a", 0, 0).is_ok());
+        assert!(show("b", 89, 79).is_ok());
+        assert!(show("c", 80, 80).is_ok());
+        for now in [80, 120, 158] {
+            assert_eq!(show("b", 89, now), Err(Refusal::ProofReplayed), "{now}");
+        }
+        assert_eq!(show("b", 89, 159), Err(Refusal::ProofRefused("iat")));
+    }
+
+    #[test]
     fn proofs_for_another_request_token_time_or_purpose_are_refused() {
         let mut holder = Holder::new();
         for (name, values) in [

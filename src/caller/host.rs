@@ -75,9 +75,9 @@ mod tests {
 
     struct Says<F>(F);
 
-    impl<F: Fn(&[u8]) -> Option<bool>> NativeSignatures for Says<F> {
-        fn verify(&self, _: Hash, _: &[u8], signature: &[u8], _: &[u8]) -> Option<bool> {
-            (self.0)(signature)
+    impl<F: Fn(&[u8], &[u8]) -> Option<bool>> NativeSignatures for Says<F> {
+        fn verify(&self, _: Hash, _: &[u8], signature: &[u8], text: &[u8]) -> Option<bool> {
+            (self.0)(signature, text)
         }
     }
 
@@ -93,18 +93,31 @@ mod tests {
     fn a_host_that_says_the_same_to_everything_or_cannot_is_never_used() {
         for says in [None, Some(true), Some(false)] {
             let mut host = Host::default();
-            assert_eq!(host.tested(&Says(|_: &[u8]| says)).verify(Hash::Sha256, &[], &[], &[]), None, "{says:?}");
+            assert_eq!(
+                host.tested(&Says(|_: &[u8], _: &[u8]| says)).verify(Hash::Sha256, &[], &[], &[]),
+                None,
+                "{says:?}"
+            );
             assert_eq!(host.is_good(), Some(false));
         }
+    }
+
+    #[test]
+    fn a_host_that_does_not_look_at_the_signature_or_the_text_is_never_used() {
+        let known = |text: &[u8]| KNOWN.iter().any(|known| known.text.as_bytes() == text);
         let mut host = Host::default();
-        host.tested(&Says(|signature: &[u8]| Some(!signature.is_empty())));
+        host.tested(&Says(|signature: &[u8], text: &[u8]| Some(known(text) && !signature.is_empty())));
         assert_eq!(host.is_good(), Some(false), "any signature is good to it");
+        let good = |shown: &[u8]| KNOWN.iter().any(|known| decode(known.signature).unwrap() == shown);
+        let mut host = Host::default();
+        host.tested(&Says(|signature: &[u8], _: &[u8]| Some(good(signature))));
+        assert_eq!(host.is_good(), Some(false), "any text is good to it");
     }
 
     #[test]
     fn a_host_is_tested_once() {
         let (calls, mut host) = (Cell::new(0), Host::default());
-        let native = Says(|_: &[u8]| {
+        let native = Says(|_: &[u8], _: &[u8]| {
             calls.set(calls.get() + 1);
             None
         });

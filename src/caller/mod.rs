@@ -704,7 +704,9 @@ mod tests {
     #[test]
     fn a_change_of_keys_ends_what_the_old_keys_proved() {
         let (old, new) = (Signer::new(), Signer::new());
-        let mut callers = callers(&fetched());
+        let mut settings = fetched();
+        settings["cache"] = json!({"ttl": "1d"});
+        let mut callers = callers(&settings);
         let token = old.token(&good());
         answer(&mut callers, &[old.jwk("ed")], NOW);
         assert!(callers.identify(token.as_bytes(), NOW, &NoNativeSignatures).is_ok());

@@ -15,6 +15,7 @@ mod keys;
 mod limit;
 mod peer;
 mod pinned;
+mod place;
 mod refusal;
 mod roca;
 mod settings;
@@ -33,10 +34,12 @@ pub use dpop::Dpop;
 pub use keys::{KeyProblem, KeySetProblem, LeftOut};
 pub use peer::Peer;
 pub use pinned::{PINNED_LIFETIME, PinnedKey, verify_pinned};
+pub use place::Found;
 pub use refusal::Refusal;
 pub use settings::{
     BadSignatureSettings, CacheSettings, DiscoverySettings, DnsSettings, GroupsSettings, HostSettings, InlineKeys,
-    IssuerSettings, JwksSettings, KeysSettings, PathGroups, PeerSettings, Profile, Settings, SpiffeSettings, Unusable,
+    IssuerSettings, JwksSettings, KeysSettings, PathGroups, PeerSettings, PlaceSettings, Profile, Settings,
+    SpiffeSettings, Unusable,
 };
 pub use signature::{NativeSignatures, NoNativeSignatures};
 pub use source::{Answer, Fetch, FetchProblem, Outcome};
@@ -52,6 +55,7 @@ use host::Host;
 use keys::{Key, KeySet};
 use limit::BadSignatures;
 use peer::{Named, PeerIssuer};
+use place::Place;
 use source::{NoKeys, Source};
 use std::rc::Rc;
 use token::{Header, Token};
@@ -66,6 +70,7 @@ const CLOCK_CORRECTION: Span = Span::from_secs(600);
 pub struct Callers {
     issuers: Vec<Issuer>,
     peers: Vec<PeerIssuer>,
+    places: Vec<Place>,
     verified: Cache,
     bad_signatures: BadSignatures,
     proofs: Proofs,
@@ -219,12 +224,26 @@ impl Callers {
         Ok(Self {
             issuers,
             peers: settings.peers.iter().map(PeerIssuer::new).collect(),
+            places: settings.places.iter().map(Place::new).collect(),
             verified: Cache::new(&settings.cache),
             bad_signatures: BadSignatures::new(&settings.bad_signatures),
             proofs: Proofs::new(&settings.dpop),
             host: Host::default(),
             latest: Time::default(),
         })
+    }
+
+    /// The one token of a request. `values` gives all values of the header of a (lower-case) name.
+    ///
+    /// # Errors
+    /// No token, or more than one.
+    pub fn find<'a, V: Iterator<Item = &'a [u8]>>(&self, values: impl Fn(&str) -> V) -> Result<Found<'a>, Refusal> {
+        place::find(&self.places, values)
+    }
+
+    /// The headers a token may stand in, in lower case: none of them may go on to the upstream.
+    pub fn credential_headers(&self) -> impl Iterator<Item = &str> {
+        self.places.iter().map(|place| place.header.as_str())
     }
 
     /// The caller that `token` proves: the credential's bytes as they stood behind `Bearer `. Tokens bound to a key are refused.

@@ -6,6 +6,12 @@ use std::fmt;
 /// is either an attacker's or personal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
+    /// No header that can hold a token is there.
+    NoToken,
+    /// The header holds something else than a token: another scheme, or nothing.
+    NotAToken,
+    /// More than one header, or one more than once.
+    SeveralTokens,
     /// Longer than [`super::TOKEN_BYTES`], or its header than [`super::HEADER_BYTES`].
     TooLong,
     /// Not three non-empty parts: an encrypted, detached or JSON-serialised token, or no token at all.
@@ -100,6 +106,9 @@ impl Refusal {
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
+            Self::NoToken => "no-token",
+            Self::NotAToken => "no-bearer-token",
+            Self::SeveralTokens => "doubled-authorization",
             Self::TooLong => "token-too-long",
             Self::NotThreeParts => "not-three-parts",
             Self::NotBase64Url => "not-base64url",
@@ -162,12 +171,15 @@ impl Refusal {
         }
     }
 
-    /// The `error` of `WWW-Authenticate` (RFC 6750, section 3.1; RFC 9449, section 7.1).
+    /// The `error` of `WWW-Authenticate` (RFC 6750, section 3.1; RFC 9449, section 7.1); none where no token was shown, for there is
+    /// nothing wrong with it then.
     #[must_use]
-    pub const fn bearer_error(self) -> &'static str {
+    pub const fn bearer_error(self) -> Option<&'static str> {
         match self {
-            Self::ProofRefused(_) | Self::ProofReplayed => "invalid_dpop_proof",
-            _ => "invalid_token",
+            Self::NoToken | Self::NotAToken => None,
+            Self::SeveralTokens => Some("invalid_request"),
+            Self::ProofRefused(_) | Self::ProofReplayed => Some("invalid_dpop_proof"),
+            _ => Some("invalid_token"),
         }
     }
 }
@@ -175,6 +187,9 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoToken => out.write_str("there is no token"),
+            Self::NotAToken => out.write_str("the header for tokens holds something else"),
+            Self::SeveralTokens => out.write_str("there is more than one token"),
             Self::TooLong => out.write_str("the token is too long"),
             Self::NotThreeParts => out.write_str("the token has not exactly three parts"),
             Self::NotBase64Url => out.write_str("a part of the token is not canonical base64url"),

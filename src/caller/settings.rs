@@ -22,6 +22,9 @@ pub struct Settings {
     /// The client certificates that are accepted in place of a token. At least one of both must be there.
     #[serde(default)]
     pub peers: Vec<PeerSettings>,
+    /// The headers a token may stand in; `authorization`, behind `Bearer `, by default. A request may use only one of them.
+    #[serde(default = "default_places")]
+    pub places: Vec<PlaceSettings>,
     /// The cache of verified tokens.
     #[serde(default)]
     pub cache: CacheSettings,
@@ -60,6 +63,17 @@ pub struct IssuerSettings {
     /// Longest time from `iat` (without it: from now) to `exp`; 24h by default.
     #[serde(default = "default_lifetime")]
     pub max_lifetime: Span,
+}
+
+/// A header a token may stand in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlaceSettings {
+    /// Its name, in any case.
+    pub header: String,
+    /// What stands before the token, with its space, in any case: `Bearer `. Nothing by default.
+    #[serde(default)]
+    pub prefix: String,
 }
 
 /// Client certificates that name a caller. That they are valid, TLS has judged before; this says who they are.
@@ -342,6 +356,7 @@ impl Settings {
         let (least, most) = (Span(1), Span::from_secs(3600));
         check_span("callers.bad_signatures.forgive", forgive, least, most, "from 1ms to 1h")?;
         self.dpop.check("callers.dpop")?;
+        check_places(&self.places)?;
         for (position, issuer) in self.issuers.iter().enumerate() {
             issuer.check(&format!("callers.issuers[{position}]"))?;
             if self.issuers.iter().take(position).any(|other| other.issuer == issuer.issuer) {
@@ -395,6 +410,23 @@ impl PeerSettings {
             }
         }
     }
+}
+
+fn check_places(places: &[PlaceSettings]) -> Result<(), Unusable> {
+    let names: Vec<String> = places.iter().map(|place| place.header.to_ascii_lowercase()).collect();
+    check_list("callers.places", &names)?;
+    for (position, PlaceSettings { header, prefix }) in places.iter().enumerate() {
+        // A header's name is a token (RFC 9110, section 5.6.2); those of routing, and cookies, which hold more than one thing, are
+        // no place for a credential.
+        let plain = header.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
+        let other = ["host", "cookie", "content-type", "content-length", "dpop"];
+        let fits = plain && !other.iter().any(|other| header.eq_ignore_ascii_case(other));
+        check(fits, &format!("callers.places[{position}].header"), header, "the name of a header for credentials")?;
+        let plain = prefix.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+        let shown = prefix.escape_debug().to_string();
+        check(plain, &format!("callers.places[{position}].prefix"), &shown, "plain text")?;
+    }
+    Ok(())
 }
 
 fn check_groups(field: &str, groups: &[String]) -> Result<(), Unusable> {
@@ -539,6 +571,10 @@ fn default_algorithms() -> Vec<Algorithm> {
     vec![Algorithm::RS256, Algorithm::ES256]
 }
 
+fn default_places() -> Vec<PlaceSettings> {
+    vec![PlaceSettings { header: "authorization".to_owned(), prefix: "Bearer ".to_owned() }]
+}
+
 fn default_types() -> Vec<String> {
     vec!["JWT".to_owned(), "at+jwt".to_owned()]
 }
@@ -633,6 +669,11 @@ mod tests {
             ("/peers", json!([{"dns": {"issuer": "ca", "names": {"a.example": [""]}}}]), "dns.names.a.example"),
             ("/peers", json!([{"dns": {"issuer": ISSUER, "names": {"a.example": []}}}]), "`callers.peers[0]` repeats"),
             ("/peers", json!([{"x509": {}}]), "unknown variant `x509`"),
+            ("/places", json!([]), "`callers.places` is empty"),
+            ("/places", json!([{"header": "api-key"}, {"header": "Api-Key"}]), "`callers.places` repeats `api-key`"),
+            ("/places", json!([{"header": ":path"}]), "`callers.places[0].header`"),
+            ("/places", json!([{"header": "Cookie"}]), "`callers.places[0].header`"),
+            ("/places", json!([{"header": "api-key", "prefix": "a\n"}]), "`callers.places[0].prefix`"),
             ("/dpop", json!({"algorithms": ["PS256"]}), "`callers.dpop.algorithms` is `PS256`"),
             ("/dpop", json!({"algorithms": []}), "`callers.dpop.algorithms` is empty"),
             ("/dpop", json!({"max_age": "6m"}), "`callers.dpop.max_age`"),

@@ -6,11 +6,14 @@
 mod algorithm;
 mod binding;
 mod cache;
+mod check;
 mod claims;
 mod discovery;
 mod dpop;
 mod groups;
 mod host;
+mod identity;
+mod issuer;
 mod keys;
 mod limit;
 mod peer;
@@ -29,17 +32,19 @@ mod attacks;
 mod testing;
 
 pub use algorithm::{Algorithm, Hash};
+pub use check::Unusable;
 pub use discovery::DiscoveryProblem;
 pub use dpop::Dpop;
+pub use identity::{Caller, Proof};
 pub use keys::{KeyProblem, KeySetProblem, LeftOut};
 pub use peer::Peer;
 pub use pinned::{PINNED_LIFETIME, PinnedKey, verify_pinned};
 pub use place::Found;
 pub use refusal::Refusal;
 pub use settings::{
-    BadSignatureSettings, CacheSettings, DiscoverySettings, DnsSettings, GroupsSettings, HostSettings, InlineKeys,
-    IssuerSettings, JwksSettings, KeysSettings, PathGroups, PeerSettings, PlaceSettings, Profile, Settings,
-    SpiffeSettings, Unusable,
+    BadSignatureSettings, CacheSettings, DiscoverySettings, DnsSettings, DpopSettings, GroupsSettings, HostSettings,
+    InlineKeys, IssuerSettings, JwksSettings, KeysSettings, PathGroups, PeerSettings, PlaceSettings, Profile, Settings,
+    SpiffeSettings,
 };
 pub use signature::{NativeSignatures, NoNativeSignatures};
 pub use source::{Answer, Fetch, FetchProblem, Outcome};
@@ -48,17 +53,16 @@ pub use token::{HEADER_BYTES, TOKEN_BYTES};
 use crate::time::{Span, Time};
 use binding::Binding;
 use cache::{Cache, ProvedBy};
-use claims::{Claims, Moment, Window};
+use claims::{Claims, Moment};
 use dpop::Proofs;
-use groups::Groups;
 use host::Host;
-use keys::{Key, KeySet};
+use issuer::{Issuer, choose};
 use limit::BadSignatures;
 use peer::{Named, PeerIssuer};
 use place::Place;
-use source::{NoKeys, Source};
+use source::NoKeys;
 use std::rc::Rc;
-use token::{Header, Token};
+use token::Token;
 
 /// How far the clock may be set back without anything that had expired being valid again. If it goes back further, it was wrong
 /// before, and is believed now.
@@ -92,115 +96,6 @@ pub struct Presented<'a> {
     pub source: Option<&'a [u8]>,
     /// SHA-256 of the client certificate in DER, if TLS has proved that the peer holds its key.
     pub certificate: Option<[u8; 32]>,
-}
-
-#[derive(Debug)]
-struct Issuer {
-    name: Rc<str>,
-    audiences: Vec<String>,
-    algorithms: Vec<Algorithm>,
-    types: Vec<String>,
-    profile: Option<Profile>,
-    window: Window,
-    groups: Groups,
-    source: Source,
-}
-
-/// A verified caller. Only this room can make one.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Caller {
-    issuer: Rc<str>,
-    subject: String,
-    groups: Vec<String>,
-    claims: Claims,
-    proof: Proof,
-    algorithm: Option<Algorithm>,
-    key_id: Option<String>,
-    token_id: Option<String>,
-    expires: Option<Time>,
-    binding: Binding,
-}
-
-/// How a caller was proved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof {
-    /// By a token that whoever holds it can use (RFC 6750).
-    Bearer,
-    /// By a token that only the holder of a TLS client certificate can use (RFC 8705).
-    BoundToCertificate,
-    /// By a token that only the holder of a key can use, and a proof by it (RFC 9449).
-    BoundToKey,
-    /// By a TLS client certificate, without a token.
-    Certificate,
-}
-
-impl Proof {
-    /// For records: one of a fixed set of words.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Bearer => "bearer",
-            Self::BoundToCertificate => "certificate-bound",
-            Self::BoundToKey => "dpop",
-            Self::Certificate => "certificate",
-        }
-    }
-}
-
-impl Caller {
-    /// `iss`, as configured.
-    #[must_use]
-    pub fn issuer(&self) -> &str {
-        &self.issuer
-    }
-
-    /// `sub`: not empty, no control characters.
-    #[must_use]
-    pub fn subject(&self) -> &str {
-        &self.subject
-    }
-
-    /// The groups, under the names the configuration gives them, each once.
-    #[must_use]
-    pub fn groups(&self) -> &[String] {
-        &self.groups
-    }
-
-    /// All claims of the token; nothing without one.
-    #[must_use]
-    pub fn claims(&self) -> &Claims {
-        &self.claims
-    }
-
-    /// How the caller was proved.
-    #[must_use]
-    pub const fn proof(&self) -> Proof {
-        self.proof
-    }
-
-    /// The algorithm of the token's signature; none without a token.
-    #[must_use]
-    pub const fn algorithm(&self) -> Option<Algorithm> {
-        self.algorithm
-    }
-
-    /// `kid` of the key that proved it, if the key has one; without a token, the certificate's SHA-256 in base64url.
-    #[must_use]
-    pub fn key_id(&self) -> Option<&str> {
-        self.key_id.as_deref()
-    }
-
-    /// `jti`.
-    #[must_use]
-    pub fn token_id(&self) -> Option<&str> {
-        self.token_id.as_deref()
-    }
-
-    /// `exp`; none without a token: TLS has judged how long a certificate is valid.
-    #[must_use]
-    pub const fn expires(&self) -> Option<Time> {
-        self.expires
-    }
 }
 
 /// What an answer to a fetch did, for a log line and metrics.
@@ -433,88 +328,6 @@ impl Callers {
         };
         Ok((caller, ProvedBy { issuer: position, generation: issuer.source.generation }))
     }
-}
-
-/// What a token says of its caller, acceptable but not proved.
-struct Promise {
-    algorithm: Algorithm,
-    subject: String,
-    groups: Vec<String>,
-    token_id: Option<String>,
-    expires: Time,
-    binding: Binding,
-}
-
-impl Issuer {
-    fn new(position: usize, settings: &IssuerSettings) -> Result<Self, Unusable> {
-        let field = |name: &str| format!("callers.issuers[{position}].{name}");
-        let groups = Groups::new(&settings.groups).ok_or_else(|| Unusable::Empty { field: field("groups.claim") })?;
-        let source = match &settings.keys {
-            KeysSettings::Jwks(jwks) => Source::remote(jwks),
-            KeysSettings::Discovery(discovery) => Source::discovered(discovery, &settings.issuer),
-            KeysSettings::Inline(inline) => {
-                let (set, left_out) = KeySet::from_keys(&inline.keys, &settings.algorithms)
-                    .map_err(|problem| Unusable::KeySet { field: field("keys.inline"), problem })?;
-                if let Some(LeftOut { position, problem }) = left_out.first() {
-                    let field = field(&format!("keys.inline.keys[{position}]"));
-                    return Err(Unusable::Key { field, problem: *problem });
-                }
-                Source::inline(set)
-            }
-        };
-        Ok(Self {
-            name: settings.issuer.as_str().into(),
-            audiences: settings.audiences.clone(),
-            algorithms: settings.algorithms.clone(),
-            types: match settings.profile {
-                Some(Profile::Rfc9068) => vec!["at+jwt".to_owned()],
-                None => settings.types.iter().map(|kind| token::plain_type(kind)).collect(),
-            },
-            profile: settings.profile,
-            window: Window { skew: settings.clock_skew, max_lifetime: settings.max_lifetime },
-            groups,
-            source,
-        })
-    }
-
-    /// Whether what these keys proved is still proved.
-    fn stands(&self, proof: ProvedBy, now: Time) -> bool {
-        proof.generation == self.source.generation && self.source.keys(now).is_ok()
-    }
-
-    /// Everything about a token of this issuer except its signature.
-    fn check(&self, token: &Token<'_>, moment: Moment) -> Result<Promise, Refusal> {
-        let algorithm = Algorithm::named(&token.header.algorithm)
-            .filter(|algorithm| self.algorithms.contains(algorithm))
-            .ok_or(Refusal::AlgorithmNotAllowed)?;
-        if !token.header.is_one_of(&self.types) {
-            return Err(Refusal::WrongType);
-        }
-        let claims = &token.claims;
-        claims::check_audience(claims, &self.audiences)?;
-        let expires = self.window.check(claims, moment)?;
-        match self.profile {
-            Some(Profile::Rfc9068) => claims::check_rfc9068(claims)?,
-            None => {}
-        }
-        // Not ours to judge, but other readers of the token demand text here.
-        claims::text(claims, "nonce")?;
-        Ok(Promise {
-            algorithm,
-            subject: claims::subject(claims)?.to_owned(),
-            groups: self.groups.read(claims)?,
-            token_id: claims::text(claims, "jti")?.map(str::to_owned),
-            expires,
-            binding: Binding::read(claims)?,
-        })
-    }
-}
-
-/// The key a token asks for: by exact `kid`; without one only if no other key fits.
-fn choose<'a>(keys: &'a KeySet, header: &Header, algorithm: Algorithm) -> Result<&'a Key, Refusal> {
-    let Some(id) = &header.key_id else { return keys.only_for(algorithm).ok_or(Refusal::KeyIdMissing) };
-    let key = keys.with_id(id).ok_or(Refusal::UnknownKey { source: None })?;
-    if key.algorithm == algorithm { Ok(key) } else { Err(Refusal::KeyMismatch) }
 }
 
 #[cfg(test)]

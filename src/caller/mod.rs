@@ -149,6 +149,15 @@ impl Callers {
         self.identify_sender(&Presented { token, ..Presented::default() }, now, native)
     }
 
+    /// The caller that a bearer token proved before and still proves, with nothing asked of its sender. None for any other token:
+    /// then [`Self::identify_sender`] judges it.
+    pub fn remembered(&mut self, token: &[u8], now: Time) -> Option<Rc<Caller>> {
+        let moment = self.heed(now);
+        let issuers = &self.issuers;
+        let stands = |proof: ProvedBy| issuers.get(proof.issuer).is_some_and(|issuer| issuer.stands(proof, now));
+        self.verified.get(token, moment, stands).filter(|caller| matches!(caller.binding, Binding::None))
+    }
+
     /// The caller that a token and its sender prove together.
     ///
     /// # Errors

@@ -1,10 +1,11 @@
 //! The decision on one call. Deny beats approval beats allow, and nothing matching denies.
 
+use super::Policy;
 use super::bundle::{Limits, Mode};
 use super::check::{Allow, Guard, Rule};
 use super::glob::{Exactness, Pattern};
-use super::index::{Dimension, Target};
-use super::{Policy, index};
+use super::index::{Dimension, Meant, Met, Target};
+use super::lexicon::Lexicon;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -221,16 +222,24 @@ pub(super) fn decide(policy: &Policy, question: &Question<'_>) -> Decision {
         tenant: question.tenant,
         operation: question.operation,
     };
-    let allows = policy.allow_index.meet(&target);
+    let meant = Meant::by(&target, &policy.lexicon);
+    let allows = policy.allow_index.meet(&meant);
     let matching = Matching {
-        denies: pick(&policy.denies, &policy.deny_index.meet(&target)),
-        guards: pick(&policy.guards, &policy.guard_index.meet(&target)),
+        policy,
+        meant: &meant,
+        denies: pick(&policy.denies, &policy.deny_index.meet(&meant)),
+        guards: pick(&policy.guards, &policy.guard_index.meet(&meant)),
         allows: pick(&policy.allows, &allows),
     };
     let mut decision = matching.weigh(question, |mode| mode == Mode::Enforce);
     if decision.reason == Reason::NoRule {
-        decision.near_misses.extend(other_allows(policy, &allows));
-        decision.near_misses.truncate(NEAR_MISSES);
+        let enforced =
+            |number: u32| policy.allows.get(number as usize).is_some_and(|allow| allow.mode == Mode::Enforce);
+        let left = NEAR_MISSES.saturating_sub(decision.near_misses.len());
+        decision.near_misses.extend(allows.near(enforced, left).into_iter().filter_map(|(number, dimension)| {
+            let rule = Rc::clone(&policy.allows.get(number as usize)?.id);
+            Some(NearMiss { rule, what: Miss::Selector(dimension) })
+        }));
     }
     let shadows = matching.shadows();
     if !shadows.is_empty() {
@@ -239,34 +248,14 @@ pub(super) fn decide(policy: &Policy, question: &Question<'_>) -> Decision {
     decision
 }
 
-fn pick<'p, Terms>(rules: &'p [Rule<Terms>], met: &index::Met<'_>) -> Vec<&'p Rule<Terms>> {
+fn pick<'p, Terms>(rules: &'p [Rule<Terms>], met: &Met<'_>) -> Vec<&'p Rule<Terms>> {
     met.matching().into_iter().filter_map(|number| rules.get(number as usize)).collect()
-}
-
-/// Allows that match in every dimension but one, in the order of their ids.
-fn other_allows(policy: &Policy, met: &index::Met<'_>) -> Vec<NearMiss> {
-    let mut missing: Vec<(u32, Dimension)> = Dimension::ALL
-        .into_iter()
-        .flat_map(|dimension| {
-            let enforced =
-                |number: &u32| policy.allows.get(*number as usize).is_some_and(|allow| allow.mode == Mode::Enforce);
-            let found = met.missing_only(dimension, enforced, NEAR_MISSES);
-            found.into_iter().map(move |number| (number, dimension))
-        })
-        .collect();
-    missing.sort_unstable();
-    missing
-        .into_iter()
-        .take(NEAR_MISSES)
-        .filter_map(|(number, dimension)| {
-            let rule = Rc::clone(&policy.allows.get(number as usize)?.id);
-            Some(NearMiss { rule, what: Miss::Selector(dimension) })
-        })
-        .collect()
 }
 
 /// The rules whose selectors match a call, in the order of their ids.
 struct Matching<'p> {
+    policy: &'p Policy,
+    meant: &'p Meant,
     denies: Vec<&'p Rule<()>>,
     guards: Vec<&'p Rule<Guard>>,
     allows: Vec<&'p Rule<Allow>>,
@@ -284,7 +273,7 @@ impl Matching<'_> {
         for allow in self.allows.iter().filter(|rule| counts(rule.mode)) {
             let misses = misses(allow, question);
             if misses.is_empty() {
-                let order = Order::of(allow, question);
+                let order = Order::of(allow, self.meant, &self.policy.lexicon);
                 // Of equals the first by id is named; they have the same credential.
                 if chosen.is_none_or(|(best, _)| order > best) {
                     chosen = Some((order, allow));
@@ -380,19 +369,20 @@ struct Order {
 }
 
 impl Order {
-    fn of(allow: &Rule<Allow>, question: &Question<'_>) -> Self {
+    fn of(allow: &Rule<Allow>, meant: &Meant, lexicon: &Lexicon) -> Self {
+        let most_exact = |dimension| {
+            let symbols = allow.reach.symbols(dimension).unwrap_or_default();
+            let matching = meant.symbols(dimension).iter().filter(|symbol| symbols.binary_search(symbol).is_ok());
+            let patterns = matching.filter_map(|symbol| lexicon.dictionary(dimension).pattern(*symbol));
+            patterns.map(Pattern::exactness).max().unwrap_or_default()
+        };
         Self {
-            dataset: most_exact(allow.reach.datasets.as_deref(), Some(question.dataset)),
-            model: most_exact(allow.reach.models.as_deref(), Some(question.model)),
-            tenant: most_exact(allow.reach.tenants.as_deref(), question.tenant),
+            dataset: most_exact(Dimension::Datasets),
+            model: most_exact(Dimension::Models),
+            tenant: most_exact(Dimension::Tenants),
             precedence: allow.terms.precedence,
         }
     }
-}
-
-fn most_exact(patterns: Option<&[Rc<Pattern>]>, name: Option<&str>) -> Exactness {
-    let matching = patterns.into_iter().flatten().filter(|pattern| name.is_some_and(|name| pattern.matches(name)));
-    matching.map(|pattern| pattern.exactness()).max().unwrap_or_default()
 }
 
 fn misses(allow: &Rule<Allow>, question: &Question<'_>) -> Vec<Miss> {

@@ -63,6 +63,11 @@ impl Pattern {
         Ok(Self { text: text.to_owned() })
     }
 
+    /// The pattern for one name that is compared whole, such as a group's; it holds no `*`.
+    pub(super) fn name(text: &str) -> Self {
+        Self { text: text.to_owned() }
+    }
+
     /// The pattern as it was written.
     #[must_use]
     pub(super) fn as_str(&self) -> &str {

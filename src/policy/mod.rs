@@ -11,6 +11,7 @@ mod expect;
 mod flaw;
 mod glob;
 mod index;
+mod lexicon;
 #[cfg(test)]
 mod naive;
 mod read;
@@ -29,7 +30,8 @@ use crate::json;
 use crate::mask;
 use crate::time::{Span, Time};
 use check::{Allow, Checked, Guard, Rule};
-use index::{Index, Untold};
+use index::{Index, Reach, Untold};
+use lexicon::Lexicon;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
@@ -52,6 +54,7 @@ pub struct Policy {
     approvals: BTreeMap<Rc<str>, Approval>,
     credentials: Vec<Rc<str>>,
     tests: Vec<Test>,
+    lexicon: Lexicon,
 }
 
 /// Who can approve a call.
@@ -90,22 +93,23 @@ impl Policy {
 
     fn from_draft(draft: read::Draft, digest: String) -> Result<Self, Vec<Flaw>> {
         let identity = draft.bundle.bundle.clone();
-        let Checked { denies, guards, allows, masks, approvals, credentials, tests } = check::check(draft)?;
+        let Checked { denies, guards, allows, masks, approvals, credentials, tests, lexicon } = check::check(draft)?;
         Ok(Self {
             id: identity.id,
             serial: identity.serial,
             not_after: identity.not_after,
             digest,
-            deny_index: Index::build(denies.iter().map(|rule| &rule.reach), Untold::Matches),
+            deny_index: Index::build(&reaches(&denies), &lexicon, Untold::Matches),
             denies,
-            guard_index: Index::build(guards.iter().map(|rule| &rule.reach), Untold::Matches),
+            guard_index: Index::build(&reaches(&guards), &lexicon, Untold::Matches),
             guards,
-            allow_index: Index::build(allows.iter().map(|rule| &rule.reach), Untold::Differs),
+            allow_index: Index::build(&reaches(&allows), &lexicon, Untold::Differs),
             allows,
             masks,
             approvals,
             credentials,
             tests,
+            lexicon,
         })
     }
 
@@ -172,6 +176,10 @@ impl Policy {
     pub fn run_tests(&self) -> impl Iterator<Item = Outcome<'_>> {
         self.tests.iter().map(|test| Outcome::of(self, test))
     }
+}
+
+fn reaches<Terms>(rules: &[Rule<Terms>]) -> Vec<&Reach> {
+    rules.iter().map(|rule| &rule.reach).collect()
 }
 
 fn digest(text: &[u8]) -> String {

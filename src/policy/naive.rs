@@ -489,6 +489,8 @@ fn many_rules_are_decided_as_the_plain_scan_does() {
         let plain = decide(&bundle, &request.question(), |mode| mode == Mode::Enforce);
         assert_eq!((decision.effect, texts(&decision.rules)), (plain.effect, plain.rules));
         assert_eq!(decision.credential.as_deref(), plain.credential.as_deref());
+        let near = decision.near_misses.iter().map(|miss| (miss.rule.to_string(), miss.what.to_string()));
+        assert_eq!(near.collect::<Vec<_>>(), plain.near_misses);
         effects.insert(decision.effect);
     }
     assert_eq!(effects.len(), 3, "calls of all outcomes must be among those tried: {effects:?}");

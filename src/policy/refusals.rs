@@ -159,6 +159,8 @@ fn every_flaw_is_refused_at_its_place() {
     for (document, place, what) in [
         (json!([]), "the document", "found no object"),
         (with("/schema", json!("rerank-guard/v2")), "schema", "an unknown schema"),
+        (with("/bundle", json!(["search", 412, "2027-01-01"])), "bundle", "found a list"),
+        (with("/rules/3", json!(["stricter-soon"])), "rules[3]", "found a list"),
         (with("/grops", json!({})), "grops", "unknown name `grops`"),
         (with("/bundle/serial", json!(-1)), "bundle.serial", "invalid value"),
         (with("/bundle/serial", json!("412")), "bundle.serial", "found the text `412`"),

@@ -37,13 +37,14 @@ fn measure(rules: u64, crowded: bool) {
     let load = begun.elapsed();
     let mut random = Random(7);
     let calls: Vec<(Vec<String>, String, String)> = (0..500).map(|_| call(&mut random, crowded)).collect();
+    let claims = serde_json::Map::new();
     let mut effects = [0u32; 3];
     let mut slowest = 0.0f64;
     let (rounds, mut decided) = (20, 0u32);
     let begun = Instant::now();
     for round in 0..rounds {
         for (groups, model, dataset) in &calls {
-            let question = question(groups, model, dataset);
+            let question = question(groups, &claims, model, dataset);
             let one = Instant::now();
             let decision = black_box(policy.decide(black_box(&question)));
             if round > 0 {
@@ -67,12 +68,18 @@ fn measure(rules: u64, crowded: bool) {
     );
 }
 
-fn question<'a>(groups: &'a [String], model: &'a str, dataset: &'a str) -> Question<'a> {
+fn question<'a>(
+    groups: &'a [String],
+    claims: &'a serde_json::Map<String, Value>,
+    model: &'a str,
+    dataset: &'a str,
+) -> Question<'a> {
     Question {
         now: Time::from_secs(1_800_000_000),
         subject: "ann",
         issuer: "https://idp.example",
         groups,
+        claims,
         model,
         dataset,
         tenant: None,
@@ -82,6 +89,7 @@ fn question<'a>(groups: &'a [String], model: &'a str, dataset: &'a str) -> Quest
         document_bytes: 2000,
         top_n: 10,
         return_documents: false,
+        parameters: &[],
     }
 }
 

@@ -7,6 +7,7 @@ use super::glob::Pattern;
 use super::index::{Dimension, Reach};
 use super::lexicon::{Lexicon, Symbol};
 use super::read::Draft;
+use super::when::Condition;
 use super::{Approval, Reason};
 use crate::mask;
 use crate::time::{Span, Time};
@@ -19,6 +20,7 @@ pub(super) struct Rule<Terms> {
     pub(super) id: Rc<str>,
     pub(super) mode: Mode,
     pub(super) reach: Reach,
+    pub(super) when: Option<Condition>,
     pub(super) terms: Terms,
     /// Where it stands in the document.
     pub(super) place: usize,
@@ -290,13 +292,14 @@ impl<'b> Checker<'b> {
             }
         }
         let reach = self.reach(selectors, kind, &place.name(kind));
-        let limits = self.limits(rule.limits, &place.name("limits"));
+        let when = rule.when.as_ref().and_then(|when| Condition::check(when, &place.name("when"), &mut self.flaws));
+        let limits = self.limits(rule.limits.as_ref(), &place.name("limits"));
         let (id, mode): (Rc<str>, Mode) = (rule.id.as_str().into(), rule.mode);
         match kind {
-            "deny" => into.denies.push(Rule { id, mode, reach, terms: (), place: number }),
+            "deny" => into.denies.push(Rule { id, mode, reach, when, terms: (), place: number }),
             "guard" => {
                 let terms = self.guard(rule, limits, place);
-                into.guards.push(Rule { id, mode, reach, terms, place: number });
+                into.guards.push(Rule { id, mode, reach, when, terms, place: number });
             }
             _ => {
                 let credential = rule.credential.as_deref();
@@ -310,7 +313,7 @@ impl<'b> Checker<'b> {
                     precedence: rule.precedence.unwrap_or(0),
                     expires: rule.expires,
                 };
-                into.allows.push(Rule { id, mode, reach, terms, place: number });
+                into.allows.push(Rule { id, mode, reach, when, terms, place: number });
             }
         }
     }
@@ -368,12 +371,17 @@ impl<'b> Checker<'b> {
     }
 
     fn reach(&mut self, selectors: &Selectors, kind: &str, place: &Spot<'_>) -> Reach {
+        let labelled = selectors.labels.as_ref().map(|labels| self.labelled(labels, &place.name("labels")));
+        if labelled.is_some() && selectors.datasets.is_some() {
+            let flaw = Flaw::new(place.name("labels"), "`labels` and `datasets` both say which datasets");
+            self.flaw(flaw.hint("write one of them"));
+        }
         let lists = [
-            ("groups", &selectors.groups, true),
-            ("models", &selectors.models, true),
-            ("datasets", &selectors.datasets, true),
-            ("tenants", &selectors.tenants, false),
-            ("operations", &selectors.operations, true),
+            ("groups", selectors.groups.as_ref(), true),
+            ("models", selectors.models.as_ref(), true),
+            ("datasets", selectors.datasets.as_ref().or(labelled.as_ref()), true),
+            ("tenants", selectors.tenants.as_ref(), false),
+            ("operations", selectors.operations.as_ref(), true),
         ];
         let absent: Vec<String> = lists
             .iter()
@@ -387,7 +395,8 @@ impl<'b> Checker<'b> {
             );
         }
         for (name, list, _) in lists {
-            if list.as_ref().is_some_and(Vec::is_empty) {
+            let unlabelled = name == "datasets" && labelled.is_some();
+            if !unlabelled && list.is_some_and(Vec::is_empty) {
                 self.flaw(
                     Flaw::new(place.name(name), "an empty list matches nothing")
                         .hint("name something, or leave it out"),
@@ -396,7 +405,7 @@ impl<'b> Checker<'b> {
         }
         let mut reach = Reach::default();
         for (dimension, (name, list, _)) in Dimension::ALL.into_iter().zip(lists) {
-            let symbols = list.as_ref().map(|list| {
+            let symbols = list.map(|list| {
                 let mut symbols = self.symbols(dimension, list, &place.name(name));
                 symbols.sort_unstable();
                 symbols.dedup();
@@ -407,6 +416,25 @@ impl<'b> Checker<'b> {
             }
         }
         reach
+    }
+
+    /// The datasets that have one of the labels.
+    fn labelled(&mut self, labels: &[String], place: &Spot<'_>) -> Vec<String> {
+        let bundle = self.bundle;
+        if labels.is_empty() {
+            self.flaw(Flaw::new(place, "an empty list matches nothing").hint("name something, or leave it out"));
+        }
+        for (number, label) in labels.iter().enumerate() {
+            let mut known = bundle.datasets.values().flat_map(|named| &named.labels);
+            if !known.any(|other| other == label) {
+                let known = bundle.datasets.values().flat_map(|named| &named.labels).map(String::as_str);
+                let hint = meant(label, known).unwrap_or_else(|| "give a dataset that label".to_owned());
+                let what = format!("`{}` is no label of this bundle", label.escape_debug());
+                self.flaw(Flaw::new(place.item(number), what).hint(hint));
+            }
+        }
+        let having = |named: &Named| labels.iter().any(|label| named.labels.contains(label));
+        bundle.datasets.iter().filter(|(_, named)| having(named)).map(|(name, _)| name.clone()).collect()
     }
 
     /// What the entries of a selector stand for.
@@ -476,9 +504,8 @@ impl<'b> Checker<'b> {
         }
     }
 
-    fn limits(&mut self, limits: Option<Limits>, place: &Spot<'_>) -> Limits {
-        let limits_written = limits.is_some();
-        let limits = limits.unwrap_or_default();
+    fn limits(&mut self, written: Option<&Limits>, place: &Spot<'_>) -> Limits {
+        let limits = written.cloned().unwrap_or_default();
         for (name, limit) in [
             ("documents", limits.documents),
             ("query_bytes", limits.query_bytes),
@@ -494,7 +521,7 @@ impl<'b> Checker<'b> {
                 Flaw::new(place.name("return_documents"), "limits nothing").hint("write `false`, or leave it out"),
             );
         }
-        if limits_written && limits == Limits::default() {
+        if written.is_some() && limits == Limits::default() {
             self.flaw(Flaw::new(place, "no limits").hint("name one, or leave `limits` out"));
         }
         limits

@@ -6,8 +6,10 @@ use super::check::{Allow, Guard, Rule};
 use super::glob::{Exactness, Pattern};
 use super::index::{Dimension, Meant, Met, Target};
 use super::lexicon::Lexicon;
+use super::when::Holds;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
@@ -23,6 +25,8 @@ pub struct Question<'a> {
     pub issuer: &'a str,
     /// The caller's groups, as the identity provider names them.
     pub groups: &'a [String],
+    /// All claims of the caller's token.
+    pub claims: &'a Map<String, Value>,
     /// The model asked for.
     pub model: &'a str,
     /// The dataset the documents come from.
@@ -41,6 +45,8 @@ pub struct Question<'a> {
     pub top_n: u64,
     /// Whether the response will repeat the documents, also when that is only the service's default.
     pub return_documents: bool,
+    /// The names of further parameters.
+    pub parameters: &'a [String],
 }
 
 /// What a policy says about a call.
@@ -156,6 +162,10 @@ pub enum Miss {
     Selector(Dimension),
     /// The call is larger than it grants.
     Limit(Limit),
+    /// The caller's claims are not those of its `when`, or are not known.
+    Claims,
+    /// It is another time than its `when` says.
+    Hours,
     /// It is past its `expires`.
     Expired,
 }
@@ -173,6 +183,8 @@ pub enum Limit {
     TopN,
     /// `return_documents`
     ReturnDocuments,
+    /// `parameters`
+    Parameters,
 }
 
 impl Miss {
@@ -190,6 +202,9 @@ impl Miss {
             Self::Limit(Limit::DocumentBytes) => "document_bytes",
             Self::Limit(Limit::TopN) => "top_n",
             Self::Limit(Limit::ReturnDocuments) => "return_documents",
+            Self::Limit(Limit::Parameters) => "parameters",
+            Self::Claims => "claims",
+            Self::Hours => "hours",
             Self::Expired => "expires",
         }
     }
@@ -227,8 +242,8 @@ pub(super) fn decide(policy: &Policy, question: &Question<'_>) -> Decision {
     let matching = Matching {
         policy,
         meant: &meant,
-        denies: pick(&policy.denies, &policy.deny_index.meet(&meant)),
-        guards: pick(&policy.guards, &policy.guard_index.meet(&meant)),
+        denies: strictly(pick(&policy.denies, &policy.deny_index.meet(&meant)), question),
+        guards: strictly(pick(&policy.guards, &policy.guard_index.meet(&meant)), question),
         allows: pick(&policy.allows, &allows),
     };
     let mut decision = matching.weigh(question, |mode| mode == Mode::Enforce);
@@ -252,7 +267,17 @@ fn pick<'p, Terms>(rules: &'p [Rule<Terms>], met: &Met<'_>) -> Vec<&'p Rule<Term
     met.matching().into_iter().filter_map(|number| rules.get(number as usize)).collect()
 }
 
-/// The rules whose selectors match a call, in the order of their ids.
+/// Those of the rules whose condition holds, or is not known to fail.
+fn strictly<'p, Terms>(mut rules: Vec<&'p Rule<Terms>>, question: &Question<'_>) -> Vec<&'p Rule<Terms>> {
+    rules.retain(|rule| matches!(holds(rule, question), Holds::Yes | Holds::UnknownClaims));
+    rules
+}
+
+fn holds<Terms>(rule: &Rule<Terms>, question: &Question<'_>) -> Holds {
+    rule.when.as_ref().map_or(Holds::Yes, |when| when.holds(question.claims, question.now))
+}
+
+/// The rules that match a call, allows by their selectors alone, in the order of their ids.
 struct Matching<'p> {
     policy: &'p Policy,
     meant: &'p Meant,
@@ -338,7 +363,7 @@ fn grant(allow: &Rule<Allow>, guards: &[&Rule<Guard>], near_misses: Vec<NearMiss
         .filter_map(|guard| guard.terms.approval.clone())
         .collect();
     let limits = guards.iter().map(|guard| &guard.terms.limits);
-    let limits = limits.fold(allow.terms.limits, |least, other| tighter(&least, other));
+    let limits = limits.fold(allow.terms.limits.clone(), |least, other| tighter(&least, other));
     let rules: BTreeSet<Rc<str>> =
         guards.iter().map(|guard| Rc::clone(&guard.id)).chain([Rc::clone(&allow.id)]).collect();
     let (effect, reason) =
@@ -387,11 +412,18 @@ impl Order {
 
 fn misses(allow: &Rule<Allow>, question: &Question<'_>) -> Vec<Miss> {
     let expired = allow.terms.expires.is_some_and(|end| question.now >= end);
+    let unmet = match holds(allow, question) {
+        Holds::Yes => None,
+        Holds::NotTheClaims | Holds::UnknownClaims => Some(Miss::Claims),
+        Holds::NotTheHours => Some(Miss::Hours),
+    };
     let exceeded = exceeded(&allow.terms.limits, question).into_iter().map(Miss::Limit);
-    expired.then_some(Miss::Expired).into_iter().chain(exceeded).collect()
+    expired.then_some(Miss::Expired).into_iter().chain(unmet).chain(exceeded).collect()
 }
 
 fn exceeded(limits: &Limits, question: &Question<'_>) -> Vec<Limit> {
+    let listed = |parameter: &String| limits.parameters.as_ref().is_none_or(|listed| listed.contains(parameter));
+    let further = !question.parameters.iter().all(listed);
     [
         (Limit::Documents, limits.documents, question.documents),
         (Limit::QueryBytes, limits.query_bytes, question.query_bytes),
@@ -402,6 +434,7 @@ fn exceeded(limits: &Limits, question: &Question<'_>) -> Vec<Limit> {
     .filter(|(_, most, asked)| most.is_some_and(|most| *asked > most))
     .map(|(limit, _, _)| limit)
     .chain((limits.return_documents == Some(false) && question.return_documents).then_some(Limit::ReturnDocuments))
+    .chain(further.then_some(Limit::Parameters))
     .collect()
 }
 
@@ -413,5 +446,9 @@ fn tighter(one: &Limits, other: &Limits) -> Limits {
         document_bytes: least(one.document_bytes, other.document_bytes),
         top_n: least(one.top_n, other.top_n),
         return_documents: one.return_documents.into_iter().chain(other.return_documents).min(),
+        parameters: match (&one.parameters, &other.parameters) {
+            (Some(one), Some(other)) => Some(one.iter().filter(|name| other.contains(name)).cloned().collect()),
+            (one, other) => one.as_ref().or(other.as_ref()).cloned(),
+        },
     }
 }

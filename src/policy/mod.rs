@@ -19,12 +19,14 @@ mod read;
 mod refusals;
 mod ties;
 mod tracked;
+mod when;
 
 pub use bundle::{Bundle, Expect, Limits, OPERATIONS, Request, SCHEMA, Test};
 pub use decide::{Decision, Effect, Limit, Miss, NEAR_MISSES, NearMiss, Question, Reason, Shadow};
 pub use expect::{Difference, Outcome};
 pub use flaw::{Flaw, Part, Place, Step};
 pub use index::Dimension;
+pub use when::{Hours, When};
 
 use crate::json;
 use crate::mask;

@@ -10,6 +10,7 @@ mod compile;
 mod document;
 mod explain;
 mod report;
+mod sign;
 mod test;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -35,6 +36,10 @@ enum Command {
     Explain(Box<explain::Arguments>),
     /// Write a bundle as the JSON that the module reads.
     Compile(compile::Arguments),
+    /// Sign a bundle with an Ed25519 key, for gateways that fetch it.
+    Sign(sign::SignArguments),
+    /// Verify a signed bundle, and write out what was signed.
+    Verify(sign::VerifyArguments),
 }
 
 /// How to print what comes out.
@@ -64,6 +69,8 @@ fn main() -> ExitCode {
         Command::Test(own) => test::run(&own, arguments.output),
         Command::Explain(own) => explain::run(&own, arguments.output),
         Command::Compile(own) => compile::run(&own, arguments.output),
+        Command::Sign(own) => sign::sign(&own, arguments.output),
+        Command::Verify(own) => sign::verify(&own, arguments.output),
     };
     match end {
         End::Well => ExitCode::SUCCESS,

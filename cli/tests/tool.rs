@@ -57,7 +57,7 @@ fn check_says_ok_and_ends_well() {
     let ran = run(&["check", EXAMPLE]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     assert_eq!(ran.out, "policies/example.yaml: ok, bundle `search`, serial 1, 8 rules\n");
-    let ran = run(&["check", EXAMPLE, "--output", "json"]);
+    let ran = run(&["check", EXAMPLE, "--strict", "--output", "json"]);
     assert_eq!((ran.code, &ran.json()["ok"]), (0, &json!(true)));
 }
 
@@ -90,6 +90,23 @@ fn check_shows_every_flaw_with_its_line_and_a_caret() {
         .map(|one| (one["line"].as_u64().unwrap(), one["column"].as_u64().unwrap()))
         .collect();
     assert_eq!(at, [(40, 10), (53, 23), (67, 8)]);
+}
+
+#[test]
+fn check_warns_of_what_is_probably_not_meant() {
+    let loose = example()
+        .replace("serial: 1, not_after: 2031-01-01T00:00:00Z", "serial: 1")
+        .replace("  jina-prod: {}", "  jina-prod: {}\n  spare: {}");
+    let ran = run_with(&["check", "-"], &loose);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    for line in
+        ["warning: the bundle never ends", "warning: `spare` is used by no rule", "   |   ^^^^^ credentials.spare"]
+    {
+        assert!(ran.err.lines().any(|have| have == line), "no line `{line}` in\n{}", ran.err);
+    }
+    assert_eq!(run_with(&["check", "-", "--strict"], &loose).code, 1);
+    let told = run_with(&["check", "-", "--output", "json"], &loose).json();
+    assert_eq!(told["files"][0]["warnings"].as_array().unwrap().len(), 2);
 }
 
 #[test]
@@ -224,4 +241,57 @@ fn compile_writes_what_the_module_loads() {
     std::fs::remove_file(&path).unwrap();
     assert_eq!(again.out, ran.out);
     assert_eq!(run_with(&["compile", "-"], "schema: x").code, 1);
+}
+
+/// A file with `text`, removed when dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("rerank-guard-{}-{name}", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A key pair in PEM, private and public, always the same for the same seed.
+fn keys(seed: u8) -> (String, String) {
+    let pair = ed25519_compact::KeyPair::from_seed(ed25519_compact::Seed::new([seed; 32]));
+    (pair.sk.to_pem(), pair.pk.to_pem())
+}
+
+#[test]
+fn what_is_signed_is_verified_and_nothing_else() {
+    let (private, public) = keys(1);
+    let (private, public) = (Scratch::new("private.pem", &private), Scratch::new("public.pem", &public));
+    let other = Scratch::new("other.pem", &keys(2).1);
+    let signed = run(&["sign", EXAMPLE, "--key", private.path()]);
+    assert_eq!((signed.code, signed.err.as_str()), (0, ""));
+    let envelope = Scratch::new("envelope.json", &signed.out);
+    let bundle = Scratch::new("signed.json", "");
+    let ran = run(&["verify", envelope.path(), "--key", other.path(), "--key", public.path(), "--into", bundle.path()]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert_eq!(std::fs::read_to_string(&bundle.0).unwrap(), run(&["compile", EXAMPLE]).out);
+    let ran = run(&["verify", envelope.path(), "--key", other.path()]);
+    assert_eq!((ran.code, ran.out.contains("no trusted key signed the bundle")), (1, true), "{}", ran.out);
+    // A bundle of another serial in the same envelope.
+    let mut changed: Value = serde_json::from_str(&signed.out).unwrap();
+    let next = Scratch::new("next.yaml", &example().replace("serial: 1,", "serial: 2,"));
+    let next: Value = run(&["sign", next.path(), "--key", private.path()]).json();
+    changed["payload"] = next["payload"].clone();
+    let forged = Scratch::new("forged.json", &changed.to_string());
+    let ran = run(&["verify", forged.path(), "--key", public.path(), "--output", "json"]);
+    assert_eq!((ran.code, &ran.json()["refused"]), (1, &json!("forged")));
+    assert_eq!(run(&["sign", EXAMPLE, "--key", public.path()]).code, 2);
+    assert_eq!(run(&["verify", envelope.path(), "--key", private.path()]).code, 2);
 }

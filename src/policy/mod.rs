@@ -12,11 +12,13 @@ mod flaw;
 mod glob;
 mod index;
 mod lexicon;
+mod lint;
 #[cfg(test)]
 mod naive;
 mod read;
 #[cfg(test)]
 mod refusals;
+pub mod signed;
 mod ties;
 mod tracked;
 mod when;
@@ -26,6 +28,7 @@ pub use decide::{Decision, Effect, Limit, Miss, NEAR_MISSES, NearMiss, Question,
 pub use expect::{Difference, Outcome};
 pub use flaw::{Flaw, Part, Place, Step};
 pub use index::Dimension;
+pub use lint::lint;
 pub use when::{Hours, When};
 
 use crate::json;

@@ -52,6 +52,8 @@ impl Refused {
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) policy: Policy,
+    /// The bundle as it is written.
+    pub(crate) bundle: Bundle,
     /// What is probably not meant.
     pub(crate) warnings: Vec<Finding>,
     /// The bundle as the module would read it, tests included.
@@ -67,10 +69,10 @@ pub(crate) fn load(path: &Path) -> Result<Loaded, Refused> {
     let bytes = if json { source.text.clone().into_bytes() } else { document.value.to_string().into_bytes() };
     match Policy::load(&bytes) {
         Ok(policy) => {
-            let bundle: Option<Bundle> = serde_json::from_slice(&bytes).ok();
-            let warnings = bundle.map(|bundle| lint(&bundle)).unwrap_or_default();
-            let warnings = warnings.iter().map(|flaw| finding(&source, &document, flaw)).collect();
-            Ok(Loaded { policy, warnings, value: document.value, source, json })
+            let bundle: Bundle = serde_json::from_slice(&bytes)
+                .map_err(|error| Refused::Unreadable(format!("`{}` loads, but not twice: {error}", source.path)))?;
+            let warnings = lint(&bundle).iter().map(|flaw| finding(&source, &document, flaw)).collect();
+            Ok(Loaded { policy, bundle, warnings, value: document.value, source, json })
         }
         Err(flaws) => {
             let mut findings: Vec<Finding> = flaws.iter().map(|flaw| finding(&source, &document, flaw)).collect();

@@ -120,7 +120,7 @@ fn claims(given: &[String]) -> Value {
     given.iter().map(|claim| claim.split_once('=').unwrap_or((claim, ""))).collect()
 }
 
-fn now() -> Time {
+pub(crate) fn now() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -7,6 +7,7 @@
 mod bundle;
 mod check;
 mod compile;
+mod diff;
 mod document;
 mod explain;
 mod report;
@@ -34,6 +35,8 @@ enum Command {
     Test(test::Arguments),
     /// Decide on one call, and tell why. Exits 0 only when the call is allowed as it is.
     Explain(Box<explain::Arguments>),
+    /// Tell what a bundle widens and narrows, held against another one. Exits 1 when it widens anything.
+    Diff(diff::Arguments),
     /// Write a bundle as the JSON that the module reads.
     Compile(compile::Arguments),
     /// Sign a bundle with an Ed25519 key, for gateways that fetch it.
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Check(own) => check::run(&own, arguments.output),
         Command::Test(own) => test::run(&own, arguments.output),
         Command::Explain(own) => explain::run(&own, arguments.output),
+        Command::Diff(own) => diff::run(&own, arguments.output),
         Command::Compile(own) => compile::run(&own, arguments.output),
         Command::Sign(own) => sign::sign(&own, arguments.output),
         Command::Verify(own) => sign::verify(&own, arguments.output),

@@ -295,3 +295,30 @@ fn what_is_signed_is_verified_and_nothing_else() {
     assert_eq!(run(&["sign", EXAMPLE, "--key", public.path()]).code, 2);
     assert_eq!(run(&["verify", envelope.path(), "--key", private.path()]).code, 2);
 }
+
+#[test]
+fn diff_tells_what_is_widened_and_narrowed() {
+    let same = run(&["diff", EXAMPLE, EXAMPLE, "--at", "2027-01-01"]);
+    // 4 groups and 4 models and 4 datasets, each with an unknown one; no tenants.
+    assert_eq!((same.code, same.out.as_str()), (0, "64 calls tried: 0 widened, 0 narrowed, 0 otherwise changed\n"));
+    let changed = example()
+        .replace("groups: [contractors], datasets: [hr]}\n", "groups: [contractors], datasets: [\"hr-*\"]}\n")
+        .replace("groups: [analysts, contractors], models: [bge]", "groups: [analysts], models: [bge]")
+        .replace("documents: 50, top_n: 10", "documents: 60")
+        .replace("use: jina-prod", "use: cohere-prod");
+    let changed = Scratch::new("changed.yaml", &changed);
+    let ran = run(&["diff", EXAMPLE, changed.path(), "--at", "2027-01-01"]);
+    assert_eq!(ran.code, 1);
+    for line in [
+        "widened  grp-bi on people with rerank-v3.5: documents 50 -> 60, top_n 10 -> any",
+        "narrowed grp-contractors on web-docs with BAAI/bge-reranker-v2-m3: allow -> deny",
+        "changed  grp-bi on web-docs with jina-reranker-v2-base-multilingual: credential jina-prod -> cohere-prod",
+    ] {
+        assert!(ran.out.lines().any(|have| have == line), "no line `{line}` in\n{}", ran.out);
+    }
+    assert!(ran.out.ends_with("64 calls tried: 8 widened, 1 narrowed, 2 otherwise changed\n"), "{}", ran.out);
+    let back = run(&["diff", changed.path(), EXAMPLE, "--at", "2027-01-01", "--output", "json"]).json();
+    assert_eq!((&back["widened"], &back["narrowed"]), (&json!(1), &json!(8)));
+    assert_eq!(run(&["diff", EXAMPLE, "policies/none.yaml"]).code, 2);
+    assert_eq!(run(&["diff", EXAMPLE, EXAMPLE, "--at", "soon"]).code, 2);
+}

@@ -23,7 +23,7 @@ mod ties;
 mod tracked;
 mod when;
 
-pub use bundle::{Bundle, Expect, Limits, OPERATIONS, Request, SCHEMA, Test};
+pub use bundle::{Bundle, Expect, Limits, Named, OPERATIONS, Request, Rule as WrittenRule, SCHEMA, Selectors, Test};
 pub use decide::{Decision, Effect, Limit, Miss, NEAR_MISSES, NearMiss, Question, Reason, Shadow};
 pub use expect::{Difference, Outcome};
 pub use flaw::{Flaw, Part, Place, Step};

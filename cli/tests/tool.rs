@@ -154,6 +154,33 @@ fn test_runs_the_tests_and_covers_every_rule_of_the_example() {
 }
 
 #[test]
+fn every_bundle_that_ships_is_tidy_and_covered_by_its_tests() {
+    let bundles = ["policies/bank.yaml", EXAMPLE, "policies/one-team.yaml", "policies/tenants.yaml"];
+    let there = std::fs::read_dir(root().join("policies")).unwrap();
+    let there = there.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|end| end == "yaml")).count();
+    assert_eq!(there, bundles.len());
+    for bundle in bundles {
+        let (check, test) = (run(&["check", "--strict", bundle]), run(&["test", "--require-coverage", bundle]));
+        assert_eq!((check.code, test.code), (0, 0), "{}{}", check.err, test.out);
+    }
+}
+
+/// Runs every command with a `$` before it and compares what it prints.
+#[test]
+fn the_page_about_policies_says_what_the_tool_prints() {
+    let page = std::fs::read_to_string(root().join("policies/README.md")).unwrap();
+    let mut shown = 0;
+    for block in page.split("```").skip(1).step_by(2) {
+        let Some(block) = block.trim_start().strip_prefix("$ rerank-guard ") else { continue };
+        let block = block.replace("\\\n", " ");
+        let (command, output) = block.split_once('\n').unwrap();
+        assert_eq!(run(&command.split_whitespace().collect::<Vec<_>>()).out, output, "{command}");
+        shown += 1;
+    }
+    assert_eq!(shown, 2);
+}
+
+#[test]
 fn test_tells_what_differs() {
     let wrong = example()
         .replace("credential: cohere-prod, risk: 0}", "credential: jina-prod, risk: 1}")

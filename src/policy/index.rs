@@ -135,10 +135,11 @@ impl<'i> Met<'i> {
         let word = |number| {
             layers.iter().fold(u64::MAX, |all, (_, layer)| if all == 0 { 0 } else { all & layer.word(number) })
         };
-        (0..self.words()).flat_map(|number| bits(number, word(number) & self.valid(number))).collect()
+        (0..self.words()).flat_map(|number| bits(number, word(number))).collect()
     }
 
     /// The first `most` rules, of those `asked` for, that match in all dimensions but one; ascending, with that dimension.
+    /// Numbers behind the last rule must not be asked for.
     pub(super) fn near(&self, asked: impl Fn(u32) -> bool, most: usize) -> Vec<(u32, Dimension)> {
         if let [(_, first), (_, second), ..] = &self.narrow[..]
             && self.few(first.size.saturating_add(second.size))
@@ -163,7 +164,7 @@ impl<'i> Met<'i> {
                 twice |= once & fail;
                 once |= fail;
             }
-            bits(number, once & !twice & self.valid(number))
+            bits(number, once & !twice)
         };
         let dimension = |rule: u32| {
             let failed = layers.iter().find(|(_, layer)| layer.word(rule as usize / 64) >> (rule % 64) & 1 == 0);
@@ -181,14 +182,6 @@ impl<'i> Met<'i> {
 
     fn words(&self) -> usize {
         self.rules.div_ceil(64)
-    }
-
-    /// The bits of a word that stand for rules.
-    fn valid(&self, number: usize) -> u64 {
-        match self.rules.saturating_sub(number.saturating_mul(64)) {
-            left @ 0..64 => (1 << left) - 1,
-            _ => u64::MAX,
-        }
     }
 
     fn layers(&self) -> Vec<(Dimension, Layer<'i>)> {

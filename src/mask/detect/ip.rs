@@ -21,7 +21,7 @@ pub(super) fn look_v4(scan: &mut Scan<'_>, run: &Run) {
         // `::ffff:192.0.2.1` is one address, found at its colons.
         let mapped = scan.byte_before(one.start) == b':' && v6_around(scan, one.start - 1).is_some();
         let near = scan.near(one.start);
-        if !mapped && (!near.closest.has(Context::VERSION) || near.closest.has(Context::IP)) {
+        if !mapped && (!near.closest.has(Context::VERSION) || near.closest.has(Context::of_kind(Kind::IpAddress))) {
             let end = prefix_end(scan, four.end, 32);
             scan.push(Kind::IpAddress, one.start, end, Proof::Form);
         }
@@ -39,7 +39,7 @@ pub(super) fn look_v6(scan: &mut Scan<'_>, at: usize) -> usize {
     }
     let Some((start, end)) = v6_around(scan, at) else { return at + 1 };
     // Nothing but colons is the unspecified address only where addresses are spoken of.
-    if end - start == 2 && scan.byte(end) != b'/' && !scan.near(start).any.has(Context::IP) {
+    if end - start == 2 && scan.byte(end) != b'/' && !scan.near(start).any.has(Context::of_kind(Kind::IpAddress)) {
         return end;
     }
     let end = zone_end(scan, end);

@@ -1,17 +1,31 @@
 //! Finds personal data in one text.
 //!
 //! One pass over the bytes stops at the few that can begin or join a finding (digits, `@`, `:`); the detectors then look at the
-//! candidate there, each with its validator and its context rule. A run of digits is read once and shown to all of them. Where
-//! findings overlap, one is chosen.
+//! candidate there, each with its validator and its context rule. A run of digits is read once and shown to all of them. Long
+//! tokens, which can be secrets, are found by a look at every sixteenth byte. Where findings overlap, one is chosen.
 
+mod americas;
+mod asia;
+mod bank;
 mod card;
+mod checksum;
 mod context;
+mod countries;
+mod crypto;
+mod date;
+mod digits;
 mod email;
+mod europe;
 mod iban;
+mod industry;
 mod ip;
+mod mixed;
+mod network;
 mod number;
+mod papers;
 mod phone;
 mod scan;
+mod secrets;
 mod ssn;
 
 use super::kind::{Kind, Kinds};
@@ -38,6 +52,8 @@ enum Proof {
     Context,
     /// A check digit, or a structure that is seldom met by chance.
     Valid,
+    /// Both: a check digit, and a word that says what it is.
+    Named,
 }
 
 /// What `text` has of `kinds`, sorted and without overlaps. `context` is what the names on the path to the text say.
@@ -58,11 +74,13 @@ pub(super) fn find_into(text: &[u8], context: Context, kinds: Kinds, spans: &mut
     while let Some(candidate) = scan.next_candidate(at) {
         at = match scan.byte(candidate) {
             b'@' => email::look(&mut scan, candidate),
-            b':' => ip::look_v6(&mut scan, candidate),
+            b':' => network::look(&mut scan, candidate),
             _ => number::look(&mut scan, candidate),
         }
         .max(candidate + 1);
     }
+    secrets::look(&mut scan);
+    bank::look(&mut scan);
     resolve(spans);
 }
 

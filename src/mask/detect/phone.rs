@@ -141,7 +141,9 @@ fn speaks_of_phones(scan: &Scan<'_>, start: usize, end: usize) -> bool {
     }
     let listed = || scan.phones_until.is_some_and(|until| until <= start && start - until <= LIST);
     let end = extension_end(scan, end).unwrap_or(end);
-    near.any.has(Context::PHONE | Context::CALL) || scan.following(end).has(Context::PHONE | Context::LINE) || listed()
+    near.any.has(Context::of_kind(Kind::Phone) | Context::CALL)
+        || scan.following(end).has(Context::of_kind(Kind::Phone) | Context::LINE)
+        || listed()
 }
 
 /// How many groups have at most `most` digits together.

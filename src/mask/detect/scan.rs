@@ -2,6 +2,7 @@
 
 use super::{Context, Proof, Span};
 use crate::mask::kind::{Kind, Kinds};
+use std::cell::Cell;
 
 /// A scan of one text.
 pub(super) struct Scan<'a> {
@@ -12,6 +13,8 @@ pub(super) struct Scan<'a> {
     spans: &'a mut Vec<Span>,
     /// Where the last telephone number ended: a list of them needs the word only once.
     pub(super) phones_until: Option<usize>,
+    /// What the words before the last place asked for say: several detectors ask in turn.
+    last_near: Cell<Option<(usize, Near)>>,
 }
 
 /// What the words before a place say.
@@ -28,7 +31,7 @@ impl<'a> Scan<'a> {
     const BEFORE: usize = 40;
 
     pub(super) fn new(text: &'a [u8], path: Context, kinds: Kinds, spans: &'a mut Vec<Span>) -> Self {
-        Self { text, path, kinds, spans, phones_until: None }
+        Self { text, path, kinds, spans, phones_until: None, last_near: Cell::new(None) }
     }
 
     /// The first place at or behind `from` where a finding can begin or be joined.
@@ -62,6 +65,10 @@ impl<'a> Scan<'a> {
         self.kinds.has(kind)
     }
 
+    pub(super) fn wants_any(&self, kinds: Kinds) -> bool {
+        self.kinds.meets(kinds)
+    }
+
     pub(super) fn push(&mut self, kind: Kind, start: usize, end: usize, proof: Proof) {
         self.spans.push(Span { start, end, kind, proof });
     }
@@ -81,6 +88,17 @@ impl<'a> Scan<'a> {
 
     /// What the words before `at` say.
     pub(super) fn near(&self, at: usize) -> Near {
+        match self.last_near.get() {
+            Some((asked, near)) if asked == at => near,
+            _ => {
+                let near = self.read_near(at);
+                self.last_near.set(Some((at, near)));
+                near
+            }
+        }
+    }
+
+    fn read_near(&self, at: usize) -> Near {
         let from = at.saturating_sub(Self::BEFORE);
         let before = self.text.get(from..at).unwrap_or_default();
         // A word cut by the window says nothing.

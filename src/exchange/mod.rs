@@ -272,6 +272,7 @@ impl Exchange {
             subject: caller.subject(),
             issuer: caller.issuer(),
             groups: caller.groups(),
+            claims: caller.claims(),
             model: &call.model,
             dataset: &call.dataset,
             tenant: call.tenant.as_deref(),
@@ -281,6 +282,7 @@ impl Exchange {
             document_bytes: call.largest_document,
             top_n: call.top_n,
             return_documents: call.return_documents,
+            parameters: &call.parameters,
         };
         let decision = guard.config.policy.decide(&question);
         let outcome = self.act_on(&decision, &call, incoming, body);

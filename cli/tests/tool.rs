@@ -347,11 +347,11 @@ fn what_is_signed_is_verified_and_nothing_else() {
 #[test]
 fn diff_tells_what_is_widened_and_narrowed() {
     let same = run(&["diff", EXAMPLE, EXAMPLE, "--at", "2027-01-01"]);
-    // 4 groups and 4 models and 4 datasets, each with an unknown one; no tenants.
-    assert_eq!((same.code, same.out.as_str()), (0, "64 calls tried: 0 widened, 0 narrowed, 0 otherwise changed\n"));
+    // 4 groups and 5 models and 4 datasets, each with an unknown one; no tenants.
+    assert_eq!((same.code, same.out.as_str()), (0, "80 calls tried: 0 widened, 0 narrowed, 0 otherwise changed\n"));
     let changed = example()
         .replace("groups: [contractors], datasets: [hr]}\n", "groups: [contractors], datasets: [\"hr-*\"]}\n")
-        .replace("groups: [analysts, contractors], models: [bge]", "groups: [analysts], models: [bge]")
+        .replace("groups: [analysts, contractors], models: [bge-m3]", "groups: [analysts], models: [bge-m3]")
         .replace("documents: 50, top_n: 10", "documents: 60")
         .replace("use: jina-prod", "use: cohere-prod");
     let changed = Scratch::new("changed.yaml", &changed);
@@ -364,7 +364,7 @@ fn diff_tells_what_is_widened_and_narrowed() {
     ] {
         assert!(ran.out.lines().any(|have| have == line), "no line `{line}` in\n{}", ran.out);
     }
-    assert!(ran.out.ends_with("64 calls tried: 8 widened, 1 narrowed, 2 otherwise changed\n"), "{}", ran.out);
+    assert!(ran.out.ends_with("80 calls tried: 8 widened, 1 narrowed, 2 otherwise changed\n"), "{}", ran.out);
     let back = run(&["diff", changed.path(), EXAMPLE, "--at", "2027-01-01", "--output", "json"]).json();
     assert_eq!((&back["widened"], &back["narrowed"]), (&json!(1), &json!(8)));
     assert_eq!(run(&["diff", EXAMPLE, "policies/none.yaml"]).code, 2);

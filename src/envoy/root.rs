@@ -109,7 +109,7 @@ impl Root {
             Outcome::Unchanged => "unchanged",
             Outcome::Discovered => "discovered",
             Outcome::Kept(problem) => {
-                log::warn!("rerank-guard: keys of `{issuer}`: {problem}; the last good ones stay");
+                log::warn!("rerank-guard: keys of `{issuer}`: {problem}; those already here stay");
                 "failed"
             }
             Outcome::Unasked => "unasked",

@@ -2,6 +2,7 @@
 
 use super::detect::{self, Context};
 use super::kind::{Kind, Kinds};
+use super::{Kept, Masks, Rule, mask_json};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -164,6 +165,13 @@ fn logs_full_of_ids_and_times_have_no_findings_but_the_true_ones() {
         [("core_100kb_sparse.txt", 9, 9, 0), ("core_10kb_mixed.txt", 4, 4, 2), ("core_1kb_dense.txt", 2, 2, 2)]
     {
         let Some(text) = corpus(&format!("datafog_payloads/{name}")) else { return };
+        let masks = Masks::compile(&[("all", &Rule { detect: Kind::ALL.to_vec(), replace: "[{kind}]".to_owned() })]);
+        let lines: Vec<&str> = text.lines().collect();
+        let lines: Vec<String> = lines.chunks(10).map(|lines| lines.join("\n")).collect();
+        let body = serde_json::json!({"results": [{"index": 0, "document": {"text": lines}}]}).to_string();
+        let masked = mask_json(body.as_bytes(), &masks.unwrap(), &Kept::default(), &[]).unwrap();
+        let found: u32 = masked.found().iter().map(|found| found.count).sum();
+        assert_eq!(found, u32::try_from(emails + phones + cards).unwrap(), "{name} in a rerank answer");
         let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
         for span in detect::find(text.as_bytes(), Context::NONE, Kinds::all()) {
             *counts.entry(span.kind).or_default() += 1;

@@ -1,5 +1,6 @@
 //! Bank identifier codes (ISO 9362), where words say so.
 
+use super::class::is_word;
 use super::scan::Scan;
 use super::{Context, Proof};
 use crate::mask::kind::Kind;
@@ -17,8 +18,8 @@ pub(super) fn look(scan: &mut Scan<'_>) {
             at += STRIDE;
             continue;
         }
-        let start = scan.start_of(at, 11, u8::is_ascii_alphanumeric);
-        let end = scan.end_of(at, u8::is_ascii_alphanumeric);
+        let start = scan.start_of(at, 11, is_word);
+        let end = scan.end_of(at, is_word);
         if is_bic(scan, start, end) && scan.near(start).any.has(Context::of_kind(Kind::Bic)) {
             scan.push(Kind::Bic, start, end, Proof::Context);
         }
@@ -30,7 +31,7 @@ fn is_bic(scan: &Scan<'_>, start: usize, end: usize) -> bool {
     let code = scan.text.get(start..end).unwrap_or_default();
     let letters = code.get(..6).is_some_and(|head| head.iter().all(u8::is_ascii_uppercase));
     let known = code.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
-    matches!(code.len(), 8 | 11) && letters && known && !scan.byte_before(start).is_ascii_alphanumeric()
+    matches!(code.len(), 8 | 11) && letters && known && !is_word(&scan.byte_before(start))
 }
 
 #[cfg(test)]

@@ -18,7 +18,8 @@ enum Issued {
 /// Looks at `window`, groups of a run that have `digits` together.
 pub(super) fn look(scan: &mut Scan<'_>, window: &[Group], digits: &[u8]) {
     let (Some(first), Some(last)) = (window.first(), window.last()) else { return };
-    if !is_grouped(window) || is_decimal(scan, window) {
+    let part = window.len() == 1 && first.join == Join::First && scan.hangs(first.start, u8::is_ascii_digit);
+    if part || !is_grouped(window) || is_decimal(scan, window) {
         return;
     }
     let issued = issued(digits);
@@ -163,7 +164,7 @@ mod tests {
                 "5555555555555555",
                 "0000000000000000",
                 "ean 4222222222222",
-                "9f8c2d1e-4b7a-4c3e-9d2f-000000000000",
+                "9f8c2d1e-4b7a-4c3e-9d2f-501800000009",
             ],
         );
     }

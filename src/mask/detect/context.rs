@@ -47,11 +47,12 @@ impl Context {
         self.0 & some.0 != 0
     }
 
-    /// What the words of a text or name say together. Words end at anything but letters, and at `camelCase` humps.
-    pub(in crate::mask) fn of(text: &[u8]) -> Self {
+    /// What the words of a name say together. Words end at anything but letters, and at `camelCase` humps.
+    /// Words for calling are verbs of a sentence; as a name they say nothing about the number under it.
+    pub(in crate::mask) fn of(name: &[u8]) -> Self {
         let mut all = Self::NONE;
-        each_word(text, |word| all = all | meaning(word));
-        all
+        each_word(name, |word| all = all | meaning(word));
+        Self(all.0 & !(Self::CALL.0 | Self::LINE.0))
     }
 
     /// As [`of`](Self::of), for running text: with what the last word says alone, and without the words in brackets that stand

@@ -73,9 +73,16 @@ pub(super) const TABLES: &[&[Spec]] = &[americas::SPECS, europe::SPECS, asia::SP
 /// Looks at `window`, groups of a run that have `digits` together. `next` is what joins the group behind it, if there is one.
 pub(super) fn look(scan: &mut Scan<'_>, window: &[Group], digits: &[u8], next: Option<Join>) {
     let (Some(first), Some(last)) = (window.first(), window.last()) else { return };
-    for spec in TABLES.iter().copied().flatten() {
+    let mut rows = ROWS.get(digits.len()).copied().unwrap_or(0);
+    if rows == 0 || is_inside(window, next) {
+        return;
+    }
+    while rows != 0 {
+        let spec = SPECS.get(rows.trailing_zeros() as usize).copied().flatten();
+        rows &= rows - 1;
+        let Some(spec) = spec.filter(|spec| scan.wants(spec.kind)) else { continue };
         let Some(form) = spec.forms.iter().find(|form| form.fits(window)) else { continue };
-        if !scan.wants(spec.kind) || is_inside(window, next) || !(spec.is_valid)(digits) {
+        if !(spec.is_valid)(digits) {
             continue;
         }
         let named = scan.near(first.start).any.has(Context::of_kind(spec.kind) | spec.words);
@@ -84,6 +91,76 @@ pub(super) fn look(scan: &mut Scan<'_>, window: &[Group], digits: &[u8], next: O
             scan.push(spec.kind, first.start, last.end, proof);
         }
     }
+}
+
+const COUNT: usize = {
+    let mut count = 0;
+    let mut tables = TABLES;
+    while let [table, more @ ..] = tables {
+        count += table.len();
+        tables = more;
+    }
+    count
+};
+
+/// The rows of all tables.
+const SPECS: [Option<&Spec>; COUNT] = {
+    let mut all = [None; COUNT];
+    let mut slots: &mut [Option<&Spec>] = &mut all;
+    let mut tables = TABLES;
+    let mut rows: &[Spec] = &[];
+    while let [slot, rest @ ..] = slots {
+        while let ([], [table, more @ ..]) = (rows, tables) {
+            rows = table;
+            tables = more;
+        }
+        if let [row, more @ ..] = rows {
+            *slot = Some(row);
+            rows = more;
+        }
+        slots = rest;
+    }
+    all
+};
+
+/// For each number of digits, the rows that have a form of so many: a bit for each.
+const ROWS: [u64; 20] = {
+    let mut all = [0_u64; 20];
+    let mut digits = 0;
+    let mut slots: &mut [u64] = &mut all;
+    while let [slot, rest @ ..] = slots {
+        let mut specs: &[Option<&Spec>] = &SPECS;
+        let mut bit = 1;
+        while let [spec, more @ ..] = specs {
+            if let Some(spec) = spec
+                && has_form_of(spec, digits)
+            {
+                *slot |= bit;
+            }
+            bit <<= 1;
+            specs = more;
+        }
+        digits += 1;
+        slots = rest;
+    }
+    all
+};
+
+const fn has_form_of(spec: &Spec, digits: usize) -> bool {
+    let mut forms = spec.forms;
+    while let [form, more @ ..] = forms {
+        let mut sum = 0;
+        let mut groups = form.groups;
+        while let [group, others @ ..] = groups {
+            sum += *group;
+            groups = others;
+        }
+        if sum == digits {
+            return true;
+        }
+        forms = more;
+    }
+    false
 }
 
 /// Whether the window is part of a longer number: joined to a neighbour by anything but a space.

@@ -23,13 +23,15 @@ const LONGEST: usize = 24;
 
 /// Looks for identifiers that begin with the letters and digits `start..end`, which stand together. Returns where to go on.
 pub(super) fn look(scan: &mut Scan<'_>, start: usize, end: usize) -> usize {
-    let length = end - start;
-    if length > LONGEST || LENGTHS & 1 << length == 0 || matches!(scan.byte_before(start), b'_' | b'-') {
+    let mut rows = ROWS.get(end - start).copied().unwrap_or(0);
+    if rows == 0 || matches!(scan.byte_before(start), b'_' | b'-') {
         return end;
     }
     let mut until = end;
-    for (spec, lengths) in countries::SPECS.iter().zip(&FIRST) {
-        if lengths & 1 << length != 0 && scan.wants(spec.kind) {
+    while rows != 0 {
+        let spec = countries::SPECS.get(rows.trailing_zeros() as usize);
+        rows &= rows - 1;
+        if let Some(spec) = spec.filter(|spec| scan.wants(spec.kind)) {
             until = until.max(look_for(scan, start, spec).unwrap_or(end));
         }
     }
@@ -87,25 +89,23 @@ fn look_for(scan: &mut Scan<'_>, start: usize, spec: &Spec) -> Option<usize> {
     Some(at)
 }
 
-/// For each row, how many letters and digits can stand together at its beginning: a bit for each number.
-const FIRST: [u32; countries::SPECS.len()] = {
-    let mut all = [0_u32; countries::SPECS.len()];
-    let mut specs = countries::SPECS;
-    let mut left: &mut [u32] = &mut all;
-    while let ([spec, more @ ..], [lengths, rest @ ..]) = (specs, left) {
-        *lengths = first_lengths(spec.pattern);
-        specs = more;
-        left = rest;
-    }
-    all
-};
-
-const LENGTHS: u32 = {
-    let mut all = 0;
-    let mut rows: &[u32] = &FIRST;
-    while let [lengths, more @ ..] = rows {
-        all |= *lengths;
-        rows = more;
+/// For each number of letters and digits that stand together, the rows that can begin so: a bit for each.
+const ROWS: [u32; LONGEST + 1] = {
+    let mut all = [0_u32; LONGEST + 1];
+    let mut length = 0;
+    let mut slots: &mut [u32] = &mut all;
+    while let [slot, rest @ ..] = slots {
+        let mut specs = countries::SPECS;
+        let mut bit = 1;
+        while let [spec, more @ ..] = specs {
+            if first_lengths(spec.pattern) >> length & 1 == 1 {
+                *slot |= bit;
+            }
+            bit <<= 1;
+            specs = more;
+        }
+        length += 1;
+        slots = rest;
     }
     all
 };

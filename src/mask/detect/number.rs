@@ -1,5 +1,6 @@
 //! Runs of digits: read once, shown to every detector of numbers.
 
+use super::class::is_word;
 use super::scan::Scan;
 use super::{card, date, digits, iban, ip, mixed, network, papers, phone, ssn};
 use crate::mask::kind::{Kind, Kinds};
@@ -7,8 +8,7 @@ use crate::mask::kind::{Kind, Kinds};
 /// Groups of digits with separators between them, such as `+49 (30) 901820` or `4111-1111-1111-1111`. Digits that stand together
 /// with letters are no part of it.
 pub(super) struct Run {
-    groups: [Group; Run::GROUPS],
-    count: usize,
+    groups: Vec<Group>,
     /// Whether digits with letters among them are joined to the end, as in `2026-07-01T08`: the end is no end of a number.
     cut: bool,
 }
@@ -64,28 +64,44 @@ pub(super) fn look(scan: &mut Scan<'_>, at: usize) -> usize {
     if scan.byte_before(at).is_ascii_alphabetic() {
         return token(scan, at);
     }
-    let run = Run::read(scan, at);
     mixed::look_before(scan, at);
-    let Some(last) = run.groups().last() else { return token(scan, at) };
-    let (until, total) = (last.end, run.total());
-    let first_end = run.groups().first().map_or(at, |first| first.end);
+    let end = scan.end_of(at, u8::is_ascii_digit);
+    // Most digits are a few alone, as in `08:00`; nothing is found of them.
+    if end - at < 5 && !is_joiner(scan.byte(end)) {
+        return end;
+    }
+    let run = Run::read(scan, at);
+    let until = if run.groups.is_empty() { token(scan, at) } else { look_at(scan, &run, at, end) };
+    scan.groups = run.groups;
+    until
+}
+
+/// Looks at a run of digits that begins at `at`, and whose first group ends at `first_end`.
+fn look_at(scan: &mut Scan<'_>, run: &Run, at: usize, first_end: usize) -> usize {
+    let until = run.groups().last().map_or(first_end, |last| last.end);
+    let total = run.total();
     dotted(scan, at, first_end);
     if run.is_cut() || matches!(scan.byte(until), b' ' | b'-') {
         mixed::look(scan, at, first_end);
     }
-    date::look(scan, &run);
+    date::look(scan, run);
     if total >= 4 {
-        ip::look_v4(scan, &run);
+        ip::look_v4(scan, run);
     }
     if total >= 6 {
         if scan.wants_any(IN_WINDOWS) {
-            windows(scan, &run);
+            windows(scan, run);
         }
-        ssn::look(scan, &run);
-        phone::look(scan, &run);
+        ssn::look(scan, run);
+        phone::look(scan, run);
     }
     // Where a run is longer than can be read at once, the next begins in its middle, so that nothing is cut.
-    run.groups().get(Run::GROUPS / 2).filter(|_| run.count == Run::GROUPS).map_or(until, |middle| middle.start)
+    run.groups().get(Run::GROUPS / 2).filter(|_| run.groups.len() == Run::GROUPS).map_or(until, |middle| middle.start)
+}
+
+/// What can join digits to a group behind them, or to the rest of an identifier.
+fn is_joiner(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'-' | b'.' | b',' | b'/' | b')' | b'+')
 }
 
 /// Shows every window of the run that has digits enough to the detectors of numbers.
@@ -127,8 +143,8 @@ fn dotted(scan: &mut Scan<'_>, start: usize, end: usize) {
 
 /// Looks at digits and letters that stand together.
 fn token(scan: &mut Scan<'_>, at: usize) -> usize {
-    let start = scan.start_of(at, 64, u8::is_ascii_alphanumeric);
-    let end = scan.end_of(at, u8::is_ascii_alphanumeric);
+    let start = scan.start_of(at, 64, is_word);
+    let end = scan.end_of(at, is_word);
     dotted(scan, start, end);
     iban::look(scan, start);
     papers::look(scan, start, end);
@@ -139,9 +155,9 @@ impl Run {
     /// The most groups read at once: twice the most any detector looks at.
     const GROUPS: usize = 40;
 
-    fn read(scan: &Scan<'_>, at: usize) -> Self {
-        let first = Group { start: at, end: at, join: Join::First };
-        let mut run = Self { groups: [first; Self::GROUPS], count: 0, cut: false };
+    fn read(scan: &mut Scan<'_>, at: usize) -> Self {
+        let mut run = Self { groups: std::mem::take(&mut scan.groups), cut: false };
+        run.groups.clear();
         let mut next = Some((at, Join::First));
         while let Some((start, join)) = next {
             let end = scan.end_of(start, u8::is_ascii_digit);
@@ -150,9 +166,10 @@ impl Run {
                 run.cut = join != Join::Space;
                 break;
             }
-            let Some(slot) = run.groups.get_mut(run.count) else { break };
-            *slot = Group { start, end, join };
-            run.count += 1;
+            if run.groups.len() == Self::GROUPS {
+                break;
+            }
+            run.groups.push(Group { start, end, join });
             run.cut = time;
             next = joined(scan, end).filter(|_| !time);
         }
@@ -160,7 +177,7 @@ impl Run {
     }
 
     pub(super) fn groups(&self) -> &[Group] {
-        self.groups.get(..self.count).unwrap_or_default()
+        &self.groups
     }
 
     /// The groups from position `from` on.

@@ -1,41 +1,56 @@
 //! Secrets: tokens, vendors' keys, private keys, and addresses of cryptocurrencies, which are as long.
 //!
 //! They are long tokens that no byte announces; but sixteen bytes that stand together cover every sixteenth place, so a look at
-//! those finds them all. What words announce is searched for by those.
+//! those finds them all.
 
+use super::class::{is_part, is_token};
 use super::scan::Scan;
 use super::{Proof, crypto, network};
 use crate::mask::kind::{Kind, Kinds};
 use crate::mask::secret::find;
 
 /// The kinds that are long tokens. Of hardware addresses, `AA-BB-CC-DD-EE-FF` is one.
-const TOKENS: Kinds = Kinds::NONE.with(Kind::Jwt).with(Kind::ApiKey).with(Kind::CryptoAddress).with(Kind::MacAddress);
+const TOKENS: Kinds = Kinds::NONE
+    .with(Kind::Jwt)
+    .with(Kind::ApiKey)
+    .with(Kind::BearerToken)
+    .with(Kind::CryptoAddress)
+    .with(Kind::MacAddress);
+
+/// The shortest token looked at.
+const SHORTEST: usize = 16;
 
 pub(super) fn look(scan: &mut Scan<'_>) {
-    const STRIDE: usize = 16;
     if scan.wants(Kind::PrivateKey) {
         private_keys(scan);
-    }
-    if scan.wants(Kind::BearerToken) {
-        bearers(scan);
     }
     if !scan.wants_any(TOKENS) {
         return;
     }
-    let mut at = STRIDE - 1;
+    let mut at = SHORTEST - 1;
     while at < scan.text.len() {
-        if !is_token(&scan.byte(at)) {
-            at += STRIDE;
-            continue;
+        if is_part(&scan.byte(at)) {
+            let start = scan.start_of(at, at, is_part);
+            let end = scan.end_of(at, is_part);
+            if end - start >= SHORTEST {
+                parts(scan, start, end);
+            }
+            at = end;
         }
-        let start = scan.start_of(at, at, is_token);
-        let end = scan.end_of(at, is_token);
-        at = if end - start >= STRIDE { token(scan, start, end).max(end) } else { end } + STRIDE;
+        at += SHORTEST;
     }
 }
 
-fn is_token(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+/// Looks at the tokens that signs such as `.`, `/` and `=` join.
+fn parts(scan: &mut Scan<'_>, start: usize, end: usize) {
+    if scan.wants(Kind::BearerToken) {
+        bearer(scan, start, end);
+    }
+    let mut at = start;
+    while at < end {
+        let until = scan.end_within(at, end - at, is_token);
+        at = if until - at >= SHORTEST { token(scan, at, until) } else { until } + 1;
+    }
 }
 
 /// Looks at a token of sixteen bytes or more. Returns where to go on.
@@ -88,22 +103,16 @@ fn private_keys(scan: &mut Scan<'_>) {
     }
 }
 
-/// What stands behind `Bearer` or `Basic`.
-fn bearers(scan: &mut Scan<'_>) {
-    const SHORTEST: usize = 16;
-    let is_part = |byte: &u8| is_token(byte) || matches!(byte, b'.' | b'~' | b'+' | b'/' | b'=');
-    for scheme in [&b"earer "[..], b"asic "] {
-        let mut at = 0;
-        while let Some(found) = find(scan.text, scheme, at) {
-            at = found + scheme.len();
-            let end = scan.end_of(at, is_part);
-            let token = scan.text.get(at..end).unwrap_or_default();
-            let sentence = token.iter().rev().take_while(|byte| **byte == b'.').count();
-            let digits = token.iter().any(u8::is_ascii_digit);
-            if matches!(scan.byte_before(found), b'b' | b'B') && token.len() - sentence >= SHORTEST && digits {
-                scan.push(Kind::BearerToken, at, end - sentence, Proof::Context);
-            }
-        }
+/// What stands behind `Bearer` or `Basic`: `start..end`, up to the full stop of the sentence.
+fn bearer(scan: &mut Scan<'_>, start: usize, end: usize) {
+    let token = scan.text.get(start..end).unwrap_or_default();
+    let sentence = token.iter().rev().take_while(|byte| **byte == b'.').count();
+    let digits = token.iter().any(u8::is_ascii_digit);
+    let before = scan.text.get(start.saturating_sub(7)..start).unwrap_or_default();
+    let named = before.eq_ignore_ascii_case(b"bearer ")
+        || before.get(before.len().saturating_sub(6)..).is_some_and(|name| name.eq_ignore_ascii_case(b"basic "));
+    if named && digits && token.len() - sentence >= SHORTEST {
+        scan.push(Kind::BearerToken, start, end - sentence, Proof::Context);
     }
 }
 
@@ -116,9 +125,15 @@ fn jwt_end(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
     if !head.starts_with(b"eyJ") || !(signed || encrypted) {
         return None;
     }
-    let until = scan.end_of(end, |byte| is_token(byte) || *byte == b'.');
-    let parts = scan.text.get(start..until)?.split(|byte| *byte == b'.').count();
-    (signed && parts >= 3 || parts == 5).then_some(until)
+    // No more parts than five are read, so that many such heads in a row cost no more than one.
+    let mut until = end;
+    let mut parts = 1;
+    while parts < 5 && scan.byte(until) == b'.' {
+        until = scan.end_of(until + 1, is_token);
+        parts += 1;
+    }
+    let longer = parts == 5 && scan.byte(until) == b'.' && is_token(&scan.byte(until + 1));
+    (signed && parts >= 3 || parts == 5 && !longer).then_some(until)
 }
 
 /// What vendors' keys begin with, and how many characters follow at least.
@@ -188,6 +203,9 @@ fn api_key(scan: &Scan<'_>, start: usize, end: usize) -> Option<(usize, usize)> 
     let names = token.iter().enumerate().filter(|(_, byte)| matches!(byte, b'_' | b'-')).map(|(at, _)| at + 1);
     for at in std::iter::once(0).chain(names.take(4)) {
         let rest = token.get(at..)?;
+        if !begins_like_one(rest) {
+            continue;
+        }
         let Some((prefix, least)) = PREFIXES.iter().find(|(prefix, _)| rest.starts_with(prefix)) else { continue };
         let key = rest.get(prefix.len()..)?;
         let amazon = prefix.len() == 4 && prefix.starts_with(b"A") && prefix.ends_with(b"A");
@@ -201,6 +219,33 @@ fn api_key(scan: &Scan<'_>, start: usize, end: usize) -> Option<(usize, usize)> 
     let until = scan.end_of(end, |byte| is_token(byte) || *byte == b'.');
     (token.len() >= *least && is_random(token)).then_some((start - prefix.len(), until))
 }
+
+/// Whether a prefix begins with the first two bytes: most tokens are ruled out by that.
+fn begins_like_one(token: &[u8]) -> bool {
+    let &[first, second, ..] = token else { return false };
+    SECOND.get(usize::from(first)).is_some_and(|seconds| seconds >> (second & 0x7f) & 1 == 1)
+}
+
+/// For each first byte of a prefix, the second ones: a bit for each.
+const SECOND: [u128; 128] = {
+    let mut all = [0_u128; 128];
+    let mut first = 0_u8;
+    let mut slots: &mut [u128] = &mut all;
+    while let [slot, rest @ ..] = slots {
+        let mut prefixes = PREFIXES;
+        while let [(prefix, _), more @ ..] = prefixes {
+            if let [one, two, ..] = prefix
+                && *one == first
+            {
+                *slot |= 1 << *two;
+            }
+            prefixes = more;
+        }
+        first += 1;
+        slots = rest;
+    }
+    all
+};
 
 /// Not a placeholder such as `xxxxxxxx`: at least eight different characters.
 fn is_random(key: &[u8]) -> bool {

@@ -6,7 +6,7 @@ SHELL := /bin/sh
 
 WASM := target/wasm32-wasip1/release/rerank_guard.wasm
 TRAP_WASM := target/wasm32-wasip1/trap/rerank_guard.wasm
-TOOLS := target/tools
+TOOLS := target/debug
 BUNDLE ?= policies/example.yaml
 PYTHON ?= python3
 VENV := .venv
@@ -42,7 +42,7 @@ trap: wasm
 	RERANK_GUARD_BUNDLE=build/bundle.json cargo build --locked --profile trap --target wasm32-wasip1 --lib --features test-trap
 
 tools: check-tools ## the operator's tool and the demo's programs
-	cargo build --locked --profile tools -p rerank-guard-cli -p rerank-guard-demo
+	cargo build --locked --workspace --bins
 
 e2e: wasm tools trap $(VENV)/tests ## every refusal, in real Envoy
 	RERANK_GUARD_WASM=$(CURDIR)/$(WASM) RERANK_GUARD_TRAP_WASM=$(CURDIR)/$(TRAP_WASM) RERANK_GUARD_TOOLS=$(CURDIR)/$(TOOLS) \

@@ -22,7 +22,7 @@ ISSUER = "https://idp.example"
 APPROVER = "https://approver.example"
 GATEWAY = "demo/full"
 KEYS = ["COHERE_API_KEY", "JINA_API_KEY", "TEI_API_KEY", "VLLM_API_KEY"]
-TOOLS = Path(os.environ.get("RERANK_GUARD_TOOLS") or stack.ROOT / "target" / "tools")
+TOOLS = Path(os.environ.get("RERANK_GUARD_TOOLS") or stack.ROOT / "target" / "debug")
 
 DOCUMENTS = [
     "Parental leave: write to ann.miller@example.org or call +1 415 555 2671 to apply.",

@@ -1,8 +1,8 @@
 //! How long a decision takes, by the number of rules, natively or in WebAssembly:
 //!
 //! ```text
-//! cargo run --profile tools --example decide
-//! cargo build --profile tools --example decide --target wasm32-wasip1   # then run it under any WASI host
+//! cargo run --release --example decide
+//! cargo build --release --example decide --target wasm32-wasip1   # then run it under any WASI host
 //! ```
 //!
 //! The bundles are random but always the same: 1 000 groups, 20 models, 500 datasets, one rule in ten on a beginning of dataset

@@ -64,8 +64,31 @@ struct Open {
 }
 
 enum Inside {
-    Array { index: u32 },
-    Object { name: Range<usize>, masked: Option<String>, path: Path, place: Place },
+    Array {
+        index: u32,
+    },
+    Object {
+        name: Range<usize>,
+        masked: Option<String>,
+        path: Path,
+        place: Place,
+        member: Member,
+        /// Whether the member that is being read is to be taken out.
+        dropped: bool,
+        /// Whether no member before it stays.
+        first: bool,
+    },
+}
+
+/// Where a member begins, and what was written before it.
+#[derive(Clone, Copy, Default)]
+struct Member {
+    /// At the comma before it, if there is one.
+    start: usize,
+    /// At its name.
+    name: usize,
+    written: usize,
+    copied: usize,
 }
 
 /// What the two nearest names on the way to a value say.
@@ -95,12 +118,19 @@ impl Pass<'_> {
                         break;
                     }
                     (Some(b','), Inside::Object { .. }) => {
+                        self.end_member();
+                        let comma = self.at;
                         self.at += 1;
                         self.skip_space();
-                        self.name()?;
+                        self.name(comma)?;
                         break;
                     }
-                    (Some(b']'), Inside::Array { .. }) | (Some(b'}'), Inside::Object { .. }) => {
+                    (Some(b']'), Inside::Array { .. }) => {
+                        self.at += 1;
+                        self.open.pop();
+                    }
+                    (Some(b'}'), Inside::Object { .. }) => {
+                        self.end_member();
                         self.at += 1;
                         self.open.pop();
                     }
@@ -141,21 +171,30 @@ impl Pass<'_> {
         }
         let object = closing == b'}';
         let inside = if object {
-            Inside::Object { name: 0..0, masked: None, path: inherited, place: Place::default() }
+            Inside::Object {
+                name: 0..0,
+                masked: None,
+                path: inherited,
+                place: Place::default(),
+                member: Member::default(),
+                dropped: false,
+                first: true,
+            }
         } else {
             Inside::Array { index: 0 }
         };
         self.open.push(Open { inherited, place, inside });
         if object {
-            self.name()?;
+            self.name(self.at)?;
         }
         Ok(true)
     }
 
-    /// Reads a member's name and the colon behind it.
-    fn name(&mut self) -> Result<(), Unmaskable> {
+    /// Reads a member's name and the colon behind it. The member begins at `start`, with its comma if it has one.
+    fn name(&mut self, start: usize) -> Result<(), Unmaskable> {
         let Some(open) = self.open.last() else { return Err(self.malformed()) };
         let (inherited, object) = (open.inherited, open.place);
+        let member = Member { start, name: self.at, written: self.output.written.len(), copied: self.output.copied };
         if self.byte() != Some(b'"') {
             return Err(self.malformed());
         }
@@ -170,8 +209,9 @@ impl Pass<'_> {
         let name = masked.as_deref().or(self.text.get(raw.clone())).unwrap_or_default();
         let path = Path { name: Context::of(unescaped(name).as_bytes()), parent: inherited.name };
         let place = self.kept.step(object, |step| *unescaped(name) == *step);
-        if let Some(open) = self.open.last_mut() {
-            open.inside = Inside::Object { name: raw, masked, path, place };
+        if let Some(inside) = self.open.last_mut().map(|open| &mut open.inside) {
+            let first = matches!(inside, Inside::Object { first: true, .. });
+            *inside = Inside::Object { name: raw, masked, path, place, member, dropped: false, first };
         }
         Ok(())
     }
@@ -187,11 +227,43 @@ impl Pass<'_> {
         let string = self.text.get(raw.clone()).unwrap_or_default();
         let masked = self.masker.mask(string, Form::Json, context).map_err(|why| why.at(raw.start))?;
         if let Some(masked) = &masked {
-            self.output.replace(raw, masked);
+            if self.masker.drops() && !is_name {
+                self.drop_value(raw.start - 1);
+            } else {
+                self.output.replace(raw, masked);
+            }
             let (open, text) = (&self.open, self.text);
             self.tally.add(self.masker.found(), || Some(pointer(open, text, is_name.then_some(masked.as_str()))));
         }
         Ok(masked)
+    }
+
+    /// Takes the value from `start` to here out: with its member, or, where order counts, leaving `null`.
+    fn drop_value(&mut self, start: usize) {
+        match self.open.last_mut().map(|open| &mut open.inside) {
+            Some(Inside::Object { member, dropped, .. }) => {
+                *dropped = true;
+                self.output.undo(member);
+            }
+            _ => self.output.replace(start..self.at, "null"),
+        }
+    }
+
+    /// Ends a member, at the comma or brace that is here: takes it out, with one comma, if it is to be dropped.
+    fn end_member(&mut self) {
+        let comma = self.byte() == Some(b',');
+        let Some(Inside::Object { member, dropped, first, .. }) = self.open.last_mut().map(|open| &mut open.inside)
+        else {
+            return;
+        };
+        if !*dropped {
+            *first = false;
+            return;
+        }
+        // The comma before it, or, where all before it are gone as well, the one behind it.
+        let end = if *first && comma { self.at + 1 } else { self.at };
+        let start = if *first { member.name } else { member.start };
+        self.output.replace(start..end, "");
     }
 
     fn number(&mut self) -> Result<(), Unmaskable> {
@@ -205,8 +277,18 @@ impl Pass<'_> {
         let digits = integer(raw);
         let spans = detect::find(digits.as_bytes(), self.context(), self.masker.masks.kinds());
         let Some(first) = spans.first() else { return Ok(()) };
-        let label = format!("\"{}\"", self.masker.masks.json_label(first.kind));
-        self.output.replace(start..self.at, &label);
+        let Some(replacement) = self.masker.masks.replacement(first.kind) else {
+            return Err(Unmaskable::Unsettled { at: start });
+        };
+        if replacement.drops {
+            self.drop_value(start);
+        } else {
+            let mut label = String::from("\"");
+            let value = digits.as_bytes().get(first.start..first.end).unwrap_or_default();
+            replacement.write(value, Form::Json, &mut label);
+            label.push('"');
+            self.output.replace(start..self.at, &label);
+        }
         let kinds: Vec<Kind> = spans.iter().map(|span| span.kind).collect();
         let (open, text) = (&self.open, self.text);
         self.tally.add(&kinds, || Some(pointer(open, text, None)));
@@ -402,6 +484,12 @@ impl Output<'_> {
         self.copied = range.end;
     }
 
+    /// Forgets what was replaced from `member` on.
+    fn undo(&mut self, member: &Member) {
+        self.written.truncate(member.written);
+        self.copied = member.copied;
+    }
+
     /// The whole body, if anything was replaced.
     fn finish(mut self) -> Option<Vec<u8>> {
         if self.copied == 0 {
@@ -487,6 +575,34 @@ mod tests {
                 r#"[1e999,4111111111111111e99999999999,0.4111111111111111]"#,
             ),
         ]);
+    }
+
+    #[test]
+    fn dropped_findings_take_their_member_along_and_leave_null_in_arrays() {
+        let rule = Rule { detect: vec![Kind::Email, Kind::CreditCard], replace: "{drop}".to_owned() };
+        let masks = Masks::compile(&[("m", &rule)]).unwrap();
+        for (body, wanted) in [
+            (r#"{"a":"x@y.de"}"#, r#"{}"#),
+            (r#"{ "a" : "x@y.de" , "b":1}"#, r#"{ "b":1}"#),
+            (r#"{"b":1, "a":"x@y.de"}"#, r#"{"b":1}"#),
+            (r#"{"b":1,"a":"x@y.de","c":2}"#, r#"{"b":1,"c":2}"#),
+            (r#"{"a":"x@y.de","b":4111111111111111,"c":2}"#, r#"{"c":2}"#),
+            (r#"{"a":"x@y.de","b":4111111111111111}"#, r#"{}"#),
+            (r#"{"z":0,"a":"x@y.de","b":4111111111111111}"#, r#"{"z":0}"#),
+            (r#"["x@y.de",4111111111111111,"z"]"#, r#"[null,null,"z"]"#),
+            (r#""x@y.de""#, "null"),
+            (r#"{"x@y.de":1}"#, r#"{"[email]":1}"#),
+            (r#"{"x@y.de":"u@v.de","b":{"c":"x@y.de","d":["x@y.de"]}}"#, r#"{"b":{"d":[null]}}"#),
+        ] {
+            let masked = mask_json(body.as_bytes(), &masks, &rerank(), &[]).unwrap();
+            let masked = std::str::from_utf8(masked.body().unwrap()).unwrap();
+            assert_eq!(
+                masked.split_whitespace().collect::<String>(),
+                wanted.split_whitespace().collect::<String>(),
+                "{body}"
+            );
+            assert!(serde_json::from_str::<Value>(masked).is_ok(), "{masked}");
+        }
     }
 
     #[test]
@@ -598,7 +714,7 @@ mod tests {
             loop {
                 let spans = detect::find(text.as_bytes(), words, masks.kinds());
                 for span in spans.iter().rev() {
-                    text.replace_range(span.start..span.end, masks.label(span.kind));
+                    text.replace_range(span.start..span.end, &format!("[{}]", span.kind.name()));
                 }
                 if spans.is_empty() {
                     return text;
@@ -614,7 +730,7 @@ mod tests {
                 let digits = number.to_string();
                 let spans = detect::find(digits.trim_start_matches('-').as_bytes(), words, masks.kinds());
                 match spans.first() {
-                    Some(span) if !kept => Value::String(masks.label(span.kind).to_owned()),
+                    Some(span) if !kept => Value::String(format!("[{}]", span.kind.name())),
                     _ => Value::Number(number),
                 }
             }
@@ -641,6 +757,21 @@ mod tests {
                     .collect(),
             ),
             other => other,
+        }
+    }
+
+    /// Whether `part` is `whole` without some members, with null for some values, and with labels in names.
+    fn is_part_of(part: &Value, whole: &Value) -> bool {
+        match (part, whole) {
+            (Value::Array(part), Value::Array(whole)) => {
+                part.len() == whole.len() && part.iter().zip(whole).all(|(part, whole)| is_part_of(part, whole))
+            }
+            (Value::Object(part), Value::Object(whole)) => part.iter().all(|(name, part)| match whole.get(name) {
+                Some(whole) => is_part_of(part, whole),
+                None => name.contains('[') && whole.values().any(|whole| is_part_of(part, whole)),
+            }),
+            (Value::Null, Value::String(_) | Value::Number(_)) => true,
+            (part, whole) => part == whole,
         }
     }
 
@@ -727,6 +858,19 @@ mod tests {
                 prop_assert_eq!(twice, None);
                 prop_assert!(found.is_empty());
             }
+        }
+
+        #[test]
+        fn what_is_dropped_is_gone_and_the_rest_is_the_same(value in values(), escape in any::<bool>()) {
+            let rule = Rule { detect: Kind::ALL.to_vec(), replace: "{drop}".to_owned() };
+            let masks = Masks::compile(&[("all", &rule)]).unwrap();
+            let body = if escape { escaped(&value) } else { value.to_string() };
+            let masked = mask_json(body.as_bytes(), &masks, &rerank(), &[]).unwrap();
+            let body = masked.body().unwrap_or(body.as_bytes());
+            let after: Value = serde_json::from_slice(body).unwrap();
+            prop_assert!(is_part_of(&after, &value), "{} of {}", after, value);
+            let twice = mask_json(body, &masks, &rerank(), &[]).unwrap();
+            prop_assert_eq!(twice.body(), None);
         }
 
         #[test]

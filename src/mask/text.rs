@@ -28,7 +28,7 @@ pub fn mask_text(body: &[u8], masks: &Masks, secrets: &[&[u8]]) -> Result<Masked
 /// Masks strings, one after the other, and keeps its buffers between them.
 pub(super) struct Masker<'a> {
     pub(super) masks: &'a Masks,
-    secrets: &'a [&'a [u8]],
+    pub(super) secrets: &'a [&'a [u8]],
     view: Vec<u8>,
     spans: Vec<Span>,
     found: Vec<Kind>,

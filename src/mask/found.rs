@@ -76,6 +76,13 @@ impl Tally {
         }
     }
 
+    /// Appends each kind as often as it was found.
+    pub(super) fn kinds_into(&self, kinds: &mut Vec<Kind>) {
+        for found in &self.0 {
+            kinds.extend(std::iter::repeat_n(found.kind, found.count as usize));
+        }
+    }
+
     fn of(&mut self, kind: Kind) -> Option<&mut Found> {
         let position = match self.0.binary_search_by_key(&kind, |found| found.kind) {
             Ok(position) => position,

@@ -13,6 +13,7 @@ mod found;
 mod kept;
 mod kind;
 mod masks;
+mod replacement;
 mod rule;
 mod secret;
 mod text;

@@ -9,7 +9,11 @@ use serde::{Deserialize, Serialize};
 pub struct Rule {
     /// The kinds to find.
     pub detect: Vec<Kind>,
-    /// What stands in a finding's place; `{kind}` becomes the kind's name.
+    /// What stands in a finding's place. In it, `{kind}` becomes the kind's name, `{same_length}` as many stars as the value has
+    /// characters, `{last:4}` its last characters (1 to 4, at most half), `{domain}` the domain of an e-mail address, and
+    /// `{pseudonym:k1}` the key's name and twenty letters that are the same for the same value (HMAC-SHA-256 under that key).
+    /// `{drop}` alone takes the whole member out of its object, or leaves `null` in an array; where neither can be, in a
+    /// member's name or a text body, a label stands instead.
     #[serde(default = "label")]
     pub replace: String,
 }

@@ -28,7 +28,7 @@ pub fn mask_text(body: &[u8], masks: &Masks, secrets: &[&[u8]]) -> Result<Masked
 /// Masks strings, one after the other, and keeps its buffers between them.
 pub(super) struct Masker<'a> {
     pub(super) masks: &'a Masks,
-    secrets: &'a [&'a [u8]],
+    pub(super) secrets: &'a [&'a [u8]],
     view: Vec<u8>,
     spans: Vec<Span>,
     found: Vec<Kind>,
@@ -98,22 +98,26 @@ impl<'a> Masker<'a> {
                 places = view::locate(raw, form, &places)?;
             }
             self.found.extend(self.spans.iter().map(|span| span.kind));
-            masked = Some(self.replace(raw, form, &places)?);
+            masked = Some(self.replace(raw, form, &places, plain)?);
         }
         Err(Undone::Unsettled)
     }
 
-    /// Puts labels in the place of the last findings.
-    fn replace(&self, raw: &str, form: Form, places: &[Range<usize>]) -> Result<String, Undone> {
+    /// Whether one of the last findings takes the whole value along.
+    pub(super) fn drops(&self) -> bool {
+        self.found.iter().any(|kind| self.masks.replacement(*kind).is_none_or(|replacement| replacement.drops))
+    }
+
+    /// Puts replacements in the place of the last findings. What they keep of a value they take from the view of it.
+    fn replace(&self, raw: &str, form: Form, places: &[Range<usize>], plain: bool) -> Result<String, Undone> {
+        let view = if plain { raw.as_bytes() } else { &self.view };
         let mut masked = String::with_capacity(raw.len());
         let mut copied = 0;
         for (place, span) in places.iter().zip(&self.spans) {
             // A place that is cut wrongly must not leave anything behind, so it fails.
             masked.push_str(raw.get(copied..place.start).ok_or(Undone::Unsettled)?);
-            masked.push_str(match form {
-                Form::Json => self.masks.json_label(span.kind),
-                Form::Plain => self.masks.label(span.kind),
-            });
+            let replacement = self.masks.replacement(span.kind).ok_or(Undone::Unsettled)?;
+            replacement.write(view.get(span.start..span.end).unwrap_or_default(), form, &mut masked);
             copied = place.end;
         }
         masked.push_str(raw.get(copied..).ok_or(Undone::Unsettled)?);
@@ -172,6 +176,23 @@ mod tests {
     fn a_list_of_numbers_after_one_word_settles() {
         let list = "tel ".to_owned() + &"12345678, ".repeat(500);
         assert_eq!(masked(&list), "tel ".to_owned() + &"[phone], ".repeat(500));
+    }
+
+    #[test]
+    fn parts_and_pseudonyms_are_taken_from_what_is_seen_and_settle() {
+        let masked = |replace: &str, text: &str| {
+            let rule = Rule { detect: vec![Kind::CreditCard, Kind::Phone], replace: replace.to_owned() };
+            let masks = Masks::compile_with_keys(&[("m", &rule)], &[("k", &[9; 32])]).unwrap();
+            let masked = mask_text(text.as_bytes(), &masks, &[]).unwrap();
+            let body = masked.body().unwrap();
+            assert_eq!(mask_text(body, &masks, &[]).unwrap().body(), None);
+            String::from_utf8(body.to_vec()).unwrap()
+        };
+        assert_eq!(masked("****{last:4}", "x ４１１１ 1111 1111 1111 y"), "x ****1111 y");
+        assert_eq!(masked("{same_length}", "tel 12345678, 12345678"), "tel ********, ********");
+        let once = masked("[{pseudonym:k}]", "４１１１111111111111 or 4111-1111-1111-1111");
+        let (one, other) = once.split_once(" or ").unwrap();
+        assert_eq!(one, other);
     }
 
     proptest! {

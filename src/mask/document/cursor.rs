@@ -1,0 +1,103 @@
+//! Reads the tokens of RFC 8259.
+
+use super::Unmaskable;
+use std::ops::Range;
+
+/// A place in a body.
+pub(super) struct Cursor<'a> {
+    pub(super) text: &'a str,
+    pub(super) at: usize,
+}
+
+impl Cursor<'_> {
+    pub(super) fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    pub(super) fn malformed(&self) -> Unmaskable {
+        Unmaskable::Malformed { at: self.at }
+    }
+
+    pub(super) fn skip_space(&mut self) -> Option<u8> {
+        while let Some(byte) = self.byte() {
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+        None
+    }
+
+    pub(super) fn literal(&mut self, name: &[u8]) -> Result<(), Unmaskable> {
+        if !self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(name)) {
+            return Err(self.malformed());
+        }
+        self.at += name.len();
+        Ok(())
+    }
+
+    /// Goes behind the string that begins here. Returns where it stands, without the quotes. That its escapes are ones JSON
+    /// has is seen where they are decoded.
+    pub(super) fn string_end(&mut self) -> Result<Range<usize>, Unmaskable> {
+        const BLOCK: usize = 16;
+        let start = self.at + 1;
+        self.at = start;
+        let is_end = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < 0x20);
+        loop {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            let mut skipped = 0;
+            for block in rest.chunks_exact(BLOCK) {
+                // Without an early exit this becomes SIMD.
+                if block.iter().fold(false, |any, byte| any | is_end(*byte)) {
+                    break;
+                }
+                skipped += BLOCK;
+            }
+            let offset = rest.get(skipped..).and_then(|rest| rest.iter().position(|byte| is_end(*byte)));
+            self.at += skipped + offset.unwrap_or(0);
+            match (offset, self.byte()) {
+                (Some(_), Some(b'"')) => {
+                    self.at += 1;
+                    return Ok(start..self.at - 1);
+                }
+                (Some(_), Some(b'\\')) => self.at += 2,
+                _ => return Err(self.malformed()),
+            }
+        }
+    }
+
+    pub(super) fn number_end(&mut self) -> Result<(), Unmaskable> {
+        if self.byte() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.byte() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.byte() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.byte(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.byte(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    /// At least one digit.
+    fn digits(&mut self) -> Result<(), Unmaskable> {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let count = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
+        if count == 0 {
+            self.at = self.text.len().min(self.at);
+            return Err(self.malformed());
+        }
+        self.at += count;
+        Ok(())
+    }
+}

@@ -29,6 +29,8 @@ pub struct Config {
     pub(crate) pass: Vec<Pass>,
     /// The approver, if the bundle has approvals.
     pub approver: Option<approval::Settings>,
+    /// The keys of pseudonyms, by name, without their secrets.
+    pub(crate) pseudonym_keys: BTreeMap<String, PseudonymKey>,
     /// The credentials, without their secrets.
     pub credentials: BTreeMap<String, credential::Written>,
     /// Sizes.
@@ -53,6 +55,14 @@ pub(crate) struct Spoken {
 pub(crate) struct Pass {
     pub(crate) method: String,
     pub(crate) template: Template,
+}
+
+/// A key that pseudonyms are made with.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PseudonymKey {
+    /// The environment variable that holds it: 32 characters at least.
+    pub(crate) env: String,
 }
 
 /// The largest bodies. Envoy's own buffer limit has to be larger, or Envoy answers first.
@@ -84,6 +94,8 @@ struct Written {
     pass: Vec<WrittenPass>,
     approver: Option<approval::Settings>,
     credentials: BTreeMap<String, credential::Written>,
+    #[serde(default)]
+    pseudonym_keys: BTreeMap<String, PseudonymKey>,
     #[serde(default)]
     limits: Limits,
     #[serde(default)]
@@ -125,6 +137,11 @@ impl Config {
     /// All flaws that can be seen at once. Unknown fields are flaws.
     pub fn read(json: &[u8], embedded: Option<&[u8]>) -> Result<Self, Flaws> {
         let one = |what: String| Flaws(vec![what]);
+        if json.trim_ascii_start().first() != Some(&b'{') {
+            return Err(one(
+                "configuration: not a JSON object: write JSON in a `google.protobuf.StringValue`".to_owned()
+            ));
+        }
         let written: Written =
             crate::json::read(json).map_err(|malformed| one(format!("configuration: {malformed}")))?;
         let mut flaws = Vec::new();
@@ -162,6 +179,15 @@ impl Config {
                 flaws.push(format!("credentials: the bundle uses `{name}`, which is not here: add it"));
             }
         }
+        // Whether each mask can be carried out does not depend on what the keys are, only on which there are.
+        let stand_ins: Vec<_> = written.pseudonym_keys.keys().map(|name| (name.as_str(), &[0u8; 32][..])).collect();
+        let masks: Vec<_> = policy.masks().map(|(name, rule)| (&**name, rule)).collect();
+        for one in masks.chunks(1).chain([&masks[..]]) {
+            if let Err(refused) = Masks::compile_with_keys(one, &stand_ins) {
+                flaws.push(format!("bundle: masks: {refused}"));
+                break;
+            }
+        }
         match &written.approver {
             Some(approver) => flaws.extend(approver.check().err()),
             None if policy.approvals().next().is_some() => {
@@ -193,6 +219,7 @@ impl Config {
             routes,
             pass,
             approver: written.approver,
+            pseudonym_keys: written.pseudonym_keys,
             credentials: written.credentials,
             limits,
             audit: written.audit,
@@ -271,4 +298,111 @@ fn pass(written: &[WrittenPass], routes: &[Route], flaws: &mut Vec<String>) -> V
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn sound() -> Value {
+        json!({
+            "gateway": "eu1/test",
+            "bundle": {"inline": {
+                "schema": "rerank-guard/v1",
+                "bundle": {"id": "test", "serial": 7, "not_after": "2036-01-01"},
+                "groups": {"analysts": ["grp-bi"]},
+                "credentials": {"tei": {}},
+                "masks": {"pii": {"detect": ["email"]}},
+                "rules": [
+                    {"id": "mask", "guard": {}, "require": {"masks": ["pii"]}},
+                    {"id": "a", "allow": {"groups": ["analysts"], "models": ["m"], "datasets": ["web-*"], "operations": ["rerank"]}, "use": "tei"},
+                ],
+            }},
+            "callers": {"issuers": [{"issuer": "https://idp.test", "audiences": ["rg"],
+                                     "keys": {"jwks": {"cluster": "idp", "authority": "idp.test", "path": "/jwks.json"}}}]},
+            "routes": [{"path": "/{dataset}/v2/rerank", "dialect": "cohere-v2", "dataset": {"segment": "dataset"}, "credentials": ["tei"]}],
+            "credentials": {"tei": {"env": "TEI", "prefix": "Bearer "}},
+        })
+    }
+
+    fn read(change: impl FnOnce(&mut Value)) -> Result<Config, Flaws> {
+        let mut document = sound();
+        change(&mut document);
+        Config::read(document.to_string().as_bytes(), None)
+    }
+
+    #[test]
+    fn a_sound_configuration_is_read() {
+        assert!(read(|_| {}).is_ok());
+        let bundle = sound()["bundle"]["inline"].to_string();
+        let mut document = sound();
+        document["bundle"] = json!({"embedded": true});
+        assert!(Config::read(document.to_string().as_bytes(), Some(bundle.as_bytes())).is_ok());
+    }
+
+    #[test]
+    fn what_cannot_serve_is_refused_and_the_field_is_named() {
+        type Change = fn(&mut Value);
+        let cases: [(Change, &str); 19] = [
+            (|all| all["typo"] = json!(1), "unknown field `typo`"),
+            (|all| all["limits"] = json!({"request_byte": 1}), "unknown field `request_byte`"),
+            (|all| all["callers"]["issuers"][0]["aud"] = json!("x"), "unknown field `aud`"),
+            (|all| all["gateway"] = json!(""), "gateway:"),
+            (|all| all["bundle"] = json!({"embedded": true}), "bundle.embedded:"),
+            (|all| all["bundle"]["inline"]["rules"][1]["use"] = json!("nope"), "bundle: rules[1].use"),
+            (|all| all["bundle"]["inline"]["masks"]["pii"]["replace"] = json!("{nope}"), "bundle: masks:"),
+            (|all| all["bundle"]["inline"]["masks"]["pii"]["replace"] = json!("[{pseudonym:k1}]"), "bundle: masks:"),
+            (|all| all["callers"]["issuers"] = json!([]), "callers."),
+            (|all| all["routes"] = json!([]), "routes:"),
+            (|all| all["routes"][0]["dialect"] = json!("coher"), "routes[0].dialect:"),
+            (|all| all["routes"][0]["dataset"] = json!({"segment": "ds"}), "routes[0].dataset:"),
+            (|all| all["routes"][0]["credentials"] = json!(["other"]), "routes[0].credentials:"),
+            (|all| all["routes"] = json!([all["routes"][0], all["routes"][0]]), "routes[1].path:"),
+            (|all| all["credentials"] = json!({"other": {"env": "X"}}), "credentials:"),
+            (|all| all["credentials"]["tei"]["header"] = json!("Host"), "credentials.tei"),
+            (|all| all["limits"] = json!({"request_bytes": 0}), "limits:"),
+            (|all| all["pass"] = json!([{"method": "POST", "path": "/web/v2/rerank"}]), "pass[0].path:"),
+            (|all| all["response_headers"] = json!(["X-Header"]), "response_headers:"),
+        ];
+        for (change, field) in cases {
+            let flaws = read(change).map(|_| ()).unwrap_err();
+            assert!(flaws.0.iter().any(|flaw| flaw.contains(field)), "no `{field}` in {flaws}");
+            assert!(flaws.0.iter().all(|flaw| !flaw.contains('\n')), "{flaws}");
+        }
+    }
+
+    #[test]
+    fn approvals_without_an_approver_are_refused() {
+        let flaws = read(|all| {
+            all["bundle"]["inline"]["approvals"] = json!({"desk": {"groups": ["grp-leads"], "min": 1, "ttl": "10m"}});
+            all["bundle"]["inline"]["rules"][0]["require"]["approval"] = json!("desk");
+        });
+        assert!(flaws.map(|_| ()).unwrap_err().to_string().contains("approver:"));
+    }
+
+    #[test]
+    fn a_pseudonym_needs_its_key_to_be_configured() {
+        let with_key = |all: &mut Value| {
+            all["bundle"]["inline"]["masks"]["pii"]["replace"] = json!("[{pseudonym:k1}]");
+            all["pseudonym_keys"] = json!({"k1": {"env": "PSEUDONYMS"}});
+        };
+        assert!(read(with_key).is_ok());
+    }
+
+    #[test]
+    fn all_flaws_are_told_at_once() {
+        let flaws = read(|all| {
+            all["gateway"] = json!("");
+            all["routes"][0]["dialect"] = json!("x");
+            all["limits"] = json!({"request_bytes": 0});
+        });
+        assert!(flaws.map(|_| ()).unwrap_err().0.len() >= 3);
+    }
+
+    #[test]
+    fn a_configuration_in_binary_says_how_to_write_it() {
+        let said = Config::read(b"\x0a\x12gateway", None).map(|_| ()).unwrap_err().to_string();
+        assert!(said.contains("StringValue"), "{said}");
+    }
 }

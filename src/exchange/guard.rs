@@ -15,16 +15,23 @@ use std::rc::Rc;
 
 /// One plugin instance in one VM. The configuration never changes; a new one makes a new guard, and calls that are under way keep
 /// the old.
-#[derive(Debug)]
 pub struct Guard {
     pub(crate) config: Config,
     pub(crate) credentials: Credentials,
     digest_key: Option<String>,
+    pseudonym_keys: Vec<(String, String)>,
     token_headers: Vec<String>,
     callers: RefCell<Callers>,
     chain: RefCell<Chain>,
     receipts: RefCell<BTreeMap<String, Time>>,
     masks: RefCell<BTreeMap<Vec<Rc<str>>, Rc<Masks>>>,
+}
+
+/// Shows no secret.
+impl fmt::Debug for Guard {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Guard").field("gateway", &self.config.gateway).finish_non_exhaustive()
+    }
 }
 
 /// Why a sound configuration still cannot serve here.
@@ -62,6 +69,16 @@ impl Guard {
                 ))
             })?),
         };
+        let mut pseudonym_keys = Vec::new();
+        for (name, key) in &config.pseudonym_keys {
+            let secret = environment(&key.env).filter(|secret| secret.len() >= 32).ok_or_else(|| {
+                let env = &key.env;
+                Unready(format!(
+                    "pseudonym_keys.{name}.env: set `{env}` to at least 32 characters and list it in `host_env_keys`"
+                ))
+            })?;
+            pseudonym_keys.push((name.clone(), secret));
+        }
         let callers = Callers::new(&config.callers).map_err(|unusable| Unready(unusable.to_string()))?;
         Ok(Self {
             chain: RefCell::new(Chain::new(&config.gateway, random)),
@@ -72,6 +89,7 @@ impl Guard {
             config,
             credentials,
             digest_key,
+            pseudonym_keys,
         })
     }
 
@@ -162,7 +180,8 @@ impl Guard {
         }
         let rules: Option<Vec<_>> =
             names.iter().map(|name| self.config.policy.mask(name).map(|rule| (&**name, rule))).collect();
-        let masks = Rc::new(Masks::compile(&rules?).ok()?);
+        let keys: Vec<_> = self.pseudonym_keys.iter().map(|(name, key)| (name.as_str(), key.as_bytes())).collect();
+        let masks = Rc::new(Masks::compile_with_keys(&rules?, &keys).ok()?);
         if let Ok(mut known) = self.masks.try_borrow_mut()
             && known.len() < MOST_MASKS
         {

@@ -2,10 +2,10 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test bench wasm tools lint unit e2e compose-test deny clean check-tools
+.PHONY: help demo run test bench wasm trap tools lint unit e2e compose-test deny clean check-tools
 
 WASM := target/wasm32-wasip1/release/rerank_guard.wasm
-TRAP_WASM := target/trap/wasm32-wasip1/release/rerank_guard.wasm
+TRAP_WASM := target/wasm32-wasip1/trap/rerank_guard.wasm
 TOOLS := target/tools
 BUNDLE ?= policies/example.yaml
 PYTHON ?= python3
@@ -38,13 +38,13 @@ wasm: check-tools tools ## the module, with the policy bundle BUNDLE built in
 	RERANK_GUARD_BUNDLE=build/bundle.json cargo build --locked --release --target wasm32-wasip1 --lib
 
 # A module that traps when asked to, for one test.
-$(TRAP_WASM): wasm
-	RERANK_GUARD_BUNDLE=build/bundle.json cargo build --locked --release --target wasm32-wasip1 --lib --features test-trap --target-dir target/trap
+trap: wasm
+	RERANK_GUARD_BUNDLE=build/bundle.json cargo build --locked --profile trap --target wasm32-wasip1 --lib --features test-trap
 
 tools: check-tools ## the operator's tool and the demo's programs
 	cargo build --locked --profile tools -p rerank-guard-cli -p rerank-guard-demo
 
-e2e: wasm tools $(TRAP_WASM) $(VENV)/tests ## every refusal, in real Envoy
+e2e: wasm tools trap $(VENV)/tests ## every refusal, in real Envoy
 	RERANK_GUARD_WASM=$(CURDIR)/$(WASM) RERANK_GUARD_TRAP_WASM=$(CURDIR)/$(TRAP_WASM) RERANK_GUARD_TOOLS=$(CURDIR)/$(TOOLS) \
 		$(VENV)/bin/python -m pytest -q tests/e2e
 

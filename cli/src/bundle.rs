@@ -1,9 +1,9 @@
 //! Bundles in files: YAML as people write it, or the JSON that the module reads.
 
 use crate::document::{Document, Malformed};
-use crate::report::{Finding, Source, complain, say_json};
+use crate::report::{Finding, Severity, Source, complain, say_json};
 use crate::{End, Output};
-use rerank_guard::policy::{Flaw, Policy};
+use rerank_guard::policy::{Bundle, Flaw, Policy, lint};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::path::Path;
@@ -24,7 +24,7 @@ impl Refused {
         match self {
             Self::Flawed(source, findings) => {
                 if output == Output::Text {
-                    source.print(findings);
+                    source.print(Severity::Error, findings);
                 }
                 let findings: Vec<Value> = findings.iter().map(|finding| source.json(finding)).collect();
                 (End::Found, json!({"file": file, "ok": false, "findings": findings}))
@@ -52,10 +52,13 @@ impl Refused {
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) policy: Policy,
+    /// The bundle as it is written.
+    pub(crate) bundle: Bundle,
+    /// What is probably not meant.
+    pub(crate) warnings: Vec<Finding>,
     /// The bundle as the module would read it, tests included.
     pub(crate) value: Value,
-    /// The file's text.
-    pub(crate) text: String,
+    pub(crate) source: Source,
     /// Whether the text is JSON already.
     pub(crate) json: bool,
 }
@@ -65,7 +68,12 @@ pub(crate) fn load(path: &Path) -> Result<Loaded, Refused> {
     let (source, document, json) = read(path)?;
     let bytes = if json { source.text.clone().into_bytes() } else { document.value.to_string().into_bytes() };
     match Policy::load(&bytes) {
-        Ok(policy) => Ok(Loaded { policy, value: document.value, text: source.text, json }),
+        Ok(policy) => {
+            let bundle: Bundle = serde_json::from_slice(&bytes)
+                .map_err(|error| Refused::Unreadable(format!("`{}` loads, but not twice: {error}", source.path)))?;
+            let warnings = lint(&bundle).iter().map(|flaw| finding(&source, &document, flaw)).collect();
+            Ok(Loaded { policy, bundle, warnings, value: document.value, source, json })
+        }
         Err(flaws) => {
             let mut findings: Vec<Finding> = flaws.iter().map(|flaw| finding(&source, &document, flaw)).collect();
             findings.sort_by_key(|finding| finding.at.as_ref().map(|at| at.start));

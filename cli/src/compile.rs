@@ -58,8 +58,8 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> End {
 }
 
 /// A bundle in JSON that keeps its tests stays byte for byte what it is.
-fn compiled(loaded: Loaded, with_tests: bool) -> String {
-    let Loaded { mut value, text, json, .. } = loaded;
+pub(crate) fn compiled(loaded: Loaded, with_tests: bool) -> String {
+    let Loaded { mut value, source, json, .. } = loaded;
     let dropped = !with_tests && value.as_object_mut().is_some_and(|members| members.remove("tests").is_some());
-    if json && !dropped { text } else { value.to_string() }
+    if json && !dropped { source.text } else { value.to_string() }
 }

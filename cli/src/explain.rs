@@ -53,6 +53,12 @@ pub(crate) struct Arguments {
     /// The response shall repeat the documents.
     #[arg(long)]
     return_documents: bool,
+    /// A further parameter of the call, by name; once for each.
+    #[arg(long = "parameter")]
+    parameters: Vec<String>,
+    /// A claim of the caller, as `name=value`; once for each.
+    #[arg(long = "claim")]
+    claims: Vec<String>,
     /// When, such as 2027-01-31T08:00:00Z; now where it is not said.
     #[arg(long)]
     at: Option<String>,
@@ -97,6 +103,8 @@ impl Arguments {
             ("document_bytes", self.document_bytes.map(Value::from)),
             ("top_n", self.top_n.map(Value::from)),
             ("return_documents", self.return_documents.then_some(Value::Bool(true))),
+            ("parameters", (!self.parameters.is_empty()).then(|| Value::from(self.parameters.clone()))),
+            ("claims", (!self.claims.is_empty()).then(|| claims(&self.claims))),
             ("at", self.at.clone().map(Value::from)),
         ] {
             if let Some(given) = given {
@@ -108,7 +116,11 @@ impl Arguments {
     }
 }
 
-fn now() -> Time {
+fn claims(given: &[String]) -> Value {
+    given.iter().map(|claim| claim.split_once('=').unwrap_or((claim, ""))).collect()
+}
+
+pub(crate) fn now() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
@@ -156,13 +168,14 @@ fn text(policy: &Policy, decision: &Decision) -> String {
 }
 
 fn limits(decision: &Decision) -> Vec<(&'static str, Value)> {
-    let limits = decision.limits;
+    let limits = &decision.limits;
     [
         ("documents", limits.documents.map(Value::from)),
         ("query_bytes", limits.query_bytes.map(Value::from)),
         ("document_bytes", limits.document_bytes.map(Value::from)),
         ("top_n", limits.top_n.map(Value::from)),
         ("return_documents", limits.return_documents.map(Value::from)),
+        ("parameters", limits.parameters.clone().map(Value::from)),
     ]
     .into_iter()
     .filter_map(|(name, limit)| Some((name, limit?)))

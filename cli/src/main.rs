@@ -7,9 +7,11 @@
 mod bundle;
 mod check;
 mod compile;
+mod diff;
 mod document;
 mod explain;
 mod report;
+mod sign;
 mod test;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -33,8 +35,14 @@ enum Command {
     Test(test::Arguments),
     /// Decide on one call, and tell why. Exits 0 only when the call is allowed as it is.
     Explain(Box<explain::Arguments>),
+    /// Tell what a bundle widens and narrows, held against another one. Exits 1 when it widens anything.
+    Diff(diff::Arguments),
     /// Write a bundle as the JSON that the module reads.
     Compile(compile::Arguments),
+    /// Sign a bundle with an Ed25519 key, for gateways that fetch it.
+    Sign(sign::SignArguments),
+    /// Verify a signed bundle, and write out what was signed.
+    Verify(sign::VerifyArguments),
 }
 
 /// How to print what comes out.
@@ -63,7 +71,10 @@ fn main() -> ExitCode {
         Command::Check(own) => check::run(&own, arguments.output),
         Command::Test(own) => test::run(&own, arguments.output),
         Command::Explain(own) => explain::run(&own, arguments.output),
+        Command::Diff(own) => diff::run(&own, arguments.output),
         Command::Compile(own) => compile::run(&own, arguments.output),
+        Command::Sign(own) => sign::sign(&own, arguments.output),
+        Command::Verify(own) => sign::verify(&own, arguments.output),
     };
     match end {
         End::Well => ExitCode::SUCCESS,

@@ -17,6 +17,15 @@ pub(crate) struct Finding {
     pub(crate) at: Option<Range<usize>>,
 }
 
+/// How bad findings are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Severity {
+    /// The file is refused.
+    Error,
+    /// It is taken, and probably not what was meant.
+    Warning,
+}
+
 /// A file and what was found in it.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -26,17 +35,21 @@ pub(crate) struct Source {
 
 impl Source {
     /// Prints findings for people, on standard error: standard output belongs to what was asked for.
-    pub(crate) fn print(&self, findings: &[Finding]) {
+    pub(crate) fn print(&self, severity: Severity, findings: &[Finding]) {
+        if findings.is_empty() {
+            return;
+        }
         let error = std::io::stderr();
         let colours = error.is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
-        let rendered: Vec<String> = findings.iter().map(|finding| self.render(finding, &renderer)).collect();
+        let rendered: Vec<String> = findings.iter().map(|finding| self.render(severity, finding, &renderer)).collect();
         // Nobody is left to tell when standard error is gone.
         let _ = error.lock().write_all(format!("{}\n", rendered.join("\n\n")).as_bytes());
     }
 
-    fn render(&self, finding: &Finding, renderer: &Renderer) -> String {
-        let title = Level::ERROR.primary_title(&finding.what);
+    fn render(&self, severity: Severity, finding: &Finding, renderer: &Renderer) -> String {
+        let level = if severity == Severity::Error { Level::ERROR } else { Level::WARNING };
+        let title = level.primary_title(&finding.what);
         let mut group = match &finding.at {
             Some(at) => {
                 let annotation = AnnotationKind::Primary.span(self.visible(at)).label(finding.place.as_deref());

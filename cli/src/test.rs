@@ -1,9 +1,9 @@
 //! `rerank-guard test`: does a bundle decide as its own tests say, and which rules do they reach?
 
 use crate::bundle::{self, Loaded};
-use crate::report::{say, say_json};
+use crate::report::{say, say_json, unable};
 use crate::{End, Output};
-use rerank_guard::policy::{Outcome, Policy};
+use rerank_guard::policy::{Difference, Outcome, Policy};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -17,11 +17,14 @@ pub(crate) struct Arguments {
     /// Fail when a rule decides in none of the tests.
     #[arg(long)]
     require_coverage: bool,
+    /// Write the results into this file as well, as JUnit XML.
+    #[arg(long)]
+    junit: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> End {
     let mut end = End::Well;
-    let mut files = Vec::new();
+    let (mut files, mut suites) = (Vec::new(), String::new());
     for path in &arguments.bundles {
         let name = path.display().to_string();
         match bundle::load(path) {
@@ -30,6 +33,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> End {
                 if !run.passed() || (arguments.require_coverage && !run.uncovered.is_empty()) {
                     end = end.max(End::Found);
                 }
+                suites.push_str(&run.junit(&name));
                 match output {
                     Output::Text => say(&run.text(&name)),
                     Output::Json => files.push(run.json(&name)),
@@ -38,8 +42,19 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> End {
             Err(refused) => {
                 let (how, value) = refused.tell(path, output);
                 end = end.max(how);
+                suites.push_str(&format!(
+                    "<testsuite name=\"{0}\" tests=\"1\" failures=\"1\"><testcase name=\"{0} loads\"><failure message=\"it does \
+                     not\"/></testcase></testsuite>\n",
+                    escaped(&path.display().to_string())
+                ));
                 files.push(value);
             }
+        }
+    }
+    if let Some(path) = &arguments.junit {
+        let report = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n{suites}</testsuites>\n");
+        if let Err(error) = std::fs::write(path, report) {
+            return unable(&format!("cannot write `{}`: {error}", path.display()), output);
         }
     }
     if output == Output::Json {
@@ -106,6 +121,23 @@ impl<'p> Run<'p> {
         text
     }
 
+    fn junit(&self, file: &str) -> String {
+        let failed = self.outcomes.iter().filter(|outcome| !outcome.differences.is_empty()).count();
+        let (file, tests) = (escaped(file), self.outcomes.len());
+        let mut suite = format!("<testsuite name=\"{file}\" tests=\"{tests}\" failures=\"{failed}\">\n");
+        for outcome in &self.outcomes {
+            // Writing to a string cannot fail.
+            let _ = write!(suite, "  <testcase classname=\"{file}\" name=\"{}\">", escaped(&outcome.test.name));
+            for Difference { member, expected, got } in &outcome.differences {
+                let message = escaped(&format!("{member}: expected {expected}, got {got}"));
+                let _ = write!(suite, "<failure message=\"{message}\"/>");
+            }
+            suite.push_str("</testcase>\n");
+        }
+        suite.push_str("</testsuite>\n");
+        suite
+    }
+
     fn json(&self, file: &str) -> Value {
         let tests: Vec<Value> = self
             .outcomes
@@ -121,4 +153,19 @@ impl<'p> Run<'p> {
             .collect();
         json!({"file": file, "ok": self.passed(), "tests": tests, "rules": self.rules, "uncovered": self.uncovered})
     }
+}
+
+/// Text for an attribute of XML 1.0, which has no way at all to write most control characters.
+fn escaped(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut escaped, c| {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
+            c => escaped.push(c),
+        }
+        escaped
+    })
 }

@@ -57,7 +57,7 @@ fn check_says_ok_and_ends_well() {
     let ran = run(&["check", EXAMPLE]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     assert_eq!(ran.out, "policies/example.yaml: ok, bundle `search`, serial 1, 8 rules\n");
-    let ran = run(&["check", EXAMPLE, "--output", "json"]);
+    let ran = run(&["check", EXAMPLE, "--strict", "--output", "json"]);
     assert_eq!((ran.code, &ran.json()["ok"]), (0, &json!(true)));
 }
 
@@ -90,6 +90,23 @@ fn check_shows_every_flaw_with_its_line_and_a_caret() {
         .map(|one| (one["line"].as_u64().unwrap(), one["column"].as_u64().unwrap()))
         .collect();
     assert_eq!(at, [(41, 10), (54, 23), (68, 8)]);
+}
+
+#[test]
+fn check_warns_of_what_is_probably_not_meant() {
+    let loose = example()
+        .replace("serial: 1, not_after: 2031-01-01T00:00:00Z", "serial: 1")
+        .replace("  jina-prod: {}", "  jina-prod: {}\n  spare: {}");
+    let ran = run_with(&["check", "-"], &loose);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    for line in
+        ["warning: the bundle never ends", "warning: `spare` is used by no rule", "   |   ^^^^^ credentials.spare"]
+    {
+        assert!(ran.err.lines().any(|have| have == line), "no line `{line}` in\n{}", ran.err);
+    }
+    assert_eq!(run_with(&["check", "-", "--strict"], &loose).code, 1);
+    let told = run_with(&["check", "-", "--output", "json"], &loose).json();
+    assert_eq!(told["files"][0]["warnings"].as_array().unwrap().len(), 2);
 }
 
 #[test]
@@ -137,6 +154,33 @@ fn test_runs_the_tests_and_covers_every_rule_of_the_example() {
 }
 
 #[test]
+fn every_bundle_that_ships_is_tidy_and_covered_by_its_tests() {
+    let bundles = ["policies/bank.yaml", EXAMPLE, "policies/one-team.yaml", "policies/tenants.yaml"];
+    let there = std::fs::read_dir(root().join("policies")).unwrap();
+    let there = there.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|end| end == "yaml")).count();
+    assert_eq!(there, bundles.len());
+    for bundle in bundles {
+        let (check, test) = (run(&["check", "--strict", bundle]), run(&["test", "--require-coverage", bundle]));
+        assert_eq!((check.code, test.code), (0, 0), "{}{}", check.err, test.out);
+    }
+}
+
+/// Runs every command with a `$` before it and compares what it prints.
+#[test]
+fn the_page_about_policies_says_what_the_tool_prints() {
+    let page = std::fs::read_to_string(root().join("policies/README.md")).unwrap();
+    let mut shown = 0;
+    for block in page.split("```").skip(1).step_by(2) {
+        let Some(block) = block.trim_start().strip_prefix("$ rerank-guard ") else { continue };
+        let block = block.replace("\\\n", " ");
+        let (command, output) = block.split_once('\n').unwrap();
+        assert_eq!(run(&command.split_whitespace().collect::<Vec<_>>()).out, output, "{command}");
+        shown += 1;
+    }
+    assert_eq!(shown, 2);
+}
+
+#[test]
 fn test_tells_what_differs() {
     let wrong = example()
         .replace("credential: cohere-prod, risk: 0}", "credential: jina-prod, risk: 1}")
@@ -160,6 +204,27 @@ fn test_tells_what_differs() {
     let tests = example().replace("model: BAAI/bge-reranker-large, dataset: people", "model: none, dataset: people");
     let ran = run_with(&["test", "-", "--output", "json"], &tests).json();
     assert_eq!((&ran["ok"], &ran["files"][0]["uncovered"]), (&json!(false), &json!(["analysts-local"])));
+}
+
+#[test]
+fn test_writes_junit_that_other_programs_read() {
+    let wrong = example()
+        .replace("name: an analyst reranks public documents", "name: 'a \"<&>\" name'")
+        .replace("credential: cohere-prod, risk: 0}", "credential: jina-prod, risk: 0}");
+    let report = Scratch::new("junit.xml", "");
+    assert_eq!(run_with(&["test", "-", "--junit", report.path()], &wrong).code, 1);
+    let read = "import sys, xml.etree.ElementTree as tree\n\
+                for case in tree.parse(sys.argv[1]).getroot().iter('testcase'):\n  \
+                  for failure in case: print(case.get('name'), '|', failure.get('message'))";
+    let Ok(python) = Command::new("python3").args(["-c", read, report.path()]).output() else {
+        println!("skipped: python3 is not there to read the report");
+        return;
+    };
+    let told = String::from_utf8(python.stdout).unwrap();
+    assert_eq!(told, "a \"<&>\" name | credential: expected jina-prod, got cohere-prod\n");
+    assert_eq!(run(&["test", "-", "--junit", report.path()]).code, 1, "a file that does not load is a failure");
+    assert!(std::fs::read_to_string(&report.0).unwrap().contains("failures=\"1\""));
+    assert_eq!(run(&["test", EXAMPLE, "--junit", "/nowhere/at/all.xml"]).code, 2);
 }
 
 #[test]
@@ -224,4 +289,84 @@ fn compile_writes_what_the_module_loads() {
     std::fs::remove_file(&path).unwrap();
     assert_eq!(again.out, ran.out);
     assert_eq!(run_with(&["compile", "-"], "schema: x").code, 1);
+}
+
+/// A file with `text`, removed when dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("rerank-guard-{}-{name}", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A key pair in PEM, private and public, always the same for the same seed.
+fn keys(seed: u8) -> (String, String) {
+    let pair = ed25519_compact::KeyPair::from_seed(ed25519_compact::Seed::new([seed; 32]));
+    (pair.sk.to_pem(), pair.pk.to_pem())
+}
+
+#[test]
+fn what_is_signed_is_verified_and_nothing_else() {
+    let (private, public) = keys(1);
+    let (private, public) = (Scratch::new("private.pem", &private), Scratch::new("public.pem", &public));
+    let other = Scratch::new("other.pem", &keys(2).1);
+    let signed = run(&["sign", EXAMPLE, "--key", private.path()]);
+    assert_eq!((signed.code, signed.err.as_str()), (0, ""));
+    let envelope = Scratch::new("envelope.json", &signed.out);
+    let bundle = Scratch::new("signed.json", "");
+    let ran = run(&["verify", envelope.path(), "--key", other.path(), "--key", public.path(), "--into", bundle.path()]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert_eq!(std::fs::read_to_string(&bundle.0).unwrap(), run(&["compile", EXAMPLE]).out);
+    let ran = run(&["verify", envelope.path(), "--key", other.path()]);
+    assert_eq!((ran.code, ran.out.contains("no trusted key signed the bundle")), (1, true), "{}", ran.out);
+    // A bundle of another serial in the same envelope.
+    let mut changed: Value = serde_json::from_str(&signed.out).unwrap();
+    let next = Scratch::new("next.yaml", &example().replace("serial: 1,", "serial: 2,"));
+    let next: Value = run(&["sign", next.path(), "--key", private.path()]).json();
+    changed["payload"] = next["payload"].clone();
+    let forged = Scratch::new("forged.json", &changed.to_string());
+    let ran = run(&["verify", forged.path(), "--key", public.path(), "--output", "json"]);
+    assert_eq!((ran.code, &ran.json()["refused"]), (1, &json!("forged")));
+    assert_eq!(run(&["sign", EXAMPLE, "--key", public.path()]).code, 2);
+    assert_eq!(run(&["verify", envelope.path(), "--key", private.path()]).code, 2);
+}
+
+#[test]
+fn diff_tells_what_is_widened_and_narrowed() {
+    let same = run(&["diff", EXAMPLE, EXAMPLE, "--at", "2027-01-01"]);
+    // 4 groups and 5 models and 4 datasets, each with an unknown one; no tenants.
+    assert_eq!((same.code, same.out.as_str()), (0, "80 calls tried: 0 widened, 0 narrowed, 0 otherwise changed\n"));
+    let changed = example()
+        .replace("groups: [contractors], datasets: [hr]}\n", "groups: [contractors], datasets: [\"hr-*\"]}\n")
+        .replace("groups: [analysts, contractors], models: [bge-m3]", "groups: [analysts], models: [bge-m3]")
+        .replace("documents: 50, top_n: 10", "documents: 60")
+        .replace("use: jina-prod", "use: cohere-prod");
+    let changed = Scratch::new("changed.yaml", &changed);
+    let ran = run(&["diff", EXAMPLE, changed.path(), "--at", "2027-01-01"]);
+    assert_eq!(ran.code, 1);
+    for line in [
+        "widened  grp-bi on people with rerank-v3.5: documents 50 -> 60, top_n 10 -> any",
+        "narrowed grp-contractors on web-docs with BAAI/bge-reranker-v2-m3: allow -> deny",
+        "changed  grp-bi on web-docs with jina-reranker-v2-base-multilingual: credential jina-prod -> cohere-prod",
+    ] {
+        assert!(ran.out.lines().any(|have| have == line), "no line `{line}` in\n{}", ran.out);
+    }
+    assert!(ran.out.ends_with("80 calls tried: 8 widened, 1 narrowed, 2 otherwise changed\n"), "{}", ran.out);
+    let back = run(&["diff", changed.path(), EXAMPLE, "--at", "2027-01-01", "--output", "json"]).json();
+    assert_eq!((&back["widened"], &back["narrowed"]), (&json!(1), &json!(8)));
+    assert_eq!(run(&["diff", EXAMPLE, "policies/none.yaml"]).code, 2);
+    assert_eq!(run(&["diff", EXAMPLE, EXAMPLE, "--at", "soon"]).code, 2);
 }

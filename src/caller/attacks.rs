@@ -31,10 +31,10 @@ fn good_tokens_of_every_algorithm_name_their_caller() {
         assert_eq!(caller.issuer(), ISSUER);
         assert_eq!(caller.subject(), "ann");
         assert_eq!(caller.groups(), ["grp-bi"]);
-        assert_eq!(caller.algorithm(), algorithm);
+        assert_eq!(caller.algorithm(), Some(algorithm));
         assert_eq!(caller.key_id(), Some(algorithm.name()));
         assert_eq!(caller.token_id(), Some("t-1"));
-        assert_eq!(caller.expires(), Time::from_secs(NOW_SECS + 600));
+        assert_eq!(caller.expires(), Some(Time::from_secs(NOW_SECS + 600)));
         assert_eq!(caller.proof(), Proof::Bearer);
         assert_eq!(Value::Object(caller.claims().clone()), good());
     }
@@ -411,6 +411,35 @@ fn cross_jwt_confusion_tokens_of_other_types_are_refused() {
 }
 
 #[test]
+fn with_the_access_token_profile_nothing_else_is_an_access_token() {
+    let (signer, mut settings) = trusted();
+    settings["issuers"][0]["profile"] = json!("rfc9068");
+    let access = json!({"alg": "EdDSA", "kid": "ed", "typ": "at+jwt"});
+    let token =
+        |header: &Value, claims: &Value| signer.raw(header.to_string().as_bytes(), claims.to_string().as_bytes());
+    let good = with("client_id", "search-ui".into());
+    assert!(verdict(&settings, token(&access, &good)).is_ok());
+    assert!(
+        verdict(&settings, token(&json!({"alg": "EdDSA", "kid": "ed", "typ": "application/at+jwt"}), &good)).is_ok()
+    );
+    for typ in [json!({"alg": "EdDSA", "kid": "ed", "typ": "JWT"}), json!({"alg": "EdDSA", "kid": "ed"})] {
+        assert_eq!(refused(&settings, token(&typ, &good)), WrongType, "an ID token");
+    }
+    for name in ["client_id", "jti", "iat"] {
+        let mut claims = good.clone();
+        claims.as_object_mut().unwrap().remove(name);
+        assert_eq!(refused(&settings, token(&access, &claims)), ClaimMissing(name));
+    }
+    for name in ["client_id", "jti"] {
+        let mut claims = good.clone();
+        claims[name] = "".into();
+        assert_eq!(refused(&settings, token(&access, &claims)), ClaimMissing(name));
+        claims[name] = json!(7);
+        assert_eq!(refused(&settings, token(&access, &claims)), ClaimMalformed(name));
+    }
+}
+
+#[test]
 fn expired_tokens_are_refused_and_expiry_is_required() {
     let (signer, settings) = trusted();
     assert_eq!(refused(&settings, signer.token(&with("exp", json!(null)))), ExpiryMissing);
@@ -507,7 +536,8 @@ fn tokens_of_nobody_are_refused() {
 #[test]
 fn bound_tokens_are_never_taken_as_bearer_tokens() {
     let (signer, settings) = trusted();
-    for cnf in [json!({"jkt": "x"}), json!({"x5t#S256": "x"}), json!({}), json!([]), json!("")] {
+    let hash = encode(&[7; 32]);
+    for cnf in [json!({"jkt": hash}), json!({"x5t#S256": hash}), json!({}), json!([]), json!("")] {
         assert_eq!(refused(&settings, signer.token(&with("cnf", cnf))), Bound);
     }
     let null = good().to_string().replacen('{', r#"{"cnf":null,"#, 1);
@@ -574,15 +604,32 @@ fn rsa_signatures_of_another_length_padding_or_scheme_are_refused() {
 }
 
 #[test]
-fn a_host_that_says_no_is_never_overruled() {
-    struct Never;
-    impl NativeSignatures for Never {
-        fn verify(&self, _: Hash, _: &[u8], _: &[u8], _: &[u8]) -> Option<bool> {
-            Some(false)
+fn a_host_that_has_proved_itself_is_never_overruled() {
+    struct Doubts;
+    impl NativeSignatures for Doubts {
+        fn verify(&self, hash: Hash, spki: &[u8], signature: &[u8], text: &[u8]) -> Option<bool> {
+            let known = Host.verify(hash, spki, signature, text);
+            if text.len() > 200 { Some(false) } else { known }
         }
     }
     let settings = inline(&[rsa_jwk("rsa")]);
-    assert_eq!(callers(&settings).identify(rs256(&good()).as_bytes(), NOW, &Never), Err(BadSignature));
+    assert_eq!(callers(&settings).identify(rs256(&good()).as_bytes(), NOW, &Doubts), Err(BadSignature));
+}
+
+#[test]
+fn a_host_that_says_yes_to_everything_proves_nothing() {
+    struct Always;
+    impl NativeSignatures for Always {
+        fn verify(&self, _: Hash, _: &[u8], _: &[u8], _: &[u8]) -> Option<bool> {
+            Some(true)
+        }
+    }
+    let settings = inline(&[rsa_jwk("rsa")]);
+    let token = rs256(&good());
+    let (signed, _) = token.rsplit_once('.').unwrap();
+    let forged = format!("{signed}.{}", encode(&[1; 256]));
+    assert_eq!(callers(&settings).identify(forged.as_bytes(), NOW, &Always), Err(BadSignature));
+    assert!(callers(&settings).identify(token.as_bytes(), NOW, &Always).is_ok());
 }
 
 proptest! {

@@ -71,7 +71,8 @@ impl Cache {
 
     /// Remembers a token just verified.
     pub(super) fn put(&mut self, token: &[u8], caller: &Rc<Caller>, proof: ProvedBy, moment: Moment) {
-        let until = caller.expires.min(moment.now.plus(self.ttl));
+        let until = moment.now.plus(self.ttl);
+        let until = caller.expires.map_or(until, |expires| expires.min(until));
         // Claims as values take about four times their text; the rest is the entry and the caller.
         let bytes = token.len().saturating_mul(5).saturating_add(1024);
         if until <= moment.latest || bytes > self.half_bytes || self.half_tokens == 0 {

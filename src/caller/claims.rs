@@ -105,6 +105,15 @@ pub(super) fn subject(claims: &Claims) -> Result<&str, Refusal> {
     if is_printable(subject) { Ok(subject) } else { Err(Refusal::ClaimMalformed("sub")) }
 }
 
+/// What an OAuth 2.0 access token must carry (RFC 9068, section 2.2) and is not required of every token anyway.
+pub(super) fn check_rfc9068(claims: &Claims) -> Result<(), Refusal> {
+    date(claims, "iat")?.ok_or(Refusal::ClaimMissing("iat"))?;
+    for name in ["client_id", "jti"] {
+        text(claims, name)?.filter(|text| !text.is_empty()).ok_or(Refusal::ClaimMissing(name))?;
+    }
+    Ok(())
+}
+
 /// No control characters, which could end a line of a header or a record.
 pub(super) fn is_printable(text: &str) -> bool {
     !text.chars().any(char::is_control)

@@ -2,14 +2,12 @@
 
 use super::algorithm::Algorithm;
 use super::signature::Verifier;
+use super::source::SET_BYTES;
 use super::{roca, token};
 use crate::json::{self, Malformed};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::fmt;
-
-/// Largest JWK set read, in bytes.
-pub(super) const SET_BYTES: usize = 512 * 1024;
 
 /// Most keys read of one set.
 const SET_KEYS: usize = 100;

@@ -6,6 +6,12 @@ use std::fmt;
 /// is either an attacker's or personal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
+    /// No header that can hold a token is there.
+    NoToken,
+    /// The header holds something else than a token: another scheme, or nothing.
+    NotAToken,
+    /// More than one header, or one more than once.
+    SeveralTokens,
     /// Longer than [`super::TOKEN_BYTES`], or its header than [`super::HEADER_BYTES`].
     TooLong,
     /// Not three non-empty parts: an encrypted, detached or JSON-serialised token, or no token at all.
@@ -48,6 +54,8 @@ pub enum Refusal {
     ClaimMalformed(&'static str),
     /// The token is bound to a key (`cnf`) and the binding cannot be checked: never taken as a bearer token.
     Bound,
+    /// The token is bound to another key than its sender's.
+    WrongHolder,
     /// The configured groups claim is missing.
     GroupsMissing,
     /// The token says its groups must be asked for elsewhere (Entra ID's "overage").
@@ -56,6 +64,18 @@ pub enum Refusal {
     GroupsMalformed,
     /// A group of the token has the name that the configuration gives to another one.
     GroupsClash,
+    /// The client certificate names no configured caller.
+    UnknownPeer,
+    /// The client certificate's SPIFFE ID has not the form the standard gives it.
+    PeerMalformed,
+    /// Sent as `DPoP`, but bound to no key (RFC 9449, section 7.1).
+    NotBound,
+    /// The proof of possession is no good: its form, or the member named.
+    ProofRefused(&'static str),
+    /// The proof of possession was shown before.
+    ProofReplayed,
+    /// Too many proofs of possession were shown lately for another one to be remembered.
+    TooManyProofs,
     /// No key with this `kid`. `source`: where a fetch has been asked for that may bring it.
     UnknownKey {
         /// The source whose next answer can change the verdict; none when its rate of fetches is used up.
@@ -67,6 +87,8 @@ pub enum Refusal {
     KeyMismatch,
     /// The signature is not by this key over these bytes.
     BadSignature,
+    /// Too many bad signatures came from the same place for another one to be looked at now.
+    TooManyBadSignatures,
     /// The issuer's keys have not been fetched yet.
     NoKeysYet {
         /// The source whose next answer can change the verdict.
@@ -84,6 +106,9 @@ impl Refusal {
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
+            Self::NoToken => "no-token",
+            Self::NotAToken => "no-bearer-token",
+            Self::SeveralTokens => "doubled-authorization",
             Self::TooLong => "token-too-long",
             Self::NotThreeParts => "not-three-parts",
             Self::NotBase64Url => "not-base64url",
@@ -105,23 +130,35 @@ impl Refusal {
             Self::ClaimMissing(_) => "claim-missing",
             Self::ClaimMalformed(_) => "claim-malformed",
             Self::Bound => "bound-token",
+            Self::WrongHolder => "wrong-holder",
             Self::GroupsMissing => "groups-missing",
             Self::GroupsElsewhere => "groups-elsewhere",
             Self::GroupsMalformed => "groups-malformed",
             Self::GroupsClash => "groups-clash",
+            Self::UnknownPeer => "unknown-peer",
+            Self::PeerMalformed => "peer-malformed",
+            Self::NotBound => "not-bound",
+            Self::ProofRefused(_) => "dpop-refused",
+            Self::ProofReplayed => "dpop-replayed",
+            Self::TooManyProofs => "dpop-too-many",
             Self::UnknownKey { .. } => "unknown-key",
             Self::KeyIdMissing => "key-id-missing",
             Self::KeyMismatch => "key-mismatch",
             Self::BadSignature => "bad-signature",
+            Self::TooManyBadSignatures => "too-many-bad-signatures",
             Self::NoKeysYet { .. } => "no-keys-yet",
             Self::KeysStale { .. } => "keys-stale",
         }
     }
 
-    /// Whether the same credential may be accepted soon, because the fault is ours: 503 with `Retry-After`, not 401.
+    /// Whether the same credential may be accepted soon, because the fault is not its own: 503 with `Retry-After`, not
+    /// 401.
     #[must_use]
     pub const fn is_temporary(self) -> bool {
-        matches!(self, Self::NoKeysYet { .. } | Self::KeysStale { .. })
+        matches!(
+            self,
+            Self::NoKeysYet { .. } | Self::KeysStale { .. } | Self::TooManyBadSignatures | Self::TooManyProofs
+        )
     }
 
     /// The source of keys whose next answer can change the verdict, for those who would rather hold a call than refuse it.
@@ -134,16 +171,25 @@ impl Refusal {
         }
     }
 
-    /// The `error` of `WWW-Authenticate` (RFC 6750, section 3.1).
+    /// The `error` of `WWW-Authenticate` (RFC 6750, section 3.1; RFC 9449, section 7.1); none where no token was shown, for there is
+    /// nothing wrong with it then.
     #[must_use]
-    pub const fn bearer_error(self) -> &'static str {
-        "invalid_token"
+    pub const fn bearer_error(self) -> Option<&'static str> {
+        match self {
+            Self::NoToken | Self::NotAToken => None,
+            Self::SeveralTokens => Some("invalid_request"),
+            Self::ProofRefused(_) | Self::ProofReplayed => Some("invalid_dpop_proof"),
+            _ => Some("invalid_token"),
+        }
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoToken => out.write_str("there is no token"),
+            Self::NotAToken => out.write_str("the header for tokens holds something else"),
+            Self::SeveralTokens => out.write_str("there is more than one token"),
             Self::TooLong => out.write_str("the token is too long"),
             Self::NotThreeParts => out.write_str("the token has not exactly three parts"),
             Self::NotBase64Url => out.write_str("a part of the token is not canonical base64url"),
@@ -165,16 +211,24 @@ impl fmt::Display for Refusal {
             Self::ClaimMissing(claim) => write!(out, "the claim `{claim}` is missing"),
             Self::ClaimMalformed(claim) => write!(out, "the claim `{claim}` is malformed"),
             Self::Bound => out.write_str("the token is bound to a key (`cnf`) and the binding cannot be checked"),
+            Self::WrongHolder => out.write_str("the token is bound to another key than its sender's (`cnf`)"),
             Self::GroupsMissing => out.write_str("the groups claim is missing"),
             Self::GroupsElsewhere => out.write_str("the token names too many groups to carry them"),
             Self::GroupsMalformed => out.write_str("the groups claim has not the configured form"),
             Self::GroupsClash => out.write_str("a group has the name the configuration gives to another group"),
+            Self::UnknownPeer => out.write_str("the client certificate names no configured caller"),
+            Self::PeerMalformed => out.write_str("the client certificate's SPIFFE ID is malformed"),
+            Self::NotBound => out.write_str("the token was sent as `DPoP`, but is bound to no key"),
+            Self::ProofRefused(what) => write!(out, "the proof of possession is refused for its `{what}`"),
+            Self::ProofReplayed => out.write_str("the proof of possession was shown before"),
+            Self::TooManyProofs => out.write_str("too many proofs of possession to remember another one"),
             Self::UnknownKey { .. } => out.write_str("the issuer has no key with this `kid`"),
             Self::KeyIdMissing => {
                 out.write_str("the token has no `kid` and the issuer has not exactly one fitting key")
             }
             Self::KeyMismatch => out.write_str("the key with this `kid` is for another algorithm"),
             Self::BadSignature => out.write_str("the signature does not verify"),
+            Self::TooManyBadSignatures => out.write_str("too many bad signatures came from the same place"),
             Self::NoKeysYet { .. } => out.write_str("the issuer's keys have not been fetched yet"),
             Self::KeysStale { .. } => out.write_str("the issuer's keys could not be refreshed for too long"),
         }

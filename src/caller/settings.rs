@@ -1,25 +1,33 @@
 //! The `callers` section of the plugin configuration: whom to believe, and how far.
 
 use super::algorithm::Algorithm;
-use super::keys::{KeyProblem, KeySetProblem};
 use crate::time::Span;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fmt;
-
-/// Largest clock difference that can be configured: more would keep stolen tokens alive.
-const MAX_SKEW: Span = Span::from_secs(60);
 
 /// The `callers` section. Unknown fields are refused everywhere.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The issuers whose tokens are accepted, each once.
+    #[serde(default)]
     pub issuers: Vec<IssuerSettings>,
+    /// The client certificates that are accepted in place of a token. At least one of both must be there.
+    #[serde(default)]
+    pub peers: Vec<PeerSettings>,
+    /// The headers a token may stand in; `authorization`, behind `Bearer `, by default. A request may use only one of them.
+    #[serde(default = "default_places")]
+    pub places: Vec<PlaceSettings>,
     /// The cache of verified tokens.
     #[serde(default)]
     pub cache: CacheSettings,
+    /// The limit on bad signatures from one source.
+    #[serde(default)]
+    pub bad_signatures: BadSignatureSettings,
+    /// Proofs of possession (DPoP), for tokens that are bound to a key.
+    #[serde(default)]
+    pub dpop: DpopSettings,
 }
 
 /// One issuer of tokens.
@@ -41,6 +49,8 @@ pub struct IssuerSettings {
     /// Values of `typ` to accept, in any case, with or without `application/`; `JWT` (or none) and `at+jwt` by default.
     #[serde(default = "default_types")]
     pub types: Vec<String>,
+    /// Rules beyond RFC 7519 that its tokens keep; none by default.
+    pub profile: Option<Profile>,
     /// How far its clock may differ from ours: 30s by default, 60s at most.
     #[serde(default = "default_skew")]
     pub clock_skew: Span,
@@ -49,12 +59,75 @@ pub struct IssuerSettings {
     pub max_lifetime: Span,
 }
 
+/// A header a token may stand in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlaceSettings {
+    /// Its name, in any case.
+    pub header: String,
+    /// What stands before the token, with its space, in any case: `Bearer `. Nothing by default.
+    #[serde(default)]
+    pub prefix: String,
+}
+
+/// Client certificates that name a caller. That they are valid, TLS has judged before; this says who they are.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeerSettings {
+    /// By the SPIFFE ID in the certificate.
+    Spiffe(SpiffeSettings),
+    /// By the DNS name in the certificate.
+    Dns(DnsSettings),
+}
+
+/// The workloads of one SPIFFE trust domain.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpiffeSettings {
+    /// `example.org`; the caller's issuer is then `spiffe://example.org`, and its subject the whole SPIFFE ID.
+    pub trust_domain: String,
+    /// The workloads, and the groups they are in: those of all matching entries. Others are refused.
+    pub paths: Vec<PathGroups>,
+}
+
+/// Workloads by the path of their SPIFFE ID.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PathGroups {
+    /// `/ns/search/sa/ui`, or `/ns/search/*` for everything under it.
+    pub path: String,
+    /// The groups they are in.
+    #[serde(default)]
+    pub groups: Vec<String>,
+}
+
+/// Certificates by DNS name.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DnsSettings {
+    /// What these callers' issuer is called, for policies and records.
+    pub issuer: String,
+    /// The groups of each name. Other names are refused.
+    pub names: BTreeMap<String, Vec<String>>,
+}
+
+/// A profile of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// OAuth 2.0 access tokens: only `typ: at+jwt`, whatever `types` says besides, and every claim that RFC 9068, section 2.2,
+    /// requires.
+    Rfc9068,
+}
+
 /// Where an issuer's keys come from.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeysSettings {
     /// A JWK set, fetched over a cluster of the proxy and refreshed.
     Jwks(JwksSettings),
+    /// A JWK set whose path is learned from the issuer's OpenID Connect discovery document, anew with every refresh.
+    Discovery(DiscoverySettings),
     /// A JWK set in the configuration. Here every key must be usable.
     Inline(InlineKeys),
 }
@@ -88,6 +161,39 @@ pub struct JwksSettings {
     pub max_stale: Span,
 }
 
+/// A discovery document behind a cluster, and the host of the keys it names.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiscoverySettings {
+    /// The proxy's cluster to ask for the document.
+    pub cluster: String,
+    /// `:authority` of the request.
+    pub authority: String,
+    /// `:path` of the request; by default the issuer's path and `/.well-known/openid-configuration`.
+    pub path: Option<String>,
+    /// Where keys are, if not at the same cluster and authority: `jwks_uri` must lead exactly there.
+    pub keys_at: Option<HostSettings>,
+    /// As for [`JwksSettings`].
+    #[serde(default = "default_timeout")]
+    pub timeout: Span,
+    /// As for [`JwksSettings`].
+    #[serde(default = "default_refresh")]
+    pub refresh: Span,
+    /// As for [`JwksSettings`].
+    #[serde(default = "default_max_stale")]
+    pub max_stale: Span,
+}
+
+/// A host behind a cluster.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostSettings {
+    /// The proxy's cluster.
+    pub cluster: String,
+    /// `:authority` of requests, and the host in addresses.
+    pub authority: String,
+}
+
 /// Where tokens carry groups.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -117,6 +223,50 @@ pub struct CacheSettings {
     pub ttl: Span,
 }
 
+/// How many bad signatures one source may send before no more of its new tokens are looked at. Tokens already verified are not
+/// concerned.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BadSignatureSettings {
+    /// How many at once; 50 by default.
+    pub burst: u32,
+    /// How long until one of them is forgiven; 1s by default.
+    pub forgive: Span,
+}
+
+impl Default for BadSignatureSettings {
+    fn default() -> Self {
+        Self { burst: 50, forgive: Span::from_secs(1) }
+    }
+}
+
+/// How proofs of possession (RFC 9449) are judged.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DpopSettings {
+    /// Algorithms of proofs; ES256 and EdDSA by default. The PS algorithms cannot be used here, and all but EdDSA need a host that
+    /// verifies signatures.
+    pub algorithms: Vec<Algorithm>,
+    /// How old a proof may be; 60s by default, 5m at most.
+    pub max_age: Span,
+    /// How far a sender's clock may differ from ours; 10s by default, 60s at most.
+    pub clock_skew: Span,
+    /// How many proofs are remembered, so that none is accepted twice by one virtual machine; 131072 by default (about 4 MB). More
+    /// than half of them within the time a proof is valid are refused.
+    pub proofs: usize,
+}
+
+impl Default for DpopSettings {
+    fn default() -> Self {
+        Self {
+            algorithms: vec![Algorithm::ES256, Algorithm::EdDSA],
+            max_age: Span::from_secs(60),
+            clock_skew: Span::from_secs(10),
+            proofs: 1 << 17,
+        }
+    }
+}
+
 impl Default for GroupsSettings {
     fn default() -> Self {
         Self {
@@ -135,164 +285,12 @@ impl Default for CacheSettings {
     }
 }
 
-/// Why settings cannot be used. Every message names the field, from `callers` on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unusable {
-    /// A list or text that must not be empty is.
-    Empty {
-        /// The field.
-        field: String,
-    },
-    /// A value that must stand once stands twice.
-    Repeated {
-        /// The field.
-        field: String,
-        /// The value.
-        value: String,
-    },
-    /// A value has not the form it needs.
-    Malformed {
-        /// The field.
-        field: String,
-        /// The value.
-        value: String,
-        /// The form, in words.
-        expected: &'static str,
-    },
-    /// An inline key cannot be used.
-    Key {
-        /// The field.
-        field: String,
-        /// What is wrong with it.
-        problem: KeyProblem,
-    },
-    /// The inline keys cannot be used together.
-    KeySet {
-        /// The field.
-        field: String,
-        /// What is wrong with them.
-        problem: KeySetProblem,
-    },
-}
-
-impl fmt::Display for Unusable {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty { field } => write!(out, "`{field}` is empty"),
-            Self::Repeated { field, value } => write!(out, "`{field}` repeats `{value}`"),
-            Self::Malformed { field, value, expected } => write!(out, "`{field}` is `{value}`, but must be {expected}"),
-            Self::Key { field, problem } => write!(out, "`{field}`: {problem}"),
-            Self::KeySet { field, problem } => write!(out, "`{field}`: {problem}"),
-        }
-    }
-}
-
-impl std::error::Error for Unusable {}
-
-impl Settings {
-    /// Everything about the settings that can be judged without reading keys.
-    pub(super) fn check(&self) -> Result<(), Unusable> {
-        if self.issuers.is_empty() {
-            return Err(Unusable::Empty { field: "callers.issuers".to_owned() });
-        }
-        for (position, issuer) in self.issuers.iter().enumerate() {
-            issuer.check(&format!("callers.issuers[{position}]"))?;
-            if self.issuers.iter().take(position).any(|other| other.issuer == issuer.issuer) {
-                let field = format!("callers.issuers[{position}].issuer");
-                return Err(Unusable::Repeated { field, value: issuer.issuer.clone() });
-            }
-        }
-        Ok(())
-    }
-}
-
-impl IssuerSettings {
-    fn check(&self, at: &str) -> Result<(), Unusable> {
-        check_text(&format!("{at}.issuer"), &self.issuer)?;
-        check_list(&format!("{at}.audiences"), &self.audiences)?;
-        let algorithms: Vec<String> = self.algorithms.iter().map(ToString::to_string).collect();
-        check_list(&format!("{at}.algorithms"), &algorithms)?;
-        check_list(&format!("{at}.types"), &self.types)?;
-        for kind in &self.types {
-            let plain = super::token::plain_type(kind);
-            let expected = "`JWT` or a type that ends in `+jwt`";
-            check(plain == "jwt" || plain.ends_with("+jwt"), &format!("{at}.types"), kind, expected)?;
-        }
-        check_span(&format!("{at}.clock_skew"), self.clock_skew, Span(0), MAX_SKEW, "at most 60s")?;
-        let (field, expected) = (format!("{at}.max_lifetime"), "from 1s to 366d");
-        check_span(&field, self.max_lifetime, Span::from_secs(1), Span::from_secs(366 * 86_400), expected)?;
-        self.groups.check(&format!("{at}.groups"))?;
-        match &self.keys {
-            KeysSettings::Jwks(jwks) => jwks.check(&format!("{at}.keys.jwks")),
-            KeysSettings::Inline(_) => Ok(()),
-        }
-    }
-}
-
-impl GroupsSettings {
-    fn check(&self, at: &str) -> Result<(), Unusable> {
-        let expected = "a claim, a dotted path of claims, or a JSON pointer that starts with `/`";
-        check(super::groups::Groups::new(self).is_some(), &format!("{at}.claim"), &self.claim, expected)?;
-        if self.delimiter.as_deref() == Some("") {
-            return Err(Unusable::Empty { field: format!("{at}.delimiter") });
-        }
-        for (name, group) in &self.map {
-            let plain = !group.is_empty() && super::claims::is_printable(group);
-            check(plain, &format!("{at}.map.{name}"), &group.escape_debug().to_string(), "a group's name")?;
-        }
-        Ok(())
-    }
-}
-
-impl JwksSettings {
-    fn check(&self, at: &str) -> Result<(), Unusable> {
-        check_text(&format!("{at}.cluster"), &self.cluster)?;
-        check_text(&format!("{at}.authority"), &self.authority)?;
-        let plain = self.path.starts_with('/') && self.path.bytes().all(|byte| byte.is_ascii_graphic());
-        check(plain, &format!("{at}.path"), &self.path, "a path that starts with `/`")?;
-        let (field, expected) = (format!("{at}.timeout"), "from 1ms to 30s");
-        check_span(&field, self.timeout, Span(1), Span::from_secs(30), expected)?;
-        let (field, expected) = (format!("{at}.refresh"), "from 1s to 1d");
-        check_span(&field, self.refresh, Span::from_secs(1), Span::from_secs(86_400), expected)?;
-        let (field, expected) = (format!("{at}.max_stale"), "from `refresh` to 7d");
-        check_span(&field, self.max_stale, self.refresh, Span::from_secs(7 * 86_400), expected)
-    }
-}
-
-fn check(fits: bool, field: &str, value: &str, expected: &'static str) -> Result<(), Unusable> {
-    if fits {
-        return Ok(());
-    }
-    Err(Unusable::Malformed { field: field.to_owned(), value: value.to_owned(), expected })
-}
-
-fn check_text(field: &str, text: &str) -> Result<(), Unusable> {
-    if text.is_empty() {
-        return Err(Unusable::Empty { field: field.to_owned() });
-    }
-    let plain = !text.chars().any(|c| c.is_whitespace() || c.is_control());
-    check(plain, field, &text.escape_debug().to_string(), "without white space")
-}
-
-fn check_list(field: &str, texts: &[String]) -> Result<(), Unusable> {
-    if texts.is_empty() {
-        return Err(Unusable::Empty { field: field.to_owned() });
-    }
-    for (position, text) in texts.iter().enumerate() {
-        check_text(field, text)?;
-        if texts.iter().take(position).any(|other| other == text) {
-            return Err(Unusable::Repeated { field: field.to_owned(), value: text.clone() });
-        }
-    }
-    Ok(())
-}
-
-fn check_span(field: &str, span: Span, least: Span, most: Span, expected: &'static str) -> Result<(), Unusable> {
-    check((least..=most).contains(&span), field, &format!("{}ms", span.0), expected)
-}
-
 fn default_algorithms() -> Vec<Algorithm> {
     vec![Algorithm::RS256, Algorithm::ES256]
+}
+
+fn default_places() -> Vec<PlaceSettings> {
+    vec![PlaceSettings { header: "authorization".to_owned(), prefix: "Bearer ".to_owned() }]
 }
 
 fn default_types() -> Vec<String> {
@@ -317,93 +315,4 @@ const fn default_refresh() -> Span {
 
 const fn default_max_stale() -> Span {
     Span::from_secs(3600)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::testing::{Signer, fetched, inline};
-    use super::super::{Callers, Settings};
-    use serde_json::{Value, json};
-
-    fn said(settings: Value) -> String {
-        match serde_json::from_value::<Settings>(settings) {
-            Err(why) => why.to_string(),
-            Ok(settings) => Callers::new(&settings).unwrap_err().to_string(),
-        }
-    }
-
-    #[test]
-    fn unusable_settings_are_refused_with_the_name_of_the_field() {
-        let good = inline(&[Signer::new().jwk("a")]);
-        for (at, value, words) in [
-            ("/issuers", json!([]), "`callers.issuers` is empty"),
-            ("/issuers/0/issuer", json!(""), "`callers.issuers[0].issuer` is empty"),
-            ("/issuers/0/issuer", json!("https://a b"), "issuers[0].issuer"),
-            ("/issuers/0/audiences", json!([]), "issuers[0].audiences"),
-            ("/issuers/0/audiences", json!(["a", "a"]), "audiences` repeats `a`"),
-            ("/issuers/0/audiences", json!("a"), "sequence"),
-            ("/issuers/0/algorithms", json!([]), "issuers[0].algorithms"),
-            ("/issuers/0/algorithms", json!(["none"]), "unknown variant `none`"),
-            ("/issuers/0/algorithms", json!(["HS256"]), "unknown variant `HS256`"),
-            ("/issuers/0/algorithms", json!(["EdDSA", "EdDSA"]), "algorithms` repeats `EdDSA`"),
-            ("/issuers/0/types", json!(["JOSE"]), "issuers[0].types"),
-            ("/issuers/0/clock_skew", json!("61s"), "issuers[0].clock_skew"),
-            ("/issuers/0/clock_skew", json!(30), "string"),
-            ("/issuers/0/max_lifetime", json!("0s"), "issuers[0].max_lifetime"),
-            ("/issuers/0/groups", json!({"claim": "a..b"}), "issuers[0].groups.claim"),
-            ("/issuers/0/groups", json!({"delimiter": ""}), "issuers[0].groups.delimiter"),
-            ("/issuers/0/groups", json!({"map": {"a": ""}}), "issuers[0].groups.map.a"),
-            ("/issuers/0/groups", json!({"claims": "groups"}), "unknown field `claims`"),
-            (
-                "/issuers/0/keys",
-                json!({"inline": {"keys": []}}),
-                "`callers.issuers[0].keys.inline`: the key set has no usable key",
-            ),
-            (
-                "/issuers/0/keys",
-                json!({"inline": {"keys": [Signer::new().jwk("a"), {}]}}),
-                "keys.inline.keys[1]`: the key is malformed",
-            ),
-            ("/issuers/0/keys", json!({"inline": {"keys": [], "x": 1}}), "unknown field `x`"),
-            ("/issuers/0/keys", json!({"file": {}}), "unknown variant `file`"),
-            ("/issuers/0", json!({"issuer": "a", "audiences": ["a"]}), "missing field `keys`"),
-            ("/cache", json!({"size": 1}), "unknown field `size`"),
-        ] {
-            let mut settings = good.clone();
-            settings["cache"] = json!({});
-            *settings.pointer_mut(at).unwrap_or(&mut json!(null)) = json!(null);
-            let (parent, name) = at.rsplit_once('/').unwrap();
-            match settings.pointer_mut(parent).unwrap() {
-                Value::Array(items) => items[name.parse::<usize>().unwrap()] = value.clone(),
-                members => members[name] = value.clone(),
-            }
-            let said = said(settings);
-            assert!(said.contains(words), "{at} {value}: {said}");
-        }
-        let mut unknown = good.clone();
-        unknown["allow_missing"] = json!(true);
-        assert!(said(unknown).contains("unknown field `allow_missing`"));
-        let mut twice = good.clone();
-        twice["issuers"] = json!([good["issuers"][0], good["issuers"][0]]);
-        assert!(said(twice).contains("`callers.issuers[1].issuer` repeats"));
-    }
-
-    #[test]
-    fn fetches_are_configured_within_limits() {
-        for (name, value) in [
-            ("cluster", json!("")),
-            ("authority", json!("idp example")),
-            ("path", json!("jwks.json")),
-            ("path", json!("/jwks json")),
-            ("timeout", json!("0s")),
-            ("timeout", json!("31s")),
-            ("refresh", json!("999ms")),
-            ("max_stale", json!("299s")),
-        ] {
-            let mut settings = fetched();
-            settings["issuers"][0]["keys"]["jwks"][name] = value.clone();
-            let said = said(settings);
-            assert!(said.contains(&format!("`callers.issuers[0].keys.jwks.{name}`")), "{value}: {said}");
-        }
-    }
 }

@@ -26,15 +26,23 @@ impl NativeSignatures for NoNativeSignatures {
 
 /// Whether the token was signed with `key`. Which key that is, and that the token's `alg` is the key's, is settled before.
 pub(super) fn proves(key: &Key, token: &Token<'_>, now: Time, native: &dyn NativeSignatures) -> bool {
-    let by_host = key.algorithm.native_hash().and_then(|hash| {
-        let verify = |signature: &[u8]| native.verify(hash, &key.spki, signature, token.signed.as_bytes());
-        match key.algorithm {
-            Algorithm::ES256 => ecdsa_der::<32>(&token.signature).map_or(Some(false), |der| verify(&der)),
-            Algorithm::ES384 => ecdsa_der::<48>(&token.signature).map_or(Some(false), |der| verify(&der)),
-            _ => verify(&token.signature),
-        }
-    });
-    by_host.unwrap_or_else(|| key.verifier.proves(token, now))
+    proves_text(key, token.signed, &token.signature, native).unwrap_or_else(|| key.verifier.verify(token, now).is_ok())
+}
+
+/// Whether `text` was signed with `key`, where that can be said of any text: by the host, and for EdDSA. jwt-simple says it for
+/// the others, but of whole tokens only.
+pub(super) fn proves_text(key: &Key, text: &str, signature: &[u8], native: &dyn NativeSignatures) -> Option<bool> {
+    if let Verifier::EdDSA(key) = &key.verifier {
+        let key = key.public_key().as_ref();
+        return Some(signature.try_into().is_ok_and(|signature| key.verify(text, &signature).is_ok()));
+    }
+    let hash = key.algorithm.native_hash()?;
+    let verify = |signature: &[u8]| native.verify(hash, &key.spki, signature, text.as_bytes());
+    match key.algorithm {
+        Algorithm::ES256 => ecdsa_der::<32>(signature).map_or(Some(false), |der| verify(&der)),
+        Algorithm::ES384 => ecdsa_der::<48>(signature).map_or(Some(false), |der| verify(&der)),
+        _ => verify(signature),
+    }
 }
 
 /// A key as jwt-simple holds it: one type for each algorithm, so that no key can be used with another.
@@ -79,8 +87,20 @@ impl Verifier {
         })
     }
 
-    fn proves(&self, token: &Token<'_>, now: Time) -> bool {
-        self.verify(token, now).is_ok()
+    /// The key's thumbprint (RFC 7638), by SHA-256.
+    pub(super) fn thumbprint(&self) -> Option<[u8; 32]> {
+        let thumbprint = match self {
+            Self::RS256(key) => key.jwk_thumbprint(),
+            Self::RS384(key) => key.jwk_thumbprint(),
+            Self::RS512(key) => key.jwk_thumbprint(),
+            Self::PS256(key) => key.jwk_thumbprint(),
+            Self::PS384(key) => key.jwk_thumbprint(),
+            Self::PS512(key) => key.jwk_thumbprint(),
+            Self::ES256(key) => key.jwk_thumbprint(),
+            Self::ES384(key) => key.jwk_thumbprint(),
+            Self::EdDSA(key) => key.jwk_thumbprint(),
+        };
+        super::token::decode(&thumbprint).ok()?.try_into().ok()
     }
 
     /// jwt-simple's whole verification. Its own rules on header and claims are set to be no stricter than ours, which are judged
@@ -240,6 +260,27 @@ mod tests {
         };
         let failure = key.verifier.verify(&token, Time::from_secs(1_800_000_000)).unwrap_err();
         !matches!(failure.downcast_ref::<JWTError>(), Some(JWTError::InvalidSignature))
+    }
+
+    /// Those whose message is UTF-8, as the text of a token always is.
+    #[test]
+    fn wycheproof_ed25519_signatures_are_judged_as_it_says() {
+        let Some(corpus) = corpus("ed25519_test.json") else { return };
+        let bytes = |hex: &Value| -> Vec<u8> {
+            let digits = hex.as_str().unwrap().as_bytes().chunks(2);
+            digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+        };
+        let mut judged = 0;
+        for group in corpus["testGroups"].as_array().unwrap() {
+            let key = Key::read(&group["publicKeyJwk"], &[Algorithm::EdDSA]).unwrap();
+            for test in group["tests"].as_array().unwrap() {
+                let Ok(text) = String::from_utf8(bytes(&test["msg"])) else { continue };
+                let verdict = proves_text(&key, &text, &bytes(&test["sig"]), &NoNativeSignatures);
+                assert_eq!(verdict, Some(test["result"] == "valid"), "{} {}", test["tcId"], test["comment"]);
+                judged += 1;
+            }
+        }
+        assert!(judged > 80, "{judged}");
     }
 
     #[test]

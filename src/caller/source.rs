@@ -2,10 +2,14 @@
 //! after failures, never more than one fetch at a time. Good keys stay through failed fetches until they are too old.
 
 use super::algorithm::Algorithm;
+use super::discovery::{self, DiscoveryProblem};
 use super::keys::{KeySet, KeySetProblem, LeftOut};
-use super::settings::JwksSettings;
+use super::settings::{DiscoverySettings, JwksSettings};
 use crate::time::{Span, Time};
 use std::fmt;
+
+/// Largest key set or discovery document read, in bytes.
+pub(super) const SET_BYTES: usize = 512 * 1024;
 
 /// Least time between a fetch and the next one for an unknown key: whoever invents `kid`s gets no more fetches than this.
 const UNKNOWN_KEY_WAIT: Span = Span::from_secs(10);
@@ -27,11 +31,33 @@ pub(super) struct Source {
 
 #[derive(Debug)]
 struct Remote {
-    settings: JwksSettings,
+    keys: Place,
+    /// None where the path of the keys is configured.
+    document: Option<Document>,
+    timeout: Span,
+    refresh: Span,
+    max_stale: Span,
     state: State,
     fetched: Option<Time>,
     failures: u32,
     wants_unknown_key: bool,
+}
+
+/// Something to fetch.
+#[derive(Debug)]
+struct Place {
+    cluster: String,
+    authority: String,
+    path: String,
+}
+
+/// A discovery document.
+#[derive(Debug)]
+struct Document {
+    issuer: String,
+    place: Place,
+    /// Whether it has been read in this round, so that the path of the keys is known.
+    is_read: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +115,8 @@ pub enum Outcome {
     },
     /// The keys are the same, and fresh again.
     Unchanged,
+    /// The discovery document has been read; the fetch of the keys is due now.
+    Discovered,
     /// The fetch failed; keys already there stay.
     Kept(FetchProblem),
     /// Nobody asked.
@@ -104,6 +132,8 @@ pub enum FetchProblem {
     Status(u16),
     /// The body is no key set that can be used.
     KeySet(KeySetProblem),
+    /// The body is no discovery document that can be used.
+    Discovery(DiscoveryProblem),
 }
 
 impl fmt::Display for FetchProblem {
@@ -112,6 +142,7 @@ impl fmt::Display for FetchProblem {
             Self::NoAnswer => out.write_str("there was no answer"),
             Self::Status(status) => write!(out, "the status was {status}"),
             Self::KeySet(problem) => problem.fmt(out),
+            Self::Discovery(problem) => problem.fmt(out),
         }
     }
 }
@@ -121,8 +152,34 @@ impl Source {
         Self { set: Some(set), generation: 0, remote: None }
     }
 
-    pub(super) fn remote(settings: JwksSettings) -> Self {
-        let remote = Remote { settings, state: State::Unasked, fetched: None, failures: 0, wants_unknown_key: false };
+    pub(super) fn remote(settings: &JwksSettings) -> Self {
+        let JwksSettings { cluster, authority, path, timeout, refresh, max_stale } = settings.clone();
+        Self::fetching(Place { cluster, authority, path }, None, (timeout, refresh, max_stale))
+    }
+
+    pub(super) fn discovered(settings: &DiscoverySettings, issuer: &str) -> Self {
+        let DiscoverySettings { cluster, authority, path, keys_at, timeout, refresh, max_stale } = settings.clone();
+        let keys_at = keys_at.map(|host| (host.cluster, host.authority));
+        let (keys_cluster, keys_authority) = keys_at.unwrap_or_else(|| (cluster.clone(), authority.clone()));
+        let keys = Place { cluster: keys_cluster, authority: keys_authority, path: String::new() };
+        let path = path.unwrap_or_else(|| discovery::default_path(issuer));
+        let place = Place { cluster, authority, path };
+        let document = Document { issuer: issuer.to_owned(), place, is_read: false };
+        Self::fetching(keys, Some(document), (timeout, refresh, max_stale))
+    }
+
+    fn fetching(keys: Place, document: Option<Document>, (timeout, refresh, max_stale): (Span, Span, Span)) -> Self {
+        let remote = Remote {
+            keys,
+            document,
+            timeout,
+            refresh,
+            max_stale,
+            state: State::Unasked,
+            fetched: None,
+            failures: 0,
+            wants_unknown_key: false,
+        };
         Self { set: None, generation: 0, remote: Some(remote) }
     }
 
@@ -155,13 +212,13 @@ impl Source {
             return None;
         }
         remote.state = State::UnderWay { since: now };
-        let JwksSettings { cluster, authority, path, timeout, .. } = &remote.settings;
+        let Place { cluster, authority, path } = remote.next_place();
         Some(Fetch {
             source,
             cluster: cluster.clone(),
             authority: authority.clone(),
             path: path.clone(),
-            timeout: *timeout,
+            timeout: remote.timeout,
         })
     }
 
@@ -171,12 +228,19 @@ impl Source {
         if !matches!(remote.state, State::UnderWay { .. }) {
             return Outcome::Unasked;
         }
-        remote.wants_unknown_key = false;
-        match read(answer, allowed) {
-            Err(problem) => {
-                remote.fail(now, random);
-                Outcome::Kept(problem)
-            }
+        if let Some(document) = remote.document.as_mut().filter(|document| !document.is_read) {
+            return match body(answer).and_then(|body| document.read(body, &remote.keys.authority)) {
+                Err(problem) => remote.fail(problem, now, random),
+                Ok(path) => {
+                    document.is_read = true;
+                    remote.keys.path = path;
+                    remote.state = State::Unasked;
+                    Outcome::Discovered
+                }
+            };
+        }
+        match body(answer).and_then(|body| KeySet::read(body, allowed).map_err(FetchProblem::KeySet)) {
+            Err(problem) => remote.fail(problem, now, random),
             Ok((set, left_out)) => {
                 remote.succeed(now, random);
                 if self.set.as_ref() == Some(&set) {
@@ -191,24 +255,38 @@ impl Source {
     }
 }
 
-fn read(answer: Answer<'_>, allowed: &[Algorithm]) -> Result<(KeySet, Vec<LeftOut>), FetchProblem> {
+fn body(answer: Answer<'_>) -> Result<&[u8], FetchProblem> {
     match answer {
         Answer::Failed => Err(FetchProblem::NoAnswer),
-        Answer::Http { status: 200, body } => KeySet::read(body, allowed).map_err(FetchProblem::KeySet),
+        Answer::Http { status: 200, body } => Ok(body),
         Answer::Http { status, .. } => Err(FetchProblem::Status(status)),
+    }
+}
+
+impl Document {
+    fn read(&self, document: &[u8], authority: &str) -> Result<String, FetchProblem> {
+        discovery::keys_path(document, &self.issuer, authority).map_err(FetchProblem::Discovery)
     }
 }
 
 impl Remote {
     fn is_stale(&self, now: Time) -> bool {
-        self.fetched.is_none_or(|fetched| now.since(fetched) > self.settings.max_stale)
+        self.fetched.is_none_or(|fetched| now.since(fetched) > self.max_stale)
+    }
+
+    /// What to fetch next: the document once in every round, then the keys.
+    fn next_place(&self) -> &Place {
+        match &self.document {
+            Some(document) if !document.is_read => &document.place,
+            _ => &self.keys,
+        }
     }
 
     /// Zero: now. A clock set back makes a fetch due at once, rather than late by as much.
     fn wait(&self, now: Time) -> Span {
         let (since, wait) = match self.state {
             State::Unasked => return Span(0),
-            State::UnderWay { since } => (since, Span(self.settings.timeout.0.saturating_add(ANSWER_GRACE.0))),
+            State::UnderWay { since } => (since, Span(self.timeout.0.saturating_add(ANSWER_GRACE.0))),
             State::Waiting { since, wait } if self.wants_unknown_key => (since, wait.min(UNKNOWN_KEY_WAIT)),
             State::Waiting { since, wait } => (since, wait),
         };
@@ -221,18 +299,27 @@ impl Remote {
     }
 
     fn succeed(&mut self, now: Time, random: u64) {
-        let refresh = self.settings.refresh;
+        let refresh = self.refresh.0;
         self.failures = 0;
         self.fetched = Some(now);
-        self.state = State::Waiting { since: now, wait: Span(refresh.0.saturating_sub(part(refresh.0 / 7, random))) };
+        self.end_round(now, Span(refresh.saturating_sub(part(refresh / 7, random))));
     }
 
-    fn fail(&mut self, now: Time, random: u64) {
+    fn fail(&mut self, problem: FetchProblem, now: Time, random: u64) -> Outcome {
         let (first, longest) = BACKOFF;
         let doubled = first.0.saturating_mul(1 << self.failures.min(10));
-        let most = doubled.min(longest.0).min(self.settings.refresh.0);
+        let most = doubled.min(longest.0).min(self.refresh.0);
         self.failures = self.failures.saturating_add(1);
-        self.state = State::Waiting { since: now, wait: Span(most.saturating_sub(part(most / 2, random))) };
+        self.end_round(now, Span(most.saturating_sub(part(most / 2, random))));
+        Outcome::Kept(problem)
+    }
+
+    fn end_round(&mut self, now: Time, wait: Span) {
+        self.state = State::Waiting { since: now, wait };
+        self.wants_unknown_key = false;
+        if let Some(document) = &mut self.document {
+            document.is_read = false;
+        }
     }
 }
 
@@ -252,7 +339,7 @@ mod tests {
 
     fn source() -> Source {
         let settings = json!({"cluster": "idp", "authority": "idp.example", "path": "/jwks.json"});
-        Source::remote(serde_json::from_value(settings).unwrap())
+        Source::remote(&serde_json::from_value(settings).unwrap())
     }
 
     /// The public key of RFC 8037, appendix A.2.
@@ -376,5 +463,63 @@ mod tests {
         let uninvited = Answer::Http { status: 200, body: body.as_bytes() };
         assert_eq!(source.fetched(uninvited, &ALLOWED, START, 0), Outcome::Unasked);
         assert_eq!(source.keys(START), Err(NoKeys::NotYet));
+    }
+
+    fn discovering(keys_at: serde_json::Value) -> Source {
+        let settings = json!({"cluster": "idp", "authority": "idp.example", "keys_at": keys_at});
+        Source::discovered(&serde_json::from_value(settings).unwrap(), "https://idp.example/realm")
+    }
+
+    fn document(jwks_uri: &str) -> String {
+        json!({"issuer": "https://idp.example/realm", "jwks_uri": jwks_uri}).to_string()
+    }
+
+    #[test]
+    fn discovery_leads_to_the_keys_in_two_steps_in_every_round() {
+        let mut source = discovering(json!(null));
+        for (round, path) in [(0, "/keys"), (300, "/moved")] {
+            let fetch = source.due(0, at(round)).unwrap();
+            assert_eq!(fetch.path, "/realm/.well-known/openid-configuration");
+            let body = document(&format!("https://idp.example{path}"));
+            let outcome = source.fetched(Answer::Http { status: 200, body: body.as_bytes() }, &ALLOWED, at(round), 0);
+            assert_eq!(outcome, Outcome::Discovered);
+            assert_eq!(source.wait(at(round)), Some(Span(0)));
+            let fetch = source.due(0, at(round)).unwrap();
+            assert_eq!((&*fetch.cluster, &*fetch.authority, &*fetch.path), ("idp", "idp.example", path));
+            let body = set("a");
+            source.fetched(Answer::Http { status: 200, body: body.as_bytes() }, &ALLOWED, at(round), 0);
+            assert!(source.keys(at(round)).is_ok());
+            assert_eq!(source.wait(at(round)), Some(Span::from_secs(300)));
+        }
+    }
+
+    #[test]
+    fn a_failure_in_either_step_keeps_the_keys_and_starts_over() {
+        let mut source = discovering(json!(null));
+        let discovery = "/realm/.well-known/openid-configuration";
+        let good = document("https://idp.example/keys");
+        answer(&mut source, 200, &good, START);
+        answer(&mut source, 200, &set("a"), START);
+        let mut now = at(300);
+        for bad in [document("https://eve.example/keys"), good.replace("realm\"", "other\""), "x".into()] {
+            assert!(matches!(answer(&mut source, 200, &bad, now), Outcome::Kept(FetchProblem::Discovery(_))));
+            now = now.plus(source.wait(now).unwrap());
+        }
+        answer(&mut source, 200, &good, now);
+        assert_eq!(answer(&mut source, 404, "", now), Outcome::Kept(FetchProblem::Status(404)));
+        assert!(source.keys(now).unwrap().with_id("a").is_some());
+        now = now.plus(source.wait(now).unwrap());
+        assert_eq!(source.due(0, now).unwrap().path, discovery);
+    }
+
+    #[test]
+    fn keys_can_be_at_another_configured_host() {
+        let mut source = discovering(json!({"cluster": "keys", "authority": "keys.example"}));
+        answer(&mut source, 200, &document("https://keys.example/k"), START);
+        let fetch = source.due(0, START).unwrap();
+        assert_eq!((&*fetch.cluster, &*fetch.authority, &*fetch.path), ("keys", "keys.example", "/k"));
+        let mut source = discovering(json!({"cluster": "keys", "authority": "keys.example"}));
+        let elsewhere = answer(&mut source, 200, &document("https://idp.example/k"), START);
+        assert_eq!(elsewhere, Outcome::Kept(FetchProblem::Discovery(DiscoveryProblem::KeysElsewhere)));
     }
 }

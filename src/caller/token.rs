@@ -40,6 +40,18 @@ pub(super) struct Header {
 
 impl<'a> Token<'a> {
     pub(super) fn read(token: &'a [u8]) -> Result<Self, Refusal> {
+        let (token, _) = Self::read_with(token, None)?;
+        Ok(token)
+    }
+
+    /// Reads a token that brings its own key in `jwk`, as proofs of possession do: it proves that its sender holds this key, and
+    /// nothing else.
+    pub(super) fn read_with_key(token: &'a [u8]) -> Result<(Self, Value), Refusal> {
+        let (token, key) = Self::read_with(token, Some("jwk"))?;
+        Ok((token, key.ok_or(Refusal::HeaderMalformed)?))
+    }
+
+    fn read_with(token: &'a [u8], allowed: Option<&str>) -> Result<(Self, Option<Value>), Refusal> {
         if token.len() > TOKEN_BYTES {
             return Err(Refusal::TooLong);
         }
@@ -52,10 +64,11 @@ impl<'a> Token<'a> {
         if header.len() > HEADER_BYTES {
             return Err(Refusal::TooLong);
         }
-        let header = object(&decode(header)?).ok_or(Refusal::HeaderMalformed)?;
+        let mut header = object(&decode(header)?).ok_or(Refusal::HeaderMalformed)?;
+        let member = allowed.and_then(|member| header.remove(member));
         let header = Header::read(header)?;
         let claims = object(&decode(payload)?).ok_or(Refusal::PayloadMalformed)?;
-        Ok(Self { text, signed, header, claims, signature: decode(signature)? })
+        Ok((Self { text, signed, header, claims, signature: decode(signature)? }, member))
     }
 }
 
@@ -100,6 +113,11 @@ pub(super) fn plain_type(kind: &str) -> String {
 /// Canonical unpadded base64url: no padding, no white space, no other alphabet, unused bits zero.
 pub(super) fn decode(text: &str) -> Result<Vec<u8>, Refusal> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| Refusal::NotBase64Url)
+}
+
+/// Unpadded base64url.
+pub(super) fn encode(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// A JSON object that everybody reads alike.

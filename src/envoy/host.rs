@@ -1,10 +1,11 @@
 //! Host calls as `Result`s over bytes: the SDK's string getters panic on a byte that is not UTF-8, and a panic kills the VM.
 
 use crate::caller::{Hash, NativeSignatures};
-use crate::exchange::{CallOut, Edits, Headers, Reply};
+use crate::exchange::{CallOut, Certificate, Edits, Headers, Host, Reply};
 use crate::time::Time;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, Status};
+use std::net::{IpAddr, SocketAddr};
 use std::time::UNIX_EPOCH;
 
 /// Whole buffers are asked for with this size; the host cuts it to what there is.
@@ -77,8 +78,51 @@ pub(super) fn leave_record(record: &str) {
     let _ = hostcalls::set_property(vec!["rerank_guard_record"], Some(record.as_bytes()));
 }
 
+/// What Envoy knows of a request's connection.
+pub(super) struct Envoy;
+
+impl Host for Envoy {
+    fn signatures(&self) -> &dyn NativeSignatures {
+        &Native
+    }
+
+    fn source(&self) -> Option<Vec<u8>> {
+        let address: SocketAddr = text(&["source", "address"])?.parse().ok()?;
+        Some(match address.ip() {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets().into_iter().take(8).collect(),
+        })
+    }
+
+    fn certificate(&self) -> Option<Certificate> {
+        let digest = text(&["connection", "sha256_peer_certificate_digest"])?;
+        Some(Certificate {
+            sha256: from_hexadecimal(&digest)?,
+            uri: text(&["connection", "uri_san_peer_certificate"]),
+            dns: text(&["connection", "dns_san_peer_certificate"]),
+        })
+    }
+}
+
+/// A property that is text and not empty.
+fn text(path: &[&str]) -> Option<String> {
+    let bytes = hostcalls::get_property(path.to_vec()).ok()??;
+    String::from_utf8(bytes).ok().filter(|text| !text.is_empty())
+}
+
+fn from_hexadecimal(digits: &str) -> Option<[u8; 32]> {
+    if digits.len() != 64 || !digits.is_ascii() {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
 /// Envoy's own `verify_signature` (BoringSSL), some thirty times faster than the same in wasm.
-pub(super) struct Native;
+struct Native;
 
 impl NativeSignatures for Native {
     fn verify(&self, hash: Hash, spki_der: &[u8], signature: &[u8], text: &[u8]) -> Option<bool> {

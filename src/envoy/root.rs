@@ -52,16 +52,7 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        let Some(guard) = self.guard.clone() else { return };
-        let now = host::now();
-        for fetch in guard.due(now) {
-            match host::get(&fetch.cluster, &fetch.authority, &fetch.path, fetch.timeout.duration()) {
-                Some(token) => {
-                    self.fetches.insert(token, fetch.source);
-                }
-                None => self.fetched(fetch.source, Answer::Failed),
-            }
-        }
+        self.fetch_what_is_due();
         let _ = hostcalls::set_tick_period(TICK);
     }
 
@@ -85,10 +76,24 @@ impl Context for Root {
             Some((status, body)) => self.fetched(source, Answer::Http { status, body: &body }),
             None => self.fetched(source, Answer::Failed),
         }
+        // Where the keys stand may just have been discovered: then they are due now.
+        self.fetch_what_is_due();
     }
 }
 
 impl Root {
+    fn fetch_what_is_due(&mut self) {
+        let Some(guard) = self.guard.clone() else { return };
+        for fetch in guard.due(host::now()) {
+            match host::get(&fetch.cluster, &fetch.authority, &fetch.path, fetch.timeout.duration()) {
+                Some(token) => {
+                    self.fetches.insert(token, fetch.source);
+                }
+                None => self.fetched(fetch.source, Answer::Failed),
+            }
+        }
+    }
+
     fn fetched(&self, source: usize, answer: Answer<'_>) {
         let Some(guard) = &self.guard else { return };
         let Some(fetched) = guard.fetched(source, answer, host::now(), host::random()) else { return };
@@ -102,8 +107,9 @@ impl Root {
                 "replaced"
             }
             Outcome::Unchanged => "unchanged",
+            Outcome::Discovered => "discovered",
             Outcome::Kept(problem) => {
-                log::warn!("rerank-guard: keys of `{issuer}`: {problem}; the last good ones stay");
+                log::warn!("rerank-guard: keys of `{issuer}`: {problem}; those already here stay");
                 "failed"
             }
             Outcome::Unasked => "unasked",

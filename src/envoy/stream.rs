@@ -126,7 +126,7 @@ impl HttpContext for Stream {
         if headers.has("x-test-trap") {
             panic!("asked to");
         }
-        self.at(Side::Request, |exchange| exchange.request_headers(headers, end, host::now(), &host::Native))
+        self.at(Side::Request, |exchange| exchange.request_headers(headers, end, host::now(), &host::Envoy))
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {

@@ -1,9 +1,9 @@
 //! What all calls of one VM share: the configuration, the secrets, the keys, the chain of records.
 
-use super::Headers;
 use super::reply::Problem;
+use super::{Headers, Host};
 use crate::audit::{Chain, keyed_digest};
-use crate::caller::{Answer, Caller, Callers, Fetch, Fetched, NativeSignatures};
+use crate::caller::{Answer, Caller, Callers, Dpop, Fetch, Fetched, Found, Peer, Presented, Refusal};
 use crate::config::Config;
 use crate::credential::Credentials;
 use crate::mask::{Masks, mask_text};
@@ -20,6 +20,7 @@ pub struct Guard {
     pub(crate) config: Config,
     pub(crate) credentials: Credentials,
     digest_key: Option<String>,
+    token_headers: Vec<String>,
     callers: RefCell<Callers>,
     chain: RefCell<Chain>,
     receipts: RefCell<BTreeMap<String, Time>>,
@@ -64,6 +65,7 @@ impl Guard {
         let callers = Callers::new(&config.callers).map_err(|unusable| Unready(unusable.to_string()))?;
         Ok(Self {
             chain: RefCell::new(Chain::new(&config.gateway, random)),
+            token_headers: callers.credential_headers().map(str::to_owned).collect(),
             callers: RefCell::new(callers),
             receipts: RefCell::default(),
             masks: RefCell::default(),
@@ -87,30 +89,39 @@ impl Guard {
         &self,
         headers: &Headers,
         now: Time,
-        native: &dyn NativeSignatures,
+        host: &dyn Host,
     ) -> Result<Rc<Caller>, (Problem, &'static str)> {
-        let mut values = headers.all("authorization");
-        let (Some(value), None) = (values.next(), values.next()) else {
-            return Err(match headers.has("authorization") {
-                true => (Problem::Unauthenticated(Some("invalid_request")), "doubled-authorization"),
-                false => (Problem::Unauthenticated(None), "no-token"),
-            });
-        };
-        let token = match value.split_at_checked(7) {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => token,
-            _ => return Err((Problem::Unauthenticated(None), "no-bearer-token")),
-        };
         let Ok(mut callers) = self.callers.try_borrow_mut() else {
             return Err((Problem::NotReady, "undecidable"));
         };
-        callers.identify(token, now, native).map_err(|refusal| {
+        let found = callers.find(|name| headers.values(name).into_iter());
+        let caller = match found {
+            // Most calls end here: the same token as before, bound to nothing, so nothing need be asked of the connection.
+            Ok(Found { token, is_dpop: false }) if let Some(caller) = callers.remembered(token, now) => Ok(caller),
+            Ok(found) => identify_sender(&mut callers, found, headers, now, host),
+            Err(Refusal::NoToken) if callers.accepts_peers() => match host.certificate() {
+                Some(shown) => callers.identify_peer(&Peer {
+                    uri: shown.uri.as_deref(),
+                    dns: shown.dns.as_deref(),
+                    certificate: shown.sha256,
+                }),
+                None => Err(Refusal::NoToken),
+            },
+            Err(refusal) => Err(refusal),
+        };
+        caller.map_err(|refusal| {
             let problem = if refusal.is_temporary() {
                 Problem::NotReady
             } else {
-                Problem::Unauthenticated(Some("invalid_token"))
+                Problem::Unauthenticated(refusal.bearer_error())
             };
             (problem, refusal.reason())
         })
+    }
+
+    /// Whether a request header holds callers' tokens here.
+    pub(super) fn is_token_header(&self, name: &str) -> bool {
+        self.token_headers.iter().any(|header| header == name)
     }
 
     /// The route that `path` fits, and the path's named segments.
@@ -195,4 +206,27 @@ impl Guard {
             Err(_) => format!("{{{members}}}"),
         }
     }
+}
+
+/// A token that is new here, or bound to its sender: what the connection says is asked now.
+fn identify_sender(
+    callers: &mut Callers,
+    found: Found<'_>,
+    headers: &Headers,
+    now: Time,
+    host: &dyn Host,
+) -> Result<Rc<Caller>, Refusal> {
+    let text = |name| headers.one(name).unwrap_or_default();
+    let uri = format!("{}://{}{}", text(":scheme"), text(":authority"), text(":path"));
+    // Two proofs are as good as none (RFC 9449, section 4.3, check 1).
+    let proof = headers.one("dpop").map(str::as_bytes);
+    let source = host.source();
+    let presented = Presented {
+        token: found.token,
+        is_dpop: found.is_dpop,
+        dpop: proof.map(|proof| Dpop { proof, method: text(":method"), uri: &uri }),
+        source: source.as_deref(),
+        certificate: host.certificate().map(|certificate| certificate.sha256),
+    };
+    callers.identify_sender(&presented, now, host.signatures())
 }

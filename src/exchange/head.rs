@@ -24,6 +24,12 @@ impl Headers {
         self.0.iter().filter(move |(header, _)| header == name).map(|(_, value)| value.as_slice())
     }
 
+    /// Every value of `name`, for who does not keep the name.
+    #[must_use]
+    pub fn values(&self, name: &str) -> Vec<&[u8]> {
+        self.0.iter().filter(|(header, _)| header == name).map(|(_, value)| value.as_slice()).collect()
+    }
+
     /// The one value of `name`, if there is exactly one and it is UTF-8.
     #[must_use]
     pub fn one(&self, name: &str) -> Option<&str> {
@@ -99,7 +105,7 @@ pub(crate) struct RequestHead {
 
 impl Head for RequestHead {
     fn header(&self, name: &str) -> Vec<&[u8]> {
-        self.headers.0.iter().filter(|(header, _)| header == name).map(|(_, value)| value.as_slice()).collect()
+        self.headers.values(name)
     }
 
     fn segment(&self, name: &str) -> Option<&str> {

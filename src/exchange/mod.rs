@@ -32,6 +32,29 @@ use head::{MediaType, RequestHead};
 use permit::{Permit, edits_in_passing};
 use std::rc::Rc;
 
+/// What the host can be asked about the connection of a request. Each question costs a host call, so it is asked only where the
+/// answer decides.
+pub trait Host {
+    /// The host's own signature check.
+    fn signatures(&self) -> &dyn NativeSignatures;
+    /// Where the request comes from, for the limit on bad signatures: the peer's IPv4 address, or the first 64 bits of its IPv6
+    /// address.
+    fn source(&self) -> Option<Vec<u8>>;
+    /// The client certificate that the listener has verified.
+    fn certificate(&self) -> Option<Certificate>;
+}
+
+/// A client certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// SHA-256 over its DER.
+    pub sha256: [u8; 32],
+    /// The first URI among its subject alternative names.
+    pub uri: Option<String>,
+    /// The first DNS name among them.
+    pub dns: Option<String>,
+}
+
 /// What the host has to do next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
@@ -154,23 +177,17 @@ impl Exchange {
     }
 
     /// The request's headers. `end`: nothing follows them.
-    pub fn request_headers(&mut self, headers: Headers, end: bool, now: Time, native: &dyn NativeSignatures) -> Step {
+    pub fn request_headers(&mut self, headers: Headers, end: bool, now: Time, host: &dyn Host) -> Step {
         if !matches!(self.stage, Stage::New) {
             return Step::Hold;
         }
-        match self.admit(headers, end, now, native) {
+        match self.admit(headers, end, now, host) {
             Ok(step) => step,
             Err((problem, reason)) => self.refuse(problem, reason),
         }
     }
 
-    fn admit(
-        &mut self,
-        headers: Headers,
-        end: bool,
-        now: Time,
-        native: &dyn NativeSignatures,
-    ) -> Result<Step, Refused> {
+    fn admit(&mut self, headers: Headers, end: bool, now: Time, host: &dyn Host) -> Result<Step, Refused> {
         let guard = self.guard.clone();
         let method = headers.one(":method").unwrap_or_default();
         self.story.method = method.chars().take(16).collect();
@@ -185,7 +202,7 @@ impl Exchange {
         if guard.passes(method, path) {
             self.stage = Stage::Passing;
             self.story.problem = None;
-            let edits = edits_in_passing(&headers);
+            let edits = edits_in_passing(&headers, &guard);
             return Ok(Step::Release(edits));
         }
         let Some((route, segments)) = guard.route(path) else {
@@ -195,7 +212,7 @@ impl Exchange {
         if method != "POST" {
             return Err((Problem::WrongMethod, "wrong-method"));
         }
-        let caller = guard.identify(&headers, now, native)?;
+        let caller = guard.identify(&headers, now, host)?;
         self.story.caller = Some(caller.clone());
         if !headers.is_plain() {
             return Err((Problem::Uninspectable, "request-encoded"));
@@ -255,6 +272,7 @@ impl Exchange {
             subject: caller.subject(),
             issuer: caller.issuer(),
             groups: caller.groups(),
+            claims: caller.claims(),
             model: &call.model,
             dataset: &call.dataset,
             tenant: call.tenant.as_deref(),
@@ -264,6 +282,7 @@ impl Exchange {
             document_bytes: call.largest_document,
             top_n: call.top_n,
             return_documents: call.return_documents,
+            parameters: &call.parameters,
         };
         let decision = guard.config.policy.decide(&question);
         let outcome = self.act_on(&decision, &call, incoming, body);
@@ -338,7 +357,7 @@ impl Exchange {
         let route = guard.config.routes.get(incoming.route).ok_or_else(undecidable)?;
         let permit = Permit::new(decision, &consultation.receipts, route, &guard.credentials)
             .map_err(|withheld| (Problem::Forbidden, withheld.reason()))?;
-        let edits = permit.edits(&incoming.head.headers, route);
+        let edits = permit.edits(&incoming.head.headers, route, &guard);
         self.story.credential = Some(permit.credential_name().clone());
         self.story.sent = Some(now);
         self.stage = Stage::Upstream(Sent { permit, dialect: route.dialect });

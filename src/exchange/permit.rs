@@ -1,5 +1,6 @@
 //! The permit: the only thing an upstream request can be made from.
 
+use super::guard::Guard;
 use super::head::Headers;
 use crate::approval::Receipt;
 use crate::call::{Route, Source};
@@ -94,7 +95,7 @@ impl Permit {
 
     /// The request's way out: the caller's credentials and the headers that named the dataset come off, the upstream's
     /// credential goes on, and compression is asked not to be used, because what is compressed cannot be masked.
-    pub(crate) fn edits(&self, headers: &Headers, route: &Route) -> Edits {
+    pub(crate) fn edits(&self, headers: &Headers, route: &Route, guard: &Guard) -> Edits {
         let named = |name: &str| {
             [Some(&route.dataset), route.tenant.as_ref()]
                 .into_iter()
@@ -109,7 +110,7 @@ impl Permit {
             if name == "accept-encoding" {
                 edits.set.push((name.to_owned(), "identity".to_owned()));
             } else if name != self.credential.header()
-                && (is_callers_own(name) || named(name))
+                && (is_callers_own(name) || guard.is_token_header(name) || named(name))
                 && !edits.remove.iter().any(|other| other == name)
             {
                 edits.remove.push(name.to_owned());
@@ -120,10 +121,10 @@ impl Permit {
 }
 
 /// The way out of a stream that is listed as no call: without the caller's credentials, and without any of ours.
-pub(crate) fn edits_in_passing(headers: &Headers) -> Edits {
+pub(crate) fn edits_in_passing(headers: &Headers, guard: &Guard) -> Edits {
     let mut edits = Edits::default();
     for (name, _) in headers.iter() {
-        if is_callers_own(name) && !edits.remove.iter().any(|other| other == name) {
+        if (is_callers_own(name) || guard.is_token_header(name)) && !edits.remove.iter().any(|other| other == name) {
             edits.remove.push(name.to_owned());
         }
     }

@@ -174,7 +174,9 @@ impl Problem {
         match self {
             Self::Unauthenticated(error) => {
                 let error = error.map(|error| format!(", error=\"{error}\"")).unwrap_or_default();
-                headers.push(("www-authenticate", format!("Bearer realm=\"rerank-guard\"{error}")));
+                // RFC 6750, section 3; RFC 9449, section 7.1 for proofs.
+                let scheme = if error.contains("dpop") { "DPoP" } else { "Bearer" };
+                headers.push(("www-authenticate", format!("{scheme} realm=\"rerank-guard\"{error}")));
             }
             Self::WrongMethod => headers.push(("allow", "POST".to_owned())),
             Self::ApprovalRequired(ticket) => {

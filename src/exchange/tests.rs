@@ -13,6 +13,20 @@ const SECRET: &str = "upstream-s3cret-0123456789";
 
 struct NoHost;
 
+impl Host for NoHost {
+    fn signatures(&self) -> &dyn NativeSignatures {
+        self
+    }
+
+    fn source(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn certificate(&self) -> Option<Certificate> {
+        None
+    }
+}
+
 impl NativeSignatures for NoHost {
     fn verify(&self, _: Hash, _: &[u8], _: &[u8], _: &[u8]) -> Option<bool> {
         None

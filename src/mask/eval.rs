@@ -2,6 +2,7 @@
 
 use super::detect::{self, Context};
 use super::kind::{Kind, Kinds};
+use super::{Kept, Masks, Rule, mask_json};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -48,14 +49,46 @@ impl Score {
     }
 }
 
+/// The kinds that Presidio has a recognizer for too.
 fn kind_of(entity: &str) -> Option<Kind> {
     Some(match entity {
+        "ABA_ROUTING_NUMBER" => Kind::UsAba,
+        "AU_ABN" => Kind::AuAbn,
+        "AU_MEDICARE" => Kind::AuMedicare,
+        "AU_TFN" => Kind::AuTfn,
+        "CA_SIN" => Kind::CaSin,
         "CREDIT_CARD" => Kind::CreditCard,
+        "CRYPTO" => Kind::CryptoAddress,
+        "DATE_TIME" => Kind::DateOfBirth,
+        "DE_ID_CARD" | "DE_PASSPORT" => Kind::DeIdCard,
+        "DE_TAX_ID" => Kind::DeTaxId,
         "EMAIL_ADDRESS" => Kind::Email,
+        "ES_NIE" | "ES_NIF" => Kind::EsNif,
+        "FI_PERSONAL_IDENTITY_CODE" => Kind::FiHetu,
         "IBAN_CODE" => Kind::Iban,
+        "IN_AADHAAR" => Kind::InAadhaar,
+        "IN_PAN" => Kind::InPan,
         "IP_ADDRESS" => Kind::IpAddress,
+        "IT_FISCAL_CODE" => Kind::ItCodiceFiscale,
+        "KR_RRN" => Kind::KrRrn,
+        "MAC_ADDRESS" => Kind::MacAddress,
+        "MEDICAL_LICENSE" => Kind::UsDea,
+        "NG_NIN" => Kind::NgNin,
         "PHONE_NUMBER" => Kind::Phone,
+        "PL_PESEL" => Kind::PlPesel,
+        "SE_PERSONNUMMER" => Kind::SePersonnummer,
+        "SG_NRIC_FIN" => Kind::SgNric,
+        "TH_TNIN" => Kind::ThNationalId,
+        "TR_NATIONAL_ID" => Kind::TrKimlik,
+        "UK_NHS" => Kind::UkNhs,
+        "UK_NINO" => Kind::UkNino,
+        "US_DRIVER_LICENSE" | "UK_DRIVING_LICENCE" | "IT_DRIVER_LICENSE" => Kind::DrivingLicence,
+        "US_ITIN" => Kind::UsItin,
+        "US_MBI" => Kind::UsMbi,
+        "US_NPI" => Kind::UsNpi,
+        "US_PASSPORT" | "UK_PASSPORT" | "ES_PASSPORT" | "IT_PASSPORT" => Kind::Passport,
         "US_SSN" => Kind::UsSsn,
+        "ZA_ID_NUMBER" => Kind::ZaId,
         _ => return None,
     })
 }
@@ -79,7 +112,7 @@ fn score(set: &[Labelled]) -> BTreeMap<Kind, Score> {
             let score = scores.entry(kind).or_default();
             score.labelled += 1;
             score.met += usize::from(met);
-            if show && !met {
+            if show && !met && kind != Kind::DateOfBirth {
                 println!("missed {kind:?} at {label:?} of: {text}");
             }
         }
@@ -132,6 +165,13 @@ fn logs_full_of_ids_and_times_have_no_findings_but_the_true_ones() {
         [("core_100kb_sparse.txt", 9, 9, 0), ("core_10kb_mixed.txt", 4, 4, 2), ("core_1kb_dense.txt", 2, 2, 2)]
     {
         let Some(text) = corpus(&format!("datafog_payloads/{name}")) else { return };
+        let masks = Masks::compile(&[("all", &Rule { detect: Kind::ALL.to_vec(), replace: "[{kind}]".to_owned() })]);
+        let lines: Vec<&str> = text.lines().collect();
+        let lines: Vec<String> = lines.chunks(10).map(|lines| lines.join("\n")).collect();
+        let body = serde_json::json!({"results": [{"index": 0, "document": {"text": lines}}]}).to_string();
+        let masked = mask_json(body.as_bytes(), &masks.unwrap(), &Kept::default(), &[]).unwrap();
+        let found: u32 = masked.found().iter().map(|found| found.count).sum();
+        assert_eq!(found, u32::try_from(emails + phones + cards).unwrap(), "{name} in a rerank answer");
         let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
         for span in detect::find(text.as_bytes(), Context::NONE, Kinds::all()) {
             *counts.entry(span.kind).or_default() += 1;
@@ -139,4 +179,46 @@ fn logs_full_of_ids_and_times_have_no_findings_but_the_true_ones() {
         let wanted = [(Kind::CreditCard, cards), (Kind::Email, emails), (Kind::Phone, phones)];
         assert_eq!(counts, wanted.into_iter().filter(|(_, count)| *count > 0).collect(), "{name}");
     }
+}
+
+#[derive(Deserialize)]
+struct Vector {
+    entity: Option<String>,
+    text: Option<String>,
+    expected_len: Option<usize>,
+}
+
+/// Presidio's own strings stand alone; a field name that says what they are stands in for the context most kinds ask for. So a
+/// near miss is one in spite of its name.
+#[test]
+fn presidios_own_strings_are_judged_as_it_judges_them() {
+    let Some(corpus) = corpus("presidio_recognizer_vectors.jsonl") else { return };
+    let show = std::env::var("SHOW_MISSES").is_ok();
+    let mut counts: BTreeMap<String, [usize; 2]> = BTreeMap::new();
+    for line in corpus.lines() {
+        let vector: Vector = serde_json::from_str(line).unwrap();
+        let Some(entity) = vector.entity else { continue };
+        // Dates of birth are found only as such; Presidio's are any date.
+        let Some(kind) = kind_of(&entity).filter(|kind| *kind != Kind::DateOfBirth) else { continue };
+        // Numbers of passports and licences are one kind for all countries: what is none in one can be one in another.
+        let papers = matches!(kind, Kind::Passport | Kind::DrivingLicence);
+        if papers && vector.expected_len == Some(0) {
+            continue;
+        }
+        let (Some(text), Some(expected)) = (vector.text, vector.expected_len) else { continue };
+        let spans = detect::find(text.as_bytes(), Context::of_kind(kind), [kind].into_iter().collect());
+        let same = spans.is_empty() == (expected == 0);
+        let [agreed, all] = counts.entry(entity.clone()).or_default();
+        *agreed += usize::from(same);
+        *all += 1;
+        if show && !same {
+            println!("{}: wanted {}, found {}: {:?}", entity, expected, spans.len(), text);
+        }
+    }
+    for (entity, [agreed, all]) in &counts {
+        println!("{entity:<28}{agreed:>5} of {all:>4}");
+    }
+    let (agreed, all) = counts.values().fold((0, 0), |(a, b), [agreed, all]| (a + agreed, b + all));
+    println!("{:<28}{agreed:>5} of {all:>4}", "together");
+    assert!(agreed as f64 / all as f64 >= 0.97, "{agreed} of {all}");
 }

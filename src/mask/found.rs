@@ -1,6 +1,6 @@
 //! What was masked, told without telling it.
 
-use super::kind::Kind;
+use super::kind::{Kind, Kinds};
 
 /// How often one kind was found, and where. Never what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,14 +60,14 @@ pub(super) struct Tally(Vec<Found>);
 impl Tally {
     /// Counts the findings of one place; `pointer` is asked only while places are still named.
     pub(super) fn add(&mut self, kinds: &[Kind], mut pointer: impl FnMut() -> Option<String>) {
-        for (position, &kind) in kinds.iter().enumerate() {
-            let again = kinds.get(..position).is_some_and(|before| before.contains(&kind));
-            let found = self.of(kind);
-            let Some(found) = found else { continue };
+        let mut named = Kinds::NONE;
+        for &kind in kinds {
+            let Some(found) = self.of(kind) else { continue };
             found.count = found.count.saturating_add(1);
-            if again {
+            if named.has(kind) {
                 continue;
             }
+            named = named.with(kind);
             if found.pointers.len() < Found::POINTERS {
                 found.pointers.extend(pointer());
             } else {

@@ -84,7 +84,7 @@ impl Masks {
                     return Err(Refused::UnusableLabel { mask: mask() });
                 }
                 if !masks.kinds.has(kind) {
-                    masks.kinds.add(kind);
+                    masks.kinds = masks.kinds.with(kind);
                     let json = label.replace('\\', r"\\").replace('"', r#"\""#);
                     masks.labels.push(Label { kind, text: label, json });
                 }

@@ -1,25 +1,26 @@
-//! Does an upstream credential stand in a text?
+//! Does an upstream credential, or another fixed text, stand in a text?
 
 /// Whether one of `secrets` stands in `text`. Empty secrets are nothing to look for.
 pub(super) fn stands_in(secrets: &[&[u8]], text: &[u8]) -> bool {
-    secrets.iter().any(|secret| contains(text, secret))
+    secrets.iter().any(|secret| !secret.is_empty() && find(text, secret, 0).is_some())
 }
 
-/// Compares the first and the last byte for a block of places at once (which becomes SIMD), the whole only where both agree.
-fn contains(text: &[u8], secret: &[u8]) -> bool {
+/// Where `wanted` stands in `text` first, from `from` on. The first and the last byte are compared for a block of places at once
+/// (which becomes SIMD), the whole only where both agree.
+pub(super) fn find(text: &[u8], wanted: &[u8], from: usize) -> Option<usize> {
     const BLOCK: usize = 32;
-    let (Some(&first), Some(&last)) = (secret.first(), secret.last()) else { return false };
-    let Some(ends) = text.get(secret.len() - 1..) else { return false };
-    let matches_at = |at: usize| text.get(at..).is_some_and(|rest| rest.starts_with(secret));
-    let starts = text.get(..ends.len()).unwrap_or(text);
-    for (block, (starts, ends)) in starts.chunks(BLOCK).zip(ends.chunks(BLOCK)).enumerate() {
-        let both = |(start, end): (&u8, &u8)| (*start == first) & (*end == last);
-        let any = starts.iter().zip(ends).fold(false, |any, pair| any | both(pair));
-        if any && (0..starts.len()).any(|offset| matches_at(block * BLOCK + offset)) {
-            return true;
+    let (&first, &last) = (wanted.first()?, wanted.last()?);
+    let starts = text.get(from..)?;
+    let ends = starts.get(wanted.len() - 1..)?;
+    let is_at = |at: &usize| starts.get(*at..).is_some_and(|rest| rest.starts_with(wanted));
+    for (block, (some, ends)) in starts.chunks(BLOCK).zip(ends.chunks(BLOCK)).enumerate() {
+        let any = some.iter().zip(ends).fold(false, |any, (start, end)| any | ((*start == first) & (*end == last)));
+        let begin = block * BLOCK;
+        if any && let Some(at) = (begin..begin + ends.len()).find(is_at) {
+            return Some(from + at);
         }
     }
-    false
+    None
 }
 
 #[cfg(test)]
@@ -39,6 +40,10 @@ mod tests {
         #[test]
         fn a_secret_is_found_wherever_it_stands(text in "[ab]{0,80}", secret in "[ab]{1,6}") {
             prop_assert_eq!(stands_in(&[secret.as_bytes()], text.as_bytes()), text.contains(&secret));
+            for from in 0..=text.len() {
+                let wanted = text.get(from..).and_then(|rest| rest.find(&secret)).map(|at| from + at);
+                prop_assert_eq!(find(text.as_bytes(), secret.as_bytes(), from), wanted);
+            }
         }
     }
 }

@@ -79,7 +79,7 @@ impl<'a> Masker<'a> {
         let mut masked: Option<String> = None;
         for round in 0..Self::ROUNDS {
             let raw = masked.as_deref().unwrap_or(raw);
-            let plain = view::is_plain(raw.as_bytes(), form);
+            let plain = view::is_plain(raw, form);
             let view = if plain {
                 raw.as_bytes()
             } else {

@@ -23,13 +23,24 @@ pub(super) enum Undecodable {
     Surrogate,
 }
 
-/// Whether the view of `raw` is `raw`, as a quick look tells: ASCII without escapes.
-pub(super) fn is_plain(raw: &[u8], form: Form) -> bool {
+/// Whether the view of `raw` is `raw`: no escapes, and nothing to fold.
+pub(super) fn is_plain(raw: &str, form: Form) -> bool {
     const BLOCK: usize = 32;
     let escape = if form == Form::Json { b'\\' } else { 0xff };
-    let odd = |odd: bool, byte: &u8| odd | (*byte >= 0x80) | (*byte == escape);
-    let mut blocks = raw.chunks_exact(BLOCK);
-    blocks.all(|block| !block.iter().fold(false, odd)) && !raw.chunks_exact(BLOCK).remainder().iter().fold(false, odd)
+    let blocks = raw.as_bytes().chunks(BLOCK);
+    blocks.enumerate().all(|(position, block)| {
+        // Without an early exit this becomes SIMD.
+        let odd = block.iter().fold(false, |odd, byte| odd | (*byte >= 0x80) | (*byte == escape));
+        !odd || block.iter().enumerate().all(|(offset, byte)| match byte {
+            0..0x80 => *byte != escape,
+            // Inside a character, which was looked at where it begins.
+            0x80..0xc0 => true,
+            _ => {
+                let seen = raw.get(position * BLOCK + offset..).and_then(|rest| rest.chars().next());
+                seen.is_some_and(|seen| fold(seen) == Some(seen))
+            }
+        })
+    })
 }
 
 /// Writes the view of `raw` into `view`.
@@ -104,9 +115,12 @@ impl Walk<'_> {
         let Some(&byte) = rest.first() else { return Ok(None) };
         let start = self.at;
         let escapes = self.form == Form::Json;
-        let odd = |byte: &u8| *byte >= 0x80 || (*byte == b'\\' && escapes);
+        let odd = |byte: &u8| (*byte >= 0x80) | ((*byte == b'\\') & escapes);
         if !odd(&byte) {
-            self.at += rest.iter().position(odd).unwrap_or(rest.len());
+            let blocks = rest.chunks_exact(32);
+            let even = blocks.take_while(|block| !block.iter().fold(false, |any, byte| any | odd(byte))).count() * 32;
+            let rest = rest.get(even..).unwrap_or_default();
+            self.at += even + rest.iter().position(odd).unwrap_or(rest.len());
             return Ok(Some(Piece::Run(start..self.at)));
         }
         let seen = if byte == b'\\' {
@@ -264,7 +278,7 @@ mod tests {
             }
             let folded: String = value.chars().filter_map(fold).collect();
             prop_assert_eq!(&view(&raw, Form::Json), &folded);
-            prop_assert!(!is_plain(raw.as_bytes(), Form::Json) || raw == folded);
+            prop_assert!(!is_plain(&raw, Form::Json) || raw == folded);
             // Each seen character alone decodes to itself from where it was located.
             let each: Vec<_> = folded.char_indices().map(|(at, seen)| at..at + seen.len_utf8()).collect();
             let located = locate(&raw, Form::Json, &each).unwrap();

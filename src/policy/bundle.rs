@@ -2,9 +2,11 @@
 //! say impossible things, a [`Policy`](super::Policy) may not.
 
 use super::Effect;
+use super::when::When;
 use crate::mask;
 use crate::time::{Span, Time};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// The only schema there is.
@@ -108,6 +110,8 @@ pub struct Rule {
     pub guard: Option<Selectors>,
     /// A match grants; names groups, models, datasets and operations.
     pub allow: Option<Selectors>,
+    /// When the rule counts, beyond its selectors.
+    pub when: Option<When>,
     /// Of a guard: what must happen.
     pub require: Option<Require>,
     /// Of a guard or an allow: how large the call may be.
@@ -148,6 +152,8 @@ pub struct Selectors {
     pub models: Option<Vec<String>>,
     /// Names of `datasets`, or patterns.
     pub datasets: Option<Vec<String>>,
+    /// Labels of datasets, instead of `datasets`: all that have one of them.
+    pub labels: Option<Vec<String>>,
     /// Patterns. A call without a tenant is met by every deny and guard that names tenants, and by no such allow.
     pub tenants: Option<Vec<String>>,
     /// Some of [`OPERATIONS`].
@@ -168,7 +174,7 @@ pub struct Require {
 }
 
 /// How large a call may be. A number is the largest value still allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Documents of a call.
@@ -181,6 +187,8 @@ pub struct Limits {
     pub top_n: Option<u64>,
     /// Only `false`: the response must not repeat the documents.
     pub return_documents: Option<bool>,
+    /// The only further parameters a call may have, such as `instruction`; none may where the list is empty.
+    pub parameters: Option<Vec<String>>,
 }
 
 /// A call and what the bundle must decide on it.
@@ -231,6 +239,12 @@ pub struct Request {
     /// Whether the response shall repeat the documents.
     #[serde(default)]
     pub return_documents: bool,
+    /// Names of further parameters.
+    #[serde(default)]
+    pub parameters: Vec<String>,
+    /// The claims of the caller's token.
+    #[serde(default)]
+    pub claims: Map<String, Value>,
     /// When. Without it the call is at 1970-01-01T00:00:00Z, when nothing has expired yet, so that a test says the same every day.
     #[serde(default)]
     pub at: Time,

@@ -2,10 +2,12 @@
 //! obligation known to be possible. All flaws are found in one go.
 
 use super::bundle::{Bundle, Limits, Mode, Named, OPERATIONS, Rule as Written, Selectors, Test};
-use super::flaw::{Flaw, Part, Place, nearest};
+use super::flaw::{Flaw, Part, Place, Spot, nearest};
 use super::glob::Pattern;
-use super::index::Reach;
+use super::index::{Dimension, Reach};
+use super::lexicon::{Lexicon, Symbol};
 use super::read::Draft;
+use super::when::Condition;
 use super::{Approval, Reason};
 use crate::mask;
 use crate::time::{Span, Time};
@@ -18,6 +20,7 @@ pub(super) struct Rule<Terms> {
     pub(super) id: Rc<str>,
     pub(super) mode: Mode,
     pub(super) reach: Reach,
+    pub(super) when: Option<Condition>,
     pub(super) terms: Terms,
     /// Where it stands in the document.
     pub(super) place: usize,
@@ -53,6 +56,7 @@ pub(super) struct Checked {
     pub(super) approvals: BTreeMap<Rc<str>, Approval>,
     pub(super) credentials: Vec<Rc<str>>,
     pub(super) tests: Vec<Test>,
+    pub(super) lexicon: Lexicon,
 }
 
 /// Checks `draft`; its own flaws come first.
@@ -67,8 +71,9 @@ pub(super) fn check(mut draft: Draft) -> Result<Checked, Vec<Flaw>> {
         ..Checked::default()
     };
     let mut ids = HashMap::new();
+    let (rules, tests) = (Spot::Root.name("rules"), Spot::Root.name("tests"));
     for (number, rule) in draft.rules.iter().zip(&draft.bundle.rules) {
-        let place = Place::root().name("rules").item(*number);
+        let place = rules.item(*number);
         checker.name("a rule's id", &rule.id, &place.name("id"), Part::Value);
         if let Some(first) = ids.insert(rule.id.as_str(), *number) {
             checker.flaw(
@@ -84,13 +89,14 @@ pub(super) fn check(mut draft: Draft) -> Result<Checked, Vec<Flaw>> {
     }
     let ids: HashSet<&str> = ids.into_keys().chain(draft.lost.iter().map(String::as_str)).collect();
     for (number, test) in draft.tests.iter().zip(&draft.bundle.tests) {
-        checker.test(test, &Place::root().name("tests").item(*number), &ids);
+        checker.test(test, &tests.item(*number), &ids);
     }
     checked.denies.sort_by(|one, other| one.id.cmp(&other.id));
     checked.guards.sort_by(|one, other| one.id.cmp(&other.id));
     checked.allows.sort_by(|one, other| one.id.cmp(&other.id));
     checked.credentials = checker.credentials_used(&checked.allows);
-    checker.flaws.extend(super::ties::find(&checked.allows));
+    checked.lexicon = checker.lexicon;
+    checker.flaws.extend(super::ties::find(&checked.allows, &checked.lexicon));
     if checker.flaws.is_empty() {
         checked.tests = draft.bundle.tests;
         Ok(checked)
@@ -112,14 +118,12 @@ fn approvals(bundle: &Bundle) -> BTreeMap<Rc<str>, Approval> {
 struct Checker<'b> {
     bundle: &'b Bundle,
     flaws: Vec<Flaw>,
-    /// Patterns and names of groups, each kept once.
-    patterns: HashMap<String, Rc<Pattern>>,
-    names: HashSet<Rc<str>>,
+    lexicon: Lexicon,
 }
 
 impl<'b> Checker<'b> {
     fn new(bundle: &'b Bundle) -> Self {
-        Self { bundle, flaws: Vec::new(), patterns: HashMap::new(), names: HashSet::new() }
+        Self { bundle, flaws: Vec::new(), lexicon: Lexicon::default() }
     }
 
     fn flaw(&mut self, flaw: Flaw) {
@@ -127,29 +131,31 @@ impl<'b> Checker<'b> {
     }
 
     /// Names stand in logs, records and paths of requests, so they are short and plain.
-    fn name(&mut self, of: &str, name: &str, place: &Place, part: Part) {
+    fn name(&mut self, of: &str, name: &str, place: &Spot<'_>, part: Part) {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let begins = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
         if !begins || name.len() > 64 || !name.bytes().all(plain) {
-            let mut flaw = Flaw::new(place.clone(), format!("`{}` cannot be {of}", name.escape_debug()));
+            let mut flaw = Flaw::new(place, format!("`{}` cannot be {of}", name.escape_debug()));
             flaw.part = part;
             self.flaw(flaw.hint("write at most 64 letters, digits, `.`, `_` or `-`, a letter or digit first"));
         }
     }
 
     fn declarations(&mut self) {
-        let (bundle, root) = (self.bundle, Place::root());
+        let (bundle, root) = (self.bundle, Spot::Root);
         self.name("a bundle's id", &bundle.bundle.id, &root.name("bundle").name("id"), Part::Value);
+        let section = root.name("groups");
         for (alias, groups) in &bundle.groups {
-            let place = root.name("groups").name(alias);
+            let place = section.name(alias);
             self.name("a group's alias", alias, &place, Part::Name);
             self.provider_groups(groups, &place);
         }
         for (section, entries, of) in
             [("models", &bundle.models, "a model's name"), ("datasets", &bundle.datasets, "a dataset's name")]
         {
+            let section = root.name(section);
             for (name, named) in entries {
-                let place = root.name(section).name(name);
+                let place = section.name(name);
                 self.name(of, name, &place, Part::Name);
                 self.named(name, named, &place);
             }
@@ -157,16 +163,18 @@ impl<'b> Checker<'b> {
         for name in bundle.credentials.keys() {
             self.name("a credential's name", name, &root.name("credentials").name(name), Part::Name);
         }
+        let section = root.name("masks");
         for (name, mask) in &bundle.masks {
-            let place = root.name("masks").name(name);
+            let place = section.name(name);
             self.name("a mask's name", name, &place, Part::Name);
             // A mask that could not be read has no kinds; it has its flaw already.
             if mask.detect.is_empty() && !self.has_flaw_under(&place) {
                 self.flaw(Flaw::new(place.name("detect"), "a mask that finds nothing").hint("name at least one kind"));
             }
         }
+        let section = root.name("approvals");
         for (name, terms) in &bundle.approvals {
-            let place = root.name("approvals").name(name);
+            let place = section.name(name);
             self.name("an approval's name", name, &place, Part::Name);
             if self.has_flaw_under(&place) {
                 continue;
@@ -189,13 +197,14 @@ impl<'b> Checker<'b> {
         }
     }
 
-    fn has_flaw_under(&self, place: &Place) -> bool {
+    fn has_flaw_under(&self, place: &Spot<'_>) -> bool {
+        let place = Place::from(place);
         self.flaws.iter().any(|flaw| flaw.place.steps().starts_with(place.steps()))
     }
 
-    fn provider_groups(&mut self, groups: &[String], place: &Place) {
+    fn provider_groups(&mut self, groups: &[String], place: &Spot<'_>) {
         if groups.is_empty() && !self.has_flaw_under(place) {
-            self.flaw(Flaw::new(place.clone(), "no groups").hint("name at least one group of the identity provider"));
+            self.flaw(Flaw::new(place, "no groups").hint("name at least one group of the identity provider"));
         }
         for (number, group) in groups.iter().enumerate() {
             if group.is_empty() || group.len() > 256 || group.chars().any(char::is_control) {
@@ -209,7 +218,7 @@ impl<'b> Checker<'b> {
         }
     }
 
-    fn named(&mut self, name: &str, named: &Named, place: &Place) {
+    fn named(&mut self, name: &str, named: &Named, place: &Spot<'_>) {
         match &named.patterns {
             None => {
                 self.pattern(name, place);
@@ -230,31 +239,35 @@ impl<'b> Checker<'b> {
         }
     }
 
-    fn pattern(&mut self, text: &str, place: &Place) -> Option<Rc<Pattern>> {
-        if let Some(pattern) = self.patterns.get(text) {
-            return Some(Rc::clone(pattern));
-        }
+    fn pattern(&mut self, text: &str, place: &Spot<'_>) -> Option<Pattern> {
         match Pattern::parse(text) {
-            Ok(pattern) => {
-                let pattern = Rc::new(pattern);
-                self.patterns.insert(text.to_owned(), Rc::clone(&pattern));
-                Some(pattern)
-            }
+            Ok(pattern) => Some(pattern),
             Err(no) => {
-                // Declared names are looked at once; so is each place.
+                // The patterns of a declared name are met again in every rule that uses it.
                 if !self.has_flaw_under(place) {
-                    self.flaw(Flaw::new(place.clone(), no.to_string()));
+                    self.flaw(Flaw::new(place, no.to_string()));
                 }
                 None
             }
         }
     }
 
-    fn rule(&mut self, number: usize, rule: &Written, place: &Place, into: &mut Checked) {
+    fn symbol(&mut self, dimension: Dimension, text: &str, place: &Spot<'_>) -> Option<Symbol> {
+        if let Some(known) = self.lexicon.dictionary(dimension).known(text) {
+            return Some(known);
+        }
+        let pattern = match dimension {
+            Dimension::Groups | Dimension::Operations => Pattern::name(text),
+            Dimension::Models | Dimension::Datasets | Dimension::Tenants => self.pattern(text, place)?,
+        };
+        Some(self.lexicon.dictionary_mut(dimension).add(pattern))
+    }
+
+    fn rule(&mut self, number: usize, rule: &Written, place: &Spot<'_>, into: &mut Checked) {
         let kinds = [("deny", &rule.deny), ("guard", &rule.guard), ("allow", &rule.allow)];
         let mut present = kinds.iter().filter_map(|(kind, selectors)| Some((*kind, selectors.as_ref()?)));
         let (Some((kind, selectors)), None) = (present.next(), present.next()) else {
-            self.flaw(Flaw::new(place.clone(), "a rule is exactly one of `deny`, `guard` and `allow`"));
+            self.flaw(Flaw::new(place, "a rule is exactly one of `deny`, `guard` and `allow`"));
             return;
         };
         let belongs = |kinds: &[&str]| kinds.contains(&kind);
@@ -279,13 +292,14 @@ impl<'b> Checker<'b> {
             }
         }
         let reach = self.reach(selectors, kind, &place.name(kind));
-        let limits = self.limits(rule.limits, &place.name("limits"));
+        let when = rule.when.as_ref().and_then(|when| Condition::check(when, &place.name("when"), &mut self.flaws));
+        let limits = self.limits(rule.limits.as_ref(), &place.name("limits"));
         let (id, mode): (Rc<str>, Mode) = (rule.id.as_str().into(), rule.mode);
         match kind {
-            "deny" => into.denies.push(Rule { id, mode, reach, terms: (), place: number }),
+            "deny" => into.denies.push(Rule { id, mode, reach, when, terms: (), place: number }),
             "guard" => {
                 let terms = self.guard(rule, limits, place);
-                into.guards.push(Rule { id, mode, reach, terms, place: number });
+                into.guards.push(Rule { id, mode, reach, when, terms, place: number });
             }
             _ => {
                 let credential = rule.credential.as_deref();
@@ -299,12 +313,12 @@ impl<'b> Checker<'b> {
                     precedence: rule.precedence.unwrap_or(0),
                     expires: rule.expires,
                 };
-                into.allows.push(Rule { id, mode, reach, terms, place: number });
+                into.allows.push(Rule { id, mode, reach, when, terms, place: number });
             }
         }
     }
 
-    fn guard(&mut self, rule: &Written, limits: Limits, place: &Place) -> Guard {
+    fn guard(&mut self, rule: &Written, limits: Limits, place: &Spot<'_>) -> Guard {
         let mut guard = Guard { limits, risk: rule.risk.unwrap_or(0), ..Guard::default() };
         if let Some(require) = &rule.require {
             let place = place.name("require");
@@ -328,7 +342,7 @@ impl<'b> Checker<'b> {
         }
         if guard.risk == 0 && guard.masks.is_empty() && guard.approval.is_none() && guard.limits == Limits::default() {
             self.flaw(
-                Flaw::new(place.clone(), "a guard that asks for nothing")
+                Flaw::new(place, "a guard that asks for nothing")
                     .hint("give it `require`, `limits` or `risk`, or take it out"),
             );
         }
@@ -346,22 +360,28 @@ impl<'b> Checker<'b> {
             let threshold = rule.require.as_ref().and_then(|require| require.when_risk_at_least);
             let most = if rule.mode == Mode::Enforce { enforced } else { all };
             if threshold.is_some_and(|threshold| threshold > most) {
-                let place = Place::root().name("rules").item(*number).name("require").name("when_risk_at_least");
+                let rules = Spot::Root.name("rules");
+                let rule = rules.item(*number);
                 self.flaw(
-                    Flaw::new(place, "no call reaches that risk")
+                    Flaw::new(rule.name("require").name("when_risk_at_least"), "no call reaches that risk")
                         .hint(format!("the guards' `risk` of this bundle sums up to {most}")),
                 );
             }
         }
     }
 
-    fn reach(&mut self, selectors: &Selectors, kind: &str, place: &Place) -> Reach {
+    fn reach(&mut self, selectors: &Selectors, kind: &str, place: &Spot<'_>) -> Reach {
+        let labelled = selectors.labels.as_ref().map(|labels| self.labelled(labels, &place.name("labels")));
+        if labelled.is_some() && selectors.datasets.is_some() {
+            let flaw = Flaw::new(place.name("labels"), "`labels` and `datasets` both say which datasets");
+            self.flaw(flaw.hint("write one of them"));
+        }
         let lists = [
-            ("groups", &selectors.groups, true),
-            ("models", &selectors.models, true),
-            ("datasets", &selectors.datasets, true),
-            ("tenants", &selectors.tenants, false),
-            ("operations", &selectors.operations, true),
+            ("groups", selectors.groups.as_ref(), true),
+            ("models", selectors.models.as_ref(), true),
+            ("datasets", selectors.datasets.as_ref().or(labelled.as_ref()), true),
+            ("tenants", selectors.tenants.as_ref(), false),
+            ("operations", selectors.operations.as_ref(), true),
         ];
         let absent: Vec<String> = lists
             .iter()
@@ -370,94 +390,122 @@ impl<'b> Checker<'b> {
             .collect();
         if kind == "allow" && !absent.is_empty() {
             self.flaw(
-                Flaw::new(place.clone(), format!("an allow without {}", absent.join(", ")))
+                Flaw::new(place, format!("an allow without {}", absent.join(", ")))
                     .hint("say what it grants; `[\"*\"]` is all models or datasets"),
             );
         }
         for (name, list, _) in lists {
-            if list.as_ref().is_some_and(Vec::is_empty) {
+            let unlabelled = name == "datasets" && labelled.is_some();
+            if !unlabelled && list.is_some_and(Vec::is_empty) {
                 self.flaw(
                     Flaw::new(place.name(name), "an empty list matches nothing")
                         .hint("name something, or leave it out"),
                 );
             }
         }
-        let bundle = self.bundle;
-        Reach {
-            groups: selectors.groups.as_ref().map(|list| self.aliases(list, &place.name("groups"))),
-            models: selectors.models.as_ref().map(|list| {
-                let place = place.name("models");
-                self.selected("model", "models", list, &bundle.models, bundle.models.is_empty(), &place)
-            }),
-            datasets: selectors.datasets.as_ref().map(|list| {
-                let place = place.name("datasets");
-                self.selected("dataset", "datasets", list, &bundle.datasets, false, &place)
-            }),
-            tenants: selectors.tenants.as_ref().map(|list| {
-                let place = place.name("tenants");
-                let items = list.iter().enumerate();
-                items.filter_map(|(number, text)| self.pattern(text, &place.item(number))).collect()
-            }),
-            operations: selectors.operations.as_ref().map(|list| {
-                for (number, operation) in list.iter().enumerate() {
-                    if !OPERATIONS.contains(&operation.as_str()) {
-                        self.flaw(
-                            Flaw::new(
-                                place.name("operations").item(number),
-                                format!("`{}` is no operation", operation.escape_debug()),
-                            )
-                            .hint(format!("known: {}", OPERATIONS.join(", "))),
-                        );
-                    }
-                }
-                list.iter().map(|operation| self.intern(operation)).collect()
-            }),
-        }
-    }
-
-    /// The identity provider's groups behind aliases.
-    fn aliases(&mut self, list: &[String], place: &Place) -> Vec<Rc<str>> {
-        let bundle = self.bundle;
-        let mut groups = Vec::new();
-        for (number, alias) in list.iter().enumerate() {
-            match bundle.groups.get(alias) {
-                Some(members) => groups.extend(members.iter().map(|group| self.intern(group))),
-                None => self.undeclared("group", "groups", alias, bundle.groups.keys(), &place.item(number)),
+        let mut reach = Reach::default();
+        for (dimension, (name, list, _)) in Dimension::ALL.into_iter().zip(lists) {
+            let symbols = list.map(|list| {
+                let mut symbols = self.symbols(dimension, list, &place.name(name));
+                symbols.sort_unstable();
+                symbols.dedup();
+                symbols.into_boxed_slice()
+            });
+            if let Some(slot) = reach.0.get_mut(dimension as usize) {
+                *slot = symbols;
             }
         }
-        groups
+        reach
     }
 
-    /// The patterns behind declared names, and patterns that stand for themselves: those with a `*`, or all of them where
-    /// `free` says that names need no declaration.
-    fn selected(
-        &mut self,
-        one: &str,
-        section: &str,
-        list: &[String],
-        declared: &BTreeMap<String, Named>,
-        free: bool,
-        place: &Place,
-    ) -> Vec<Rc<Pattern>> {
-        let mut patterns = Vec::new();
+    /// The datasets that have one of the labels.
+    fn labelled(&mut self, labels: &[String], place: &Spot<'_>) -> Vec<String> {
+        let bundle = self.bundle;
+        if labels.is_empty() {
+            self.flaw(Flaw::new(place, "an empty list matches nothing").hint("name something, or leave it out"));
+        }
+        for (number, label) in labels.iter().enumerate() {
+            let mut known = bundle.datasets.values().flat_map(|named| &named.labels);
+            if !known.any(|other| other == label) {
+                let known = bundle.datasets.values().flat_map(|named| &named.labels).map(String::as_str);
+                let hint = meant(label, known).unwrap_or_else(|| "give a dataset that label".to_owned());
+                let what = format!("`{}` is no label of this bundle", label.escape_debug());
+                self.flaw(Flaw::new(place.item(number), what).hint(hint));
+            }
+        }
+        let having = |named: &Named| labels.iter().any(|label| named.labels.contains(label));
+        bundle.datasets.iter().filter(|(_, named)| having(named)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// What the entries of a selector stand for.
+    fn symbols(&mut self, dimension: Dimension, list: &[String], place: &Spot<'_>) -> Vec<Symbol> {
+        let bundle = self.bundle;
+        let mut symbols = Vec::with_capacity(list.len());
         for (number, text) in list.iter().enumerate() {
             let place = place.item(number);
-            match declared.get(text) {
-                Some(Named { patterns: Some(own), .. }) => {
-                    let there = Place::root().name(section).name(text);
-                    patterns.extend(own.iter().filter_map(|pattern| self.pattern(pattern, &there)));
+            match dimension {
+                Dimension::Groups => match bundle.groups.get(text) {
+                    Some(groups) => {
+                        symbols.extend(groups.iter().filter_map(|group| self.symbol(dimension, group, &place)))
+                    }
+                    None => self.undeclared("group", "groups", text, bundle.groups.keys(), &place),
+                },
+                Dimension::Models => {
+                    // A bundle that declares no models leaves their names to the rules.
+                    let free = bundle.models.is_empty();
+                    self.selected(dimension, ("model", "models"), text, &bundle.models, free, &place, &mut symbols);
                 }
-                Some(Named { patterns: None, .. }) => patterns.extend(self.pattern(text, &place)),
-                None if free || text.contains('*') => patterns.extend(self.pattern(text, &place)),
-                None => self.undeclared(one, section, text, declared.keys(), &place),
+                Dimension::Datasets => {
+                    self.selected(
+                        dimension,
+                        ("dataset", "datasets"),
+                        text,
+                        &bundle.datasets,
+                        false,
+                        &place,
+                        &mut symbols,
+                    );
+                }
+                Dimension::Tenants => symbols.extend(self.symbol(dimension, text, &place)),
+                Dimension::Operations if OPERATIONS.contains(&text.as_str()) => {
+                    symbols.extend(self.symbol(dimension, text, &place));
+                }
+                Dimension::Operations => self.flaw(
+                    Flaw::new(place, format!("`{}` is no operation", text.escape_debug()))
+                        .hint(format!("known: {}", OPERATIONS.join(", "))),
+                ),
             }
         }
-        patterns
+        symbols
     }
 
-    fn limits(&mut self, limits: Option<Limits>, place: &Place) -> Limits {
-        let limits_written = limits.is_some();
-        let limits = limits.unwrap_or_default();
+    /// The patterns behind a declared name, or a pattern that stands for itself: one with a `*`, or any where `free` says that
+    /// names need no declaration.
+    #[allow(clippy::too_many_arguments, reason = "one step of `symbols`, named")]
+    fn selected(
+        &mut self,
+        dimension: Dimension,
+        (one, section): (&str, &str),
+        text: &str,
+        declared: &BTreeMap<String, Named>,
+        free: bool,
+        place: &Spot<'_>,
+        symbols: &mut Vec<Symbol>,
+    ) {
+        match declared.get(text) {
+            Some(Named { patterns: Some(own), .. }) => {
+                let section = Spot::Root.name(section);
+                let there = section.name(text);
+                symbols.extend(own.iter().filter_map(|pattern| self.symbol(dimension, pattern, &there)));
+            }
+            Some(Named { patterns: None, .. }) => symbols.extend(self.symbol(dimension, text, place)),
+            None if free || text.contains('*') => symbols.extend(self.symbol(dimension, text, place)),
+            None => self.undeclared(one, section, text, declared.keys(), place),
+        }
+    }
+
+    fn limits(&mut self, written: Option<&Limits>, place: &Spot<'_>) -> Limits {
+        let limits = written.cloned().unwrap_or_default();
         for (name, limit) in [
             ("documents", limits.documents),
             ("query_bytes", limits.query_bytes),
@@ -473,20 +521,21 @@ impl<'b> Checker<'b> {
                 Flaw::new(place.name("return_documents"), "limits nothing").hint("write `false`, or leave it out"),
             );
         }
-        if limits_written && limits == Limits::default() {
-            self.flaw(Flaw::new(place.clone(), "no limits").hint("name one, or leave `limits` out"));
+        if written.is_some() && limits == Limits::default() {
+            self.flaw(Flaw::new(place, "no limits").hint("name one, or leave `limits` out"));
         }
         limits
     }
 
-    fn test(&mut self, test: &Test, place: &Place, ids: &HashSet<&str>) {
+    fn test(&mut self, test: &Test, place: &Spot<'_>, ids: &HashSet<&str>) {
         let (bundle, expect) = (self.bundle, &test.expect);
         let place = place.name("expect");
         for (name, list) in [("rules", &expect.rules), ("near_misses", &expect.near_misses)] {
             for (number, id) in list.iter().enumerate() {
                 if !ids.contains(id.as_str()) {
-                    let place = place.name(name).item(number);
-                    let flaw = Flaw::new(place, format!("`{}` is no rule of this bundle", id.escape_debug()));
+                    let list = place.name(name);
+                    let flaw =
+                        Flaw::new(list.item(number), format!("`{}` is no rule of this bundle", id.escape_debug()));
                     self.flaw(flaw.maybe_hint(meant(id, ids.iter().copied())));
                 }
             }
@@ -495,8 +544,8 @@ impl<'b> Checker<'b> {
             self.declared("mask", "masks", name, bundle.masks.keys(), &place.name("masks").item(number));
         }
         for (number, name) in expect.approvals.iter().flatten().enumerate() {
-            let place = place.name("approvals").item(number);
-            self.declared("approval", "approvals", name, bundle.approvals.keys(), &place);
+            let list = place.name("approvals");
+            self.declared("approval", "approvals", name, bundle.approvals.keys(), &list.item(number));
         }
         if let Some(name) = &expect.credential {
             self.declared("credential", "credentials", name, bundle.credentials.keys(), &place.name("credential"));
@@ -518,7 +567,7 @@ impl<'b> Checker<'b> {
         section: &str,
         name: &str,
         mut known: impl Iterator<Item = &'k String> + Clone,
-        place: &Place,
+        place: &Spot<'_>,
     ) {
         if !known.clone().any(|other| other == name) {
             self.undeclared(one, section, name, known.by_ref(), place);
@@ -531,22 +580,13 @@ impl<'b> Checker<'b> {
         section: &str,
         name: &str,
         known: impl Iterator<Item = &'k String>,
-        place: &Place,
+        place: &Spot<'_>,
     ) {
         let hint = meant(name, known.map(String::as_str)).unwrap_or_else(|| match section {
             "models" | "datasets" => format!("declare it under `{section}`, or write a pattern with `*`"),
             _ => format!("declare it under `{section}`"),
         });
-        self.flaw(Flaw::new(place.clone(), format!("`{}` is no {one} of this bundle", name.escape_debug())).hint(hint));
-    }
-
-    fn intern(&mut self, name: &str) -> Rc<str> {
-        if let Some(known) = self.names.get(name) {
-            return Rc::clone(known);
-        }
-        let new: Rc<str> = name.into();
-        self.names.insert(Rc::clone(&new));
-        new
+        self.flaw(Flaw::new(place, format!("`{}` is no {one} of this bundle", name.escape_debug())).hint(hint));
     }
 
     fn credentials_used(&self, allows: &[Rule<Allow>]) -> Vec<Rc<str>> {

@@ -1,12 +1,15 @@
 //! The decision on one call. Deny beats approval beats allow, and nothing matching denies.
 
+use super::Policy;
 use super::bundle::{Limits, Mode};
 use super::check::{Allow, Guard, Rule};
 use super::glob::{Exactness, Pattern};
-use super::index::{Dimension, Target};
-use super::{Policy, index};
+use super::index::{Dimension, Meant, Met, Target};
+use super::lexicon::Lexicon;
+use super::when::Holds;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
@@ -22,6 +25,8 @@ pub struct Question<'a> {
     pub issuer: &'a str,
     /// The caller's groups, as the identity provider names them.
     pub groups: &'a [String],
+    /// All claims of the caller's token.
+    pub claims: &'a Map<String, Value>,
     /// The model asked for.
     pub model: &'a str,
     /// The dataset the documents come from.
@@ -40,6 +45,8 @@ pub struct Question<'a> {
     pub top_n: u64,
     /// Whether the response will repeat the documents, also when that is only the service's default.
     pub return_documents: bool,
+    /// The names of further parameters.
+    pub parameters: &'a [String],
 }
 
 /// What a policy says about a call.
@@ -155,6 +162,10 @@ pub enum Miss {
     Selector(Dimension),
     /// The call is larger than it grants.
     Limit(Limit),
+    /// The caller's claims are not those of its `when`, or are not known.
+    Claims,
+    /// It is another time than its `when` says.
+    Hours,
     /// It is past its `expires`.
     Expired,
 }
@@ -172,6 +183,8 @@ pub enum Limit {
     TopN,
     /// `return_documents`
     ReturnDocuments,
+    /// `parameters`
+    Parameters,
 }
 
 impl Miss {
@@ -189,6 +202,9 @@ impl Miss {
             Self::Limit(Limit::DocumentBytes) => "document_bytes",
             Self::Limit(Limit::TopN) => "top_n",
             Self::Limit(Limit::ReturnDocuments) => "return_documents",
+            Self::Limit(Limit::Parameters) => "parameters",
+            Self::Claims => "claims",
+            Self::Hours => "hours",
             Self::Expired => "expires",
         }
     }
@@ -221,16 +237,24 @@ pub(super) fn decide(policy: &Policy, question: &Question<'_>) -> Decision {
         tenant: question.tenant,
         operation: question.operation,
     };
-    let allows = policy.allow_index.meet(&target);
+    let meant = Meant::by(&target, &policy.lexicon);
+    let allows = policy.allow_index.meet(&meant);
     let matching = Matching {
-        denies: pick(&policy.denies, &policy.deny_index.meet(&target)),
-        guards: pick(&policy.guards, &policy.guard_index.meet(&target)),
+        policy,
+        meant: &meant,
+        denies: strictly(pick(&policy.denies, &policy.deny_index.meet(&meant)), question),
+        guards: strictly(pick(&policy.guards, &policy.guard_index.meet(&meant)), question),
         allows: pick(&policy.allows, &allows),
     };
     let mut decision = matching.weigh(question, |mode| mode == Mode::Enforce);
     if decision.reason == Reason::NoRule {
-        decision.near_misses.extend(other_allows(policy, &allows));
-        decision.near_misses.truncate(NEAR_MISSES);
+        let enforced =
+            |number: u32| policy.allows.get(number as usize).is_some_and(|allow| allow.mode == Mode::Enforce);
+        let left = NEAR_MISSES.saturating_sub(decision.near_misses.len());
+        decision.near_misses.extend(allows.near(enforced, left).into_iter().filter_map(|(number, dimension)| {
+            let rule = Rc::clone(&policy.allows.get(number as usize)?.id);
+            Some(NearMiss { rule, what: Miss::Selector(dimension) })
+        }));
     }
     let shadows = matching.shadows();
     if !shadows.is_empty() {
@@ -239,34 +263,24 @@ pub(super) fn decide(policy: &Policy, question: &Question<'_>) -> Decision {
     decision
 }
 
-fn pick<'p, Terms>(rules: &'p [Rule<Terms>], met: &index::Met<'_>) -> Vec<&'p Rule<Terms>> {
+fn pick<'p, Terms>(rules: &'p [Rule<Terms>], met: &Met<'_>) -> Vec<&'p Rule<Terms>> {
     met.matching().into_iter().filter_map(|number| rules.get(number as usize)).collect()
 }
 
-/// Allows that match in every dimension but one, in the order of their ids.
-fn other_allows(policy: &Policy, met: &index::Met<'_>) -> Vec<NearMiss> {
-    let mut missing: Vec<(u32, Dimension)> = Dimension::ALL
-        .into_iter()
-        .flat_map(|dimension| {
-            let enforced =
-                |number: &u32| policy.allows.get(*number as usize).is_some_and(|allow| allow.mode == Mode::Enforce);
-            let found = met.missing_only(dimension, enforced, NEAR_MISSES);
-            found.into_iter().map(move |number| (number, dimension))
-        })
-        .collect();
-    missing.sort_unstable();
-    missing
-        .into_iter()
-        .take(NEAR_MISSES)
-        .filter_map(|(number, dimension)| {
-            let rule = Rc::clone(&policy.allows.get(number as usize)?.id);
-            Some(NearMiss { rule, what: Miss::Selector(dimension) })
-        })
-        .collect()
+/// Those of the rules whose condition holds, or is not known to fail.
+fn strictly<'p, Terms>(mut rules: Vec<&'p Rule<Terms>>, question: &Question<'_>) -> Vec<&'p Rule<Terms>> {
+    rules.retain(|rule| matches!(holds(rule, question), Holds::Yes | Holds::UnknownClaims));
+    rules
 }
 
-/// The rules whose selectors match a call, in the order of their ids.
+fn holds<Terms>(rule: &Rule<Terms>, question: &Question<'_>) -> Holds {
+    rule.when.as_ref().map_or(Holds::Yes, |when| when.holds(question.claims, question.now))
+}
+
+/// The rules that match a call, allows by their selectors alone, in the order of their ids.
 struct Matching<'p> {
+    policy: &'p Policy,
+    meant: &'p Meant,
     denies: Vec<&'p Rule<()>>,
     guards: Vec<&'p Rule<Guard>>,
     allows: Vec<&'p Rule<Allow>>,
@@ -284,7 +298,7 @@ impl Matching<'_> {
         for allow in self.allows.iter().filter(|rule| counts(rule.mode)) {
             let misses = misses(allow, question);
             if misses.is_empty() {
-                let order = Order::of(allow, question);
+                let order = Order::of(allow, self.meant, &self.policy.lexicon);
                 // Of equals the first by id is named; they have the same credential.
                 if chosen.is_none_or(|(best, _)| order > best) {
                     chosen = Some((order, allow));
@@ -349,7 +363,7 @@ fn grant(allow: &Rule<Allow>, guards: &[&Rule<Guard>], near_misses: Vec<NearMiss
         .filter_map(|guard| guard.terms.approval.clone())
         .collect();
     let limits = guards.iter().map(|guard| &guard.terms.limits);
-    let limits = limits.fold(allow.terms.limits, |least, other| tighter(&least, other));
+    let limits = limits.fold(allow.terms.limits.clone(), |least, other| tighter(&least, other));
     let rules: BTreeSet<Rc<str>> =
         guards.iter().map(|guard| Rc::clone(&guard.id)).chain([Rc::clone(&allow.id)]).collect();
     let (effect, reason) =
@@ -380,28 +394,36 @@ struct Order {
 }
 
 impl Order {
-    fn of(allow: &Rule<Allow>, question: &Question<'_>) -> Self {
+    fn of(allow: &Rule<Allow>, meant: &Meant, lexicon: &Lexicon) -> Self {
+        let most_exact = |dimension| {
+            let symbols = allow.reach.symbols(dimension).unwrap_or_default();
+            let matching = meant.symbols(dimension).iter().filter(|symbol| symbols.binary_search(symbol).is_ok());
+            let patterns = matching.filter_map(|symbol| lexicon.dictionary(dimension).pattern(*symbol));
+            patterns.map(Pattern::exactness).max().unwrap_or_default()
+        };
         Self {
-            dataset: most_exact(allow.reach.datasets.as_deref(), Some(question.dataset)),
-            model: most_exact(allow.reach.models.as_deref(), Some(question.model)),
-            tenant: most_exact(allow.reach.tenants.as_deref(), question.tenant),
+            dataset: most_exact(Dimension::Datasets),
+            model: most_exact(Dimension::Models),
+            tenant: most_exact(Dimension::Tenants),
             precedence: allow.terms.precedence,
         }
     }
 }
 
-fn most_exact(patterns: Option<&[Rc<Pattern>]>, name: Option<&str>) -> Exactness {
-    let matching = patterns.into_iter().flatten().filter(|pattern| name.is_some_and(|name| pattern.matches(name)));
-    matching.map(|pattern| pattern.exactness()).max().unwrap_or_default()
-}
-
 fn misses(allow: &Rule<Allow>, question: &Question<'_>) -> Vec<Miss> {
     let expired = allow.terms.expires.is_some_and(|end| question.now >= end);
+    let unmet = match holds(allow, question) {
+        Holds::Yes => None,
+        Holds::NotTheClaims | Holds::UnknownClaims => Some(Miss::Claims),
+        Holds::NotTheHours => Some(Miss::Hours),
+    };
     let exceeded = exceeded(&allow.terms.limits, question).into_iter().map(Miss::Limit);
-    expired.then_some(Miss::Expired).into_iter().chain(exceeded).collect()
+    expired.then_some(Miss::Expired).into_iter().chain(unmet).chain(exceeded).collect()
 }
 
 fn exceeded(limits: &Limits, question: &Question<'_>) -> Vec<Limit> {
+    let listed = |parameter: &String| limits.parameters.as_ref().is_none_or(|listed| listed.contains(parameter));
+    let further = !question.parameters.iter().all(listed);
     [
         (Limit::Documents, limits.documents, question.documents),
         (Limit::QueryBytes, limits.query_bytes, question.query_bytes),
@@ -412,6 +434,7 @@ fn exceeded(limits: &Limits, question: &Question<'_>) -> Vec<Limit> {
     .filter(|(_, most, asked)| most.is_some_and(|most| *asked > most))
     .map(|(limit, _, _)| limit)
     .chain((limits.return_documents == Some(false) && question.return_documents).then_some(Limit::ReturnDocuments))
+    .chain(further.then_some(Limit::Parameters))
     .collect()
 }
 
@@ -423,5 +446,9 @@ fn tighter(one: &Limits, other: &Limits) -> Limits {
         document_bytes: least(one.document_bytes, other.document_bytes),
         top_n: least(one.top_n, other.top_n),
         return_documents: one.return_documents.into_iter().chain(other.return_documents).min(),
+        parameters: match (&one.parameters, &other.parameters) {
+            (Some(one), Some(other)) => Some(one.iter().filter(|name| other.contains(name)).cloned().collect()),
+            (one, other) => one.as_ref().or(other.as_ref()).cloned(),
+        },
     }
 }

@@ -53,6 +53,7 @@ impl Request {
             subject: &self.sub,
             issuer: &self.iss,
             groups: &self.groups,
+            claims: &self.claims,
             model: &self.model,
             dataset: &self.dataset,
             tenant: self.tenant.as_deref(),
@@ -62,6 +63,7 @@ impl Request {
             document_bytes: self.document_bytes,
             top_n: self.top_n.unwrap_or(self.documents),
             return_documents: self.return_documents,
+            parameters: &self.parameters,
         }
     }
 }

@@ -27,8 +27,8 @@ pub enum Part {
 impl Flaw {
     /// A flaw of the value at `place`.
     #[must_use]
-    pub fn new(place: Place, what: impl Into<String>) -> Self {
-        Self { place, part: Part::Value, what: what.into(), hint: None }
+    pub fn new(place: impl Into<Place>, what: impl Into<String>) -> Self {
+        Self { place: place.into(), part: Part::Value, what: what.into(), hint: None }
     }
 
     /// With what would be right.
@@ -105,6 +105,40 @@ impl Place {
     /// `inner`, taken as a way from this place on.
     pub(super) fn join(&self, inner: Self) -> Self {
         Self(self.0.iter().cloned().chain(inner.0).collect())
+    }
+}
+
+/// A [`Place`] that is only written out where there is a flaw: most places have none.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Spot<'s> {
+    Root,
+    Name(&'s Spot<'s>, &'s str),
+    Item(&'s Spot<'s>, usize),
+}
+
+impl<'s> Spot<'s> {
+    pub(super) fn name(&'s self, name: &'s str) -> Self {
+        Self::Name(self, name)
+    }
+
+    pub(super) fn item(&'s self, number: usize) -> Self {
+        Self::Item(self, number)
+    }
+}
+
+impl From<Spot<'_>> for Place {
+    fn from(spot: Spot<'_>) -> Self {
+        match spot {
+            Spot::Root => Self::root(),
+            Spot::Name(parent, name) => Self::from(*parent).name(name),
+            Spot::Item(parent, number) => Self::from(*parent).item(number),
+        }
+    }
+}
+
+impl From<&Spot<'_>> for Place {
+    fn from(spot: &Spot<'_>) -> Self {
+        (*spot).into()
     }
 }
 

@@ -63,6 +63,11 @@ impl Pattern {
         Ok(Self { text: text.to_owned() })
     }
 
+    /// The pattern for one name that is compared whole, such as a group's; it holds no `*`.
+    pub(super) fn name(text: &str) -> Self {
+        Self { text: text.to_owned() }
+    }
+
     /// The pattern as it was written.
     #[must_use]
     pub(super) fn as_str(&self) -> &str {
@@ -113,6 +118,12 @@ impl Pattern {
                 share_a_name(&one, &other)
             }
         }
+    }
+
+    /// Whether every name that `other` matches is matched by this one too. Says no where it does not know.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        // A `*` in `other` stands for any run; read as a character that occurs in no pattern, only a `*` here can meet it.
+        self == other || self.matches(&other.text.replace('*', "\0"))
     }
 }
 
@@ -247,6 +258,14 @@ pub(super) mod tests {
             prop_assert!(!shared || a.overlaps(&b));
             let letters = one.matches(|c| c != '*').count() + other.matches(|c| c != '*').count();
             prop_assert!(letters > 7 || shared == a.overlaps(&b));
+        }
+
+        #[test]
+        fn what_covers_matches_all_of_it(one in small_pattern(), other in small_pattern()) {
+            let (a, b) = (Pattern::parse(&one).unwrap(), Pattern::parse(&other).unwrap());
+            if a.covers(&b) {
+                prop_assert!(names().iter().all(|name| a.matches(name) || !b.matches(name)));
+            }
         }
 
         #[test]

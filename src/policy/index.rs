@@ -5,20 +5,16 @@
 //! rules leads: its rules are looked up in the others, one by one. Where even that one has many, the sets are laid over each
 //! other 64 rules at a time, so the cost has a bound that is the same for every caller.
 
-use super::glob::Pattern;
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
-use std::rc::Rc;
+use super::lexicon::{Lexicon, Symbol};
 
-/// Which calls a rule is about, with names resolved. None is any.
+/// Which calls a rule is about, with names resolved to symbols of a [`Lexicon`], ascending. None is any.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Reach {
-    /// Groups of the identity provider.
-    pub(super) groups: Option<Vec<Rc<str>>>,
-    pub(super) models: Option<Vec<Rc<Pattern>>>,
-    pub(super) datasets: Option<Vec<Rc<Pattern>>>,
-    pub(super) tenants: Option<Vec<Rc<Pattern>>>,
-    pub(super) operations: Option<Vec<Rc<str>>>,
+pub(super) struct Reach(pub(super) [Option<Box<[Symbol]>>; 5]);
+
+impl Reach {
+    pub(super) fn symbols(&self, dimension: Dimension) -> Option<&[Symbol]> {
+        self.0.get(dimension as usize).and_then(|symbols| symbols.as_deref())
+    }
 }
 
 /// A property of calls that rules select by.
@@ -50,6 +46,31 @@ pub(super) struct Target<'q> {
     pub(super) operation: &'q str,
 }
 
+/// What a call means to the bundle: for each dimension the symbols that match it. None is a tenant that the call does not have.
+#[derive(Debug)]
+pub(super) struct Meant([Option<Vec<Symbol>>; 5]);
+
+impl Meant {
+    pub(super) fn by(target: &Target<'_>, lexicon: &Lexicon) -> Self {
+        Self(Dimension::ALL.map(|dimension| {
+            let mut symbols = Vec::new();
+            let dictionary = lexicon.dictionary(dimension);
+            match dimension {
+                Dimension::Groups => target.groups.iter().for_each(|group| dictionary.find(group, &mut symbols)),
+                Dimension::Models => dictionary.find(target.model, &mut symbols),
+                Dimension::Datasets => dictionary.find(target.dataset, &mut symbols),
+                Dimension::Tenants => dictionary.find(target.tenant?, &mut symbols),
+                Dimension::Operations => dictionary.find(target.operation, &mut symbols),
+            }
+            Some(symbols)
+        }))
+    }
+
+    pub(super) fn symbols(&self, dimension: Dimension) -> &[Symbol] {
+        self.0.get(dimension as usize).and_then(|symbols| symbols.as_deref()).unwrap_or_default()
+    }
+}
+
 /// What a rule that names tenants means for a call that has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Untold {
@@ -59,115 +80,117 @@ pub(super) enum Untold {
     Differs,
 }
 
-/// The index over rules numbered from 0 in the order they came.
+/// The index over the rules of one kind, numbered from 0 in the order they came.
 #[derive(Debug)]
 pub(super) struct Index {
     rules: usize,
     untold: Untold,
-    groups: Postings,
-    models: Postings,
-    datasets: Postings,
-    tenants: Postings,
-    operations: Postings,
+    dimensions: [Postings; 5],
 }
 
 impl Index {
-    pub(super) fn build<'r>(reaches: impl Iterator<Item = &'r Reach>, untold: Untold) -> Self {
-        let (mut groups, mut models, mut datasets) = (Builder::default(), Builder::default(), Builder::default());
-        let (mut tenants, mut operations) = (Builder::default(), Builder::default());
-        let mut rules = 0u32;
-        for reach in reaches {
-            groups.names(rules, reach.groups.as_deref());
-            models.patterns(rules, reach.models.as_deref());
-            datasets.patterns(rules, reach.datasets.as_deref());
-            tenants.patterns(rules, reach.tenants.as_deref());
-            operations.names(rules, reach.operations.as_deref());
-            rules = rules.saturating_add(1);
-        }
-        let rules = rules as usize;
-        Self {
-            rules,
-            untold,
-            groups: groups.finish(rules),
-            models: models.finish(rules),
-            datasets: datasets.finish(rules),
-            tenants: tenants.finish(rules),
-            operations: operations.finish(rules),
-        }
+    pub(super) fn build(reaches: &[&Reach], lexicon: &Lexicon, untold: Untold) -> Self {
+        let dimensions =
+            Dimension::ALL.map(|dimension| Postings::build(reaches, dimension, lexicon.dictionary(dimension).len()));
+        Self { rules: reaches.len(), untold, dimensions }
     }
 
-    /// What the call meets in each dimension.
-    pub(super) fn meet(&self, target: &Target<'_>) -> Met<'_> {
-        let whole = Hits { everything: true, ..Hits::default() };
-        Met {
-            rules: self.rules,
-            dimensions: [
-                self.groups.any_of(target.groups),
-                self.models.find(target.model),
-                self.datasets.find(target.dataset),
-                match (target.tenant, self.untold) {
-                    (Some(tenant), _) => self.tenants.find(tenant),
-                    (None, Untold::Matches) => whole,
-                    (None, Untold::Differs) => self.tenants.unnamed(),
-                },
-                self.operations.find(target.operation),
-            ],
+    /// The sets of rules that a call meets.
+    pub(super) fn meet(&self, meant: &Meant) -> Met<'_> {
+        let mut narrow: Vec<(Dimension, Hits<'_>)> = Vec::with_capacity(Dimension::ALL.len());
+        for ((dimension, postings), symbols) in Dimension::ALL.into_iter().zip(&self.dimensions).zip(&meant.0) {
+            let hits = match (symbols, self.untold) {
+                (Some(symbols), _) => postings.hits(symbols, self.rules),
+                (None, Untold::Differs) => postings.hits(&[], self.rules),
+                (None, Untold::Matches) => continue,
+            };
+            if !hits.everything {
+                narrow.push((dimension, hits));
+            }
         }
+        narrow.sort_by_key(|(_, hits)| hits.size);
+        Met { rules: self.rules, narrow }
     }
 }
 
-/// The sets of rules that a call meets, by dimension.
+/// The sets of rules that a call meets in the dimensions in which not all rules match, the smallest first.
 #[derive(Debug)]
 pub(super) struct Met<'i> {
     rules: usize,
-    dimensions: [Hits<'i>; 5],
+    narrow: Vec<(Dimension, Hits<'i>)>,
 }
 
-impl Met<'_> {
+impl<'i> Met<'i> {
     /// The rules that match, ascending.
     pub(super) fn matching(&self) -> Vec<u32> {
-        let dimensions: Vec<&Hits<'_>> = self.dimensions.iter().collect();
-        search(self.rules, &dimensions, |_| true, usize::MAX)
-    }
-
-    /// The first `most` rules, of those `asked` for, that match in every dimension but `dimension`, ascending.
-    pub(super) fn missing_only(&self, dimension: Dimension, asked: impl Fn(&u32) -> bool, most: usize) -> Vec<u32> {
-        let (left_out, kept): (Vec<_>, Vec<_>) =
-            Dimension::ALL.iter().zip(&self.dimensions).partition(|(other, _)| **other == dimension);
-        let kept: Vec<&Hits<'_>> = kept.into_iter().map(|(_, hits)| hits).collect();
-        search(self.rules, &kept, |rule| asked(&rule) && left_out.iter().all(|(_, hits)| !hits.contain(rule)), most)
-    }
-}
-
-fn search(rules: usize, dimensions: &[&Hits<'_>], also: impl Fn(u32) -> bool, most: usize) -> Vec<u32> {
-    let mut narrow: Vec<&Hits<'_>> = dimensions.iter().copied().filter(|hits| !hits.everything).collect();
-    narrow.sort_by_key(|hits| hits.size());
-    let Some((lead, rest)) = narrow.split_first() else {
-        return (0..u32::try_from(rules).unwrap_or(u32::MAX)).filter(|rule| also(*rule)).take(most).collect();
-    };
-    let words = rules.div_ceil(64);
-    let sets: usize = narrow.iter().map(|hits| hits.sets.len()).sum();
-    // A look-up costs about as much as eight words of laying over.
-    if lead.size().saturating_mul(8) <= words.saturating_mul(sets.max(1)) {
-        let mut candidates: Vec<u32> = lead.sets.iter().flat_map(|set| set.members()).collect();
-        candidates.sort_unstable();
-        candidates.dedup();
-        candidates
-            .into_iter()
-            .filter(|rule| rest.iter().all(|hits| hits.contain(*rule)) && also(*rule))
-            .take(most)
-            .collect()
-    } else {
-        let layers: Vec<Vec<Cow<'_, [u64]>>> = narrow.iter().map(|hits| hits.layers(words)).collect();
-        let word_at = |number: usize| {
-            layers.iter().fold(u64::MAX, |all, layer| {
-                if all == 0 {
-                    return 0;
-                }
-                all & layer.iter().fold(0, |any, set| any | set.get(number).copied().unwrap_or(0))
-            })
+        let Some(((_, lead), rest)) = self.narrow.split_first() else {
+            return (0..u32::try_from(self.rules).unwrap_or(u32::MAX)).collect();
         };
-        (0..words).flat_map(|number| bits(number, word_at(number))).filter(|rule| also(*rule)).take(most).collect()
+        if self.few(lead.size) {
+            let mut rules = lead.members();
+            rules.retain(|rule| rest.iter().all(|(_, hits)| hits.contain(*rule)));
+            return rules;
+        }
+        let layers = self.layers();
+        let word = |number| {
+            layers.iter().fold(u64::MAX, |all, (_, layer)| if all == 0 { 0 } else { all & layer.word(number) })
+        };
+        (0..self.words()).flat_map(|number| bits(number, word(number))).collect()
+    }
+
+    /// The first `most` rules, of those `asked` for, that match in all dimensions but one; ascending, with that dimension.
+    /// Numbers behind the last rule must not be asked for.
+    pub(super) fn near(&self, asked: impl Fn(u32) -> bool, most: usize) -> Vec<(u32, Dimension)> {
+        if let [(_, first), (_, second), ..] = &self.narrow[..]
+            && self.few(first.size.saturating_add(second.size))
+        {
+            // Who fails once only is in one of any two dimensions. One search in all rules of a dimension costs less than one
+            // in each of its sets.
+            let lists = [first.members(), second.members()];
+            let mut rules = lists.concat();
+            rules.sort_unstable();
+            rules.dedup();
+            let failing = |rule: u32| {
+                let mut failed =
+                    self.narrow.iter().enumerate().filter(|(number, (_, hits))| match lists.get(*number) {
+                        Some(list) => list.binary_search(&rule).is_err(),
+                        None => !hits.contain(rule),
+                    });
+                let (first, second) = (failed.next(), failed.next());
+                first.filter(|_| second.is_none()).map(|(_, (dimension, _))| (rule, *dimension))
+            };
+            return rules.into_iter().filter_map(failing).filter(|(rule, _)| asked(*rule)).take(most).collect();
+        }
+        let layers = self.layers();
+        let failing = |number: usize| {
+            let (mut once, mut twice) = (0, 0);
+            for (_, layer) in &layers {
+                let fail = !layer.word(number);
+                twice |= once & fail;
+                once |= fail;
+            }
+            bits(number, once & !twice)
+        };
+        let dimension = |rule: u32| {
+            let failed = layers.iter().find(|(_, layer)| layer.word(rule as usize / 64) >> (rule % 64) & 1 == 0);
+            failed.map(|(dimension, _)| (rule, *dimension))
+        };
+        (0..self.words()).flat_map(failing).filter(|rule| asked(*rule)).filter_map(dimension).take(most).collect()
+    }
+
+    /// Whether looking up `rules` one by one costs less than laying all sets over each other.
+    fn few(&self, rules: usize) -> bool {
+        let sets: usize = self.narrow.iter().map(|(_, hits)| hits.sets.len().max(1)).sum();
+        // One look-up costs about as much as eight words.
+        rules.saturating_mul(8) <= self.words().saturating_mul(sets)
+    }
+
+    fn words(&self) -> usize {
+        self.rules.div_ceil(64)
+    }
+
+    fn layers(&self) -> Vec<(Dimension, Layer<'i>)> {
+        self.narrow.iter().map(|(dimension, hits)| (*dimension, hits.layer(self.words()))).collect()
     }
 }
 
@@ -186,178 +209,154 @@ fn bits(number: usize, mut word: u64) -> impl Iterator<Item = u32> {
 /// The sets that a call meets in one dimension.
 #[derive(Debug, Default)]
 struct Hits<'i> {
-    /// No rule is left out.
+    /// All rules match.
     everything: bool,
-    sets: Vec<&'i Set>,
+    /// Rules in the sets; one that is in several counts several times.
+    size: usize,
+    sets: Vec<Set<'i>>,
 }
 
-impl Hits<'_> {
-    fn size(&self) -> usize {
-        self.sets.iter().map(|set| set.size).sum()
+impl<'i> Hits<'i> {
+    /// The rules, ascending.
+    fn members(&self) -> Vec<u32> {
+        let mut rules = Vec::with_capacity(self.size);
+        self.sets.iter().for_each(|set| rules.extend_from_slice(set.members));
+        if self.sets.len() > 1 {
+            rules.sort_unstable();
+            rules.dedup();
+        }
+        rules
     }
 
     fn contain(&self, rule: u32) -> bool {
-        self.everything || self.sets.iter().any(|set| set.contains(rule))
+        self.sets.iter().any(|set| set.contains(rule))
     }
 
-    /// All sets as words: those kept as words as they are, the others laid out in one.
-    fn layers(&self, words: usize) -> Vec<Cow<'_, [u64]>> {
-        let mut layers: Vec<Cow<'_, [u64]>> = Vec::new();
-        let mut scratch = Vec::new();
+    fn layer(&self, words: usize) -> Layer<'i> {
+        let mut layer = Layer { laid: Vec::new(), kept: Vec::new() };
         for set in &self.sets {
-            match &set.members {
-                Members::Few(members) => {
-                    scratch.resize(words, 0);
-                    members.iter().for_each(|rule| set_bit(&mut scratch, *rule));
-                }
-                Members::Many(words) => layers.push(Cow::Borrowed(words)),
-            }
-        }
-        if !scratch.is_empty() {
-            layers.push(Cow::Owned(scratch));
-        }
-        layers
-    }
-}
-
-/// The rules of one dimension, by what they name.
-#[derive(Debug)]
-struct Postings {
-    rules: usize,
-    /// Rules that name nothing here.
-    unnamed: Set,
-    names: HashMap<Rc<str>, Set>,
-    /// Patterns with one `*`, at the end: by the length of what is before it, so that each length costs one look-up.
-    prefixes: BTreeMap<usize, HashMap<Rc<str>, Set>>,
-    /// All other patterns, tried one by one; each stands here once however many rules have it.
-    patterns: Vec<(Rc<Pattern>, Set)>,
-}
-
-impl Postings {
-    fn unnamed(&self) -> Hits<'_> {
-        self.hits(std::iter::empty())
-    }
-
-    fn find(&self, name: &str) -> Hits<'_> {
-        let whole = self.names.get(name);
-        let prefixes = self
-            .prefixes
-            .range(..=name.len())
-            .filter_map(|(length, by_prefix)| name.get(..*length).and_then(|prefix| by_prefix.get(prefix)));
-        let patterns = self.patterns.iter().filter(|(pattern, _)| pattern.matches(name)).map(|(_, set)| set);
-        self.hits(whole.into_iter().chain(prefixes).chain(patterns))
-    }
-
-    fn any_of(&self, names: &[String]) -> Hits<'_> {
-        self.hits(names.iter().filter_map(|name| self.names.get(name.as_str())))
-    }
-
-    fn hits<'s>(&'s self, named: impl Iterator<Item = &'s Set>) -> Hits<'s> {
-        if self.unnamed.size == self.rules {
-            return Hits { everything: true, sets: Vec::new() };
-        }
-        let sets: Vec<&Set> = named.chain([&self.unnamed]).filter(|set| set.size > 0).collect();
-        Hits { everything: sets.iter().any(|set| set.size == self.rules), sets }
-    }
-}
-
-#[derive(Default)]
-struct Builder {
-    unnamed: Vec<u32>,
-    names: HashMap<Rc<str>, Vec<u32>>,
-    patterns: HashMap<Rc<Pattern>, Vec<u32>>,
-}
-
-impl Builder {
-    fn names(&mut self, rule: u32, names: Option<&[Rc<str>]>) {
-        match names {
-            None => self.unnamed.push(rule),
-            Some(names) => {
-                for name in names {
-                    push(self.names.entry(Rc::clone(name)).or_default(), rule);
+            match set.words {
+                Some(words) => layer.kept.push(words),
+                None => {
+                    layer.laid.resize(words, 0);
+                    set.members.iter().for_each(|rule| set_bit(&mut layer.laid, *rule));
                 }
             }
         }
-    }
-
-    fn patterns(&mut self, rule: u32, patterns: Option<&[Rc<Pattern>]>) {
-        match patterns {
-            None => self.unnamed.push(rule),
-            Some(patterns) => {
-                for pattern in patterns {
-                    push(self.patterns.entry(Rc::clone(pattern)).or_default(), rule);
-                }
-            }
-        }
-    }
-
-    fn finish(self, rules: usize) -> Postings {
-        let set = |members: Vec<u32>| Set::new(members, rules);
-        let mut postings = Postings {
-            rules,
-            unnamed: set(self.unnamed),
-            names: self.names.into_iter().map(|(name, members)| (name, set(members))).collect(),
-            prefixes: BTreeMap::new(),
-            patterns: Vec::new(),
-        };
-        for (pattern, members) in self.patterns {
-            if let Some(name) = pattern.whole() {
-                postings.names.insert(name.into(), set(members));
-            } else if let Some(prefix) = pattern.prefix() {
-                postings.prefixes.entry(prefix.len()).or_default().insert(prefix.into(), set(members));
-            } else {
-                postings.patterns.push((Rc::clone(&pattern), set(members)));
-            }
-        }
-        postings
+        layer
     }
 }
 
-/// Rules come in ascending order, and one may name the same thing twice.
-fn push(members: &mut Vec<u32>, rule: u32) {
-    if members.last() != Some(&rule) {
-        members.push(rule);
+/// The sets of one dimension, one bit a rule.
+struct Layer<'i> {
+    /// Small sets, laid out together.
+    laid: Vec<u64>,
+    kept: Vec<&'i [u64]>,
+}
+
+impl Layer<'_> {
+    fn word(&self, number: usize) -> u64 {
+        let laid = self.laid.get(number).copied().unwrap_or(0);
+        self.kept.iter().fold(laid, |any, words| any | words.get(number).copied().unwrap_or(0))
     }
 }
 
 /// A set of rules.
-#[derive(Debug)]
-struct Set {
-    size: usize,
-    members: Members,
+#[derive(Debug, Clone, Copy)]
+struct Set<'i> {
+    /// Ascending.
+    members: &'i [u32],
+    /// One bit a rule, where the set is large.
+    words: Option<&'i [u64]>,
 }
 
-#[derive(Debug)]
-enum Members {
-    /// Ascending numbers: smaller while it holds less than one rule in 32.
-    Few(Box<[u32]>),
-    /// One bit a rule.
-    Many(Box<[u64]>),
-}
-
-impl Set {
-    fn new(members: Vec<u32>, rules: usize) -> Self {
-        let size = members.len();
-        if size.saturating_mul(32) < rules {
-            return Self { size, members: Members::Few(members.into()) };
-        }
-        let mut words = vec![0; rules.div_ceil(64)];
-        members.iter().for_each(|rule| set_bit(&mut words, *rule));
-        Self { size, members: Members::Many(words.into()) }
-    }
-
+impl Set<'_> {
     fn contains(&self, rule: u32) -> bool {
-        match &self.members {
-            Members::Few(members) => members.binary_search(&rule).is_ok(),
-            Members::Many(words) => words.get(rule as usize / 64).is_some_and(|word| word >> (rule % 64) & 1 == 1),
+        match self.words {
+            Some(words) => words.get(rule as usize / 64).is_some_and(|word| word >> (rule % 64) & 1 == 1),
+            None => self.members.binary_search(&rule).is_ok(),
         }
     }
+}
 
-    fn members(&self) -> Box<dyn Iterator<Item = u32> + '_> {
-        match &self.members {
-            Members::Few(members) => Box::new(members.iter().copied()),
-            Members::Many(words) => Box::new(words.iter().enumerate().flat_map(|(number, word)| bits(number, *word))),
+/// The rules of one dimension, by the symbols they name. The last set is of those that name nothing here.
+#[derive(Debug)]
+struct Postings {
+    /// Where each set begins in `members`, and where the last one ends.
+    starts: Vec<u32>,
+    members: Vec<u32>,
+    /// The sets of more than one rule in 32, again, as bits.
+    large: Vec<(u32, Box<[u64]>)>,
+}
+
+impl Postings {
+    fn build(reaches: &[&Reach], dimension: Dimension, symbols: usize) -> Self {
+        let unnamed = [Symbol::at(symbols)];
+        let named = |reach: &&Reach| -> Vec<usize> {
+            let symbols = reach.symbols(dimension).unwrap_or(&unnamed);
+            symbols.iter().map(|symbol| symbol.number()).collect()
+        };
+        // Counting sort: how many rules each set has, where it begins, and then the rules into their places.
+        let mut starts = vec![0u32; symbols.saturating_add(2)];
+        for set in reaches.iter().flat_map(named) {
+            if let Some(count) = starts.get_mut(set.saturating_add(1)) {
+                *count = count.saturating_add(1);
+            }
         }
+        let mut sum = 0u32;
+        for start in &mut starts {
+            sum = sum.saturating_add(*start);
+            *start = sum;
+        }
+        let mut next = starts.clone();
+        let mut members = vec![0u32; sum as usize];
+        for (rule, reach) in (0u32..).zip(reaches) {
+            for set in named(reach) {
+                if let Some(next) = next.get_mut(set) {
+                    if let Some(member) = members.get_mut(*next as usize) {
+                        *member = rule;
+                    }
+                    *next = next.saturating_add(1);
+                }
+            }
+        }
+        let mut postings = Self { starts, members, large: Vec::new() };
+        let large = (0..=symbols).filter_map(|set| {
+            let members = postings.members(set);
+            if members.len().saturating_mul(32) < reaches.len().max(1) {
+                return None;
+            }
+            let mut words = vec![0; reaches.len().div_ceil(64)];
+            members.iter().for_each(|rule| set_bit(&mut words, *rule));
+            Some((u32::try_from(set).ok()?, words.into()))
+        });
+        postings.large = large.collect();
+        postings
+    }
+
+    fn members(&self, set: usize) -> &[u32] {
+        let bound = |number: usize| self.starts.get(number).map_or(0, |start| *start as usize);
+        self.members.get(bound(set)..bound(set.saturating_add(1))).unwrap_or_default()
+    }
+
+    fn set(&self, set: usize) -> Set<'_> {
+        let large = u32::try_from(set).ok().and_then(|set| self.large.binary_search_by_key(&set, |(set, _)| *set).ok());
+        let words = large.and_then(|at| self.large.get(at)).map(|(_, words)| &**words);
+        Set { members: self.members(set), words }
+    }
+
+    fn hits(&self, symbols: &[Symbol], rules: usize) -> Hits<'_> {
+        let unnamed = self.starts.len().saturating_sub(2);
+        let mut hits = Hits::default();
+        for set in symbols.iter().map(|symbol| symbol.number()).chain([unnamed]) {
+            let set = self.set(set);
+            hits.everything |= set.members.len() == rules;
+            if !set.members.is_empty() {
+                hits.size = hits.size.saturating_add(set.members.len());
+                hits.sets.push(set);
+            }
+        }
+        hits
     }
 }
 

@@ -11,25 +11,32 @@ mod expect;
 mod flaw;
 mod glob;
 mod index;
+mod lexicon;
+mod lint;
 #[cfg(test)]
 mod naive;
 mod read;
 #[cfg(test)]
 mod refusals;
+pub mod signed;
 mod ties;
 mod tracked;
+mod when;
 
-pub use bundle::{Bundle, Expect, Limits, OPERATIONS, Request, SCHEMA, Test};
+pub use bundle::{Bundle, Expect, Limits, Named, OPERATIONS, Request, Rule as WrittenRule, SCHEMA, Selectors, Test};
 pub use decide::{Decision, Effect, Limit, Miss, NEAR_MISSES, NearMiss, Question, Reason, Shadow};
 pub use expect::{Difference, Outcome};
 pub use flaw::{Flaw, Part, Place, Step};
 pub use index::Dimension;
+pub use lint::lint;
+pub use when::{Hours, When};
 
 use crate::json;
 use crate::mask;
 use crate::time::{Span, Time};
 use check::{Allow, Checked, Guard, Rule};
-use index::{Index, Untold};
+use index::{Index, Reach, Untold};
+use lexicon::Lexicon;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
@@ -52,6 +59,7 @@ pub struct Policy {
     approvals: BTreeMap<Rc<str>, Approval>,
     credentials: Vec<Rc<str>>,
     tests: Vec<Test>,
+    lexicon: Lexicon,
 }
 
 /// Who can approve a call.
@@ -90,22 +98,23 @@ impl Policy {
 
     fn from_draft(draft: read::Draft, digest: String) -> Result<Self, Vec<Flaw>> {
         let identity = draft.bundle.bundle.clone();
-        let Checked { denies, guards, allows, masks, approvals, credentials, tests } = check::check(draft)?;
+        let Checked { denies, guards, allows, masks, approvals, credentials, tests, lexicon } = check::check(draft)?;
         Ok(Self {
             id: identity.id,
             serial: identity.serial,
             not_after: identity.not_after,
             digest,
-            deny_index: Index::build(denies.iter().map(|rule| &rule.reach), Untold::Matches),
+            deny_index: Index::build(&reaches(&denies), &lexicon, Untold::Matches),
             denies,
-            guard_index: Index::build(guards.iter().map(|rule| &rule.reach), Untold::Matches),
+            guard_index: Index::build(&reaches(&guards), &lexicon, Untold::Matches),
             guards,
-            allow_index: Index::build(allows.iter().map(|rule| &rule.reach), Untold::Differs),
+            allow_index: Index::build(&reaches(&allows), &lexicon, Untold::Differs),
             allows,
             masks,
             approvals,
             credentials,
             tests,
+            lexicon,
         })
     }
 
@@ -177,6 +186,10 @@ impl Policy {
     pub fn run_tests(&self) -> impl Iterator<Item = Outcome<'_>> {
         self.tests.iter().map(|test| Outcome::of(self, test))
     }
+}
+
+fn reaches<Terms>(rules: &[Rule<Terms>]) -> Vec<&Reach> {
+    rules.iter().map(|rule| &rule.reach).collect()
 }
 
 fn digest(text: &[u8]) -> String {

@@ -34,7 +34,11 @@ fn unmet(bundle: &Bundle, selectors: &Selectors, is_allow: bool, q: &Question<'_
     if differs(&selectors.models, &bundle.models, q.model) {
         unmet.push(Dimension::Models);
     }
-    if differs(&selectors.datasets, &bundle.datasets, q.dataset) {
+    let labelled = selectors.labels.as_ref().map(|labels| {
+        let has = |named: &Named| named.labels.iter().any(|label| labels.contains(label));
+        bundle.datasets.iter().filter(|(_, named)| has(named)).map(|(name, _)| name.clone()).collect()
+    });
+    if differs(&selectors.datasets.clone().or(labelled), &bundle.datasets, q.dataset) {
         unmet.push(Dimension::Datasets);
     }
     let tenants = match q.tenant {
@@ -50,8 +54,8 @@ fn unmet(bundle: &Bundle, selectors: &Selectors, is_allow: bool, q: &Question<'_
     unmet
 }
 
-fn over(limits: Option<Limits>, q: &Question<'_>) -> Vec<&'static str> {
-    let limits = limits.unwrap_or_default();
+fn over(limits: Option<&Limits>, q: &Question<'_>) -> Vec<&'static str> {
+    let limits = limits.cloned().unwrap_or_default();
     let mut over = Vec::new();
     if q.documents > limits.documents.unwrap_or(u64::MAX) {
         over.push("documents");
@@ -68,7 +72,28 @@ fn over(limits: Option<Limits>, q: &Question<'_>) -> Vec<&'static str> {
     if limits.return_documents == Some(false) && q.return_documents {
         over.push("return_documents");
     }
+    if q.parameters.iter().any(|name| limits.parameters.as_ref().is_some_and(|list| !list.contains(name))) {
+        over.push("parameters");
+    }
     over
+}
+
+/// Whether a rule's condition holds, said for claims that are text and hours of whole UTC days.
+fn holds(rule: &Rule, unknown: bool, q: &Question<'_>) -> Result<(), &'static str> {
+    let Some(when) = &rule.when else { return Ok(()) };
+    if let Some(hours) = &when.hours {
+        let today = ["thu", "fri", "sat", "sun", "mon", "tue", "wed"][(q.now.0 / 86_400_000 % 7) as usize];
+        if !hours.days.as_ref().unwrap().iter().any(|day| day == today) {
+            return Err("hours");
+        }
+    }
+    for (claim, values) in &when.claims {
+        let holds = q.claims.get(claim).map_or(unknown, |value| values.iter().any(|one| value == one.as_str()));
+        if !holds {
+            return Err("claims");
+        }
+    }
+    Ok(())
 }
 
 /// How exactly `list` names `name`: whole names first, then by letters.
@@ -115,14 +140,18 @@ fn decide(bundle: &Bundle, q: &Question<'_>, counts: impl Fn(Mode) -> bool) -> P
         selectors.as_ref().is_some_and(|selectors| unmet(bundle, selectors, is_allow, q).is_empty())
     };
     let ids = |rules: &[&Rule]| rules.iter().map(|rule| rule.id.clone()).collect::<Vec<_>>();
-    let denies: Vec<&Rule> = rules.iter().copied().filter(|rule| matching(&rule.deny, false)).collect();
+    let denies: Vec<&Rule> =
+        rules.iter().copied().filter(|rule| matching(&rule.deny, false) && holds(rule, true, q).is_ok()).collect();
     if !denies.is_empty() {
         return plain_deny(Reason::DeniedByRule, ids(&denies), Vec::new());
     }
     let mut near_misses = Vec::new();
     let mut granting = Vec::new();
     for rule in rules.iter().copied().filter(|rule| matching(&rule.allow, true)) {
-        let mut misses: Vec<&str> = over(rule.limits, q);
+        let mut misses: Vec<&str> = over(rule.limits.as_ref(), q);
+        if let Err(unmet) = holds(rule, false, q) {
+            misses.insert(0, unmet);
+        }
         if rule.expires.is_some_and(|end| end <= q.now) {
             misses.insert(0, "expires");
         }
@@ -132,11 +161,17 @@ fn decide(bundle: &Bundle, q: &Question<'_>, counts: impl Fn(Mode) -> bool) -> P
         near_misses.extend(misses.into_iter().map(|miss| (rule.id.clone(), miss.to_owned())));
     }
     near_misses.truncate(8);
-    let guards: Vec<&Rule> = rules.iter().copied().filter(|rule| matching(&rule.guard, false)).collect();
+    let guards: Vec<&Rule> =
+        rules.iter().copied().filter(|rule| matching(&rule.guard, false) && holds(rule, true, q).is_ok()).collect();
+    let labelled = |allow: &Selectors| {
+        let labels = allow.labels.as_ref()?;
+        let has = |named: &Named| named.labels.iter().any(|label| labels.contains(label));
+        Some(bundle.datasets.iter().filter(|(_, named)| has(named)).map(|(name, _)| name.clone()).collect())
+    };
     let exact = |rule: &Rule| {
         let allow = rule.allow.as_ref().unwrap();
         (
-            exactness(&allow.datasets, &bundle.datasets, q.dataset),
+            exactness(&allow.datasets.clone().or(labelled(allow)), &bundle.datasets, q.dataset),
             exactness(&allow.models, &bundle.models, q.model),
             q.tenant.map_or((false, 0), |tenant| exactness(&allow.tenants, &BTreeMap::new(), tenant)),
             rule.precedence.unwrap_or(0),
@@ -152,7 +187,7 @@ fn decide(bundle: &Bundle, q: &Question<'_>, counts: impl Fn(Mode) -> bool) -> P
         near_misses.truncate(8);
         return plain_deny(Reason::NoRule, Vec::new(), near_misses);
     };
-    let strict: Vec<&Rule> = guards.iter().copied().filter(|rule| !over(rule.limits, q).is_empty()).collect();
+    let strict: Vec<&Rule> = guards.iter().copied().filter(|rule| !over(rule.limits.as_ref(), q).is_empty()).collect();
     if !strict.is_empty() {
         return plain_deny(Reason::LimitExceeded, ids(&strict), near_misses);
     }
@@ -166,7 +201,7 @@ fn decide(bundle: &Bundle, q: &Question<'_>, counts: impl Fn(Mode) -> bool) -> P
     let mut said = guards.clone();
     said.push(chosen);
     said.sort_by_key(|rule| &rule.id);
-    let least = |limit: fn(&Limits) -> Option<u64>| said.iter().filter_map(|rule| limit(&rule.limits?)).min();
+    let least = |limit: fn(&Limits) -> Option<u64>| said.iter().filter_map(|rule| limit(rule.limits.as_ref()?)).min();
     Plain {
         effect: if approvals.is_empty() { Effect::Allow } else { Effect::Ask },
         reason: if approvals.is_empty() { Reason::Granted } else { Reason::ApprovalRequired },
@@ -178,7 +213,14 @@ fn decide(bundle: &Bundle, q: &Question<'_>, counts: impl Fn(Mode) -> bool) -> P
             query_bytes: least(|limits| limits.query_bytes),
             document_bytes: least(|limits| limits.document_bytes),
             top_n: least(|limits| limits.top_n),
-            return_documents: said.iter().find_map(|rule| rule.limits?.return_documents),
+            return_documents: said.iter().find_map(|rule| rule.limits.as_ref()?.return_documents),
+            parameters: ["p", "q"].iter().fold(None, |kept: Option<Vec<String>>, name| {
+                let lists: Vec<_> = said.iter().filter_map(|rule| rule.limits.as_ref()?.parameters.as_ref()).collect();
+                let everywhere = lists.iter().all(|list| list.iter().any(|listed| listed == name));
+                let mut kept = if lists.is_empty() { return None } else { kept.unwrap_or_default() };
+                kept.extend(everywhere.then(|| (*name).to_owned()));
+                Some(kept)
+            }),
         },
         masks: requires.iter().flat_map(|require| require.masks.clone()).collect(),
         credential: chosen.credential.clone(),
@@ -214,14 +256,15 @@ fn selectors(is_allow: bool) -> impl Strategy<Value = Selectors> {
     (
         maybe(sometimes, pick(ALIASES, 2)),
         maybe(sometimes, pick(MODELS, 2)),
-        maybe(sometimes, pick(DATASETS, 3)),
+        (maybe(sometimes, pick(DATASETS, 3)), proptest::option::weighted(0.2, pick(&["secret", "open"], 2))),
         maybe(0.3, pick(TENANTS, 2)),
         maybe(sometimes, pick(&["rerank"], 1)),
     )
-        .prop_map(|(groups, models, datasets, tenants, operations)| Selectors {
+        .prop_map(|(groups, models, (datasets, labels), tenants, operations)| Selectors {
             groups,
             models,
-            datasets,
+            datasets: datasets.filter(|_| labels.is_none()),
+            labels,
             tenants,
             operations,
         })
@@ -229,14 +272,16 @@ fn selectors(is_allow: bool) -> impl Strategy<Value = Selectors> {
 
 fn limits() -> impl Strategy<Value = Option<Limits>> {
     let maybe = || proptest::option::weighted(0.3, 1u64..4);
-    let returns = proptest::option::weighted(0.2, Just(false));
+    let parameters = proptest::sample::subsequence(vec!["p".to_owned(), "q".to_owned()], 0..=2);
+    let returns = (proptest::option::weighted(0.2, Just(false)), proptest::option::weighted(0.2, parameters));
     let limits = (maybe(), maybe(), maybe(), maybe(), returns).prop_map(
-        |(documents, query_bytes, document_bytes, top_n, return_documents)| Limits {
+        |(documents, query_bytes, document_bytes, top_n, (return_documents, parameters))| Limits {
             documents,
             query_bytes,
             document_bytes,
             top_n,
             return_documents,
+            parameters,
         },
     );
     limits.prop_map(|limits| (limits != Limits::default()).then_some(limits))
@@ -249,6 +294,7 @@ fn bare(id: String, mode: Mode) -> Rule {
         deny: None,
         guard: None,
         allow: None,
+        when: None,
         require: None,
         limits: None,
         risk: None,
@@ -260,8 +306,26 @@ fn bare(id: String, mode: Mode) -> Rule {
     }
 }
 
+fn when() -> impl Strategy<Value = Option<When>> {
+    let claim = || proptest::option::weighted(0.4, pick(&["x", "y"], 2));
+    let days = proptest::option::weighted(0.4, pick(&["thu", "fri", "sat"], 3));
+    let when = (claim(), claim(), days).prop_map(|(one, two, days)| When {
+        claims: [("one".to_owned(), one), ("two".to_owned(), two)]
+            .into_iter()
+            .filter_map(|(name, values)| Some((name, values?)))
+            .collect(),
+        hours: days.map(|days| Hours { days: Some(days), from: None, to: None, offset: None }),
+        outside_hours: None,
+    });
+    proptest::option::weighted(0.3, when).prop_map(|when| when.filter(|when| *when != When::default()))
+}
+
 /// A rule without an id yet.
 fn rule() -> impl Strategy<Value = Rule> {
+    (unconditional(), when()).prop_map(|(rule, when)| Rule { when, ..rule })
+}
+
+fn unconditional() -> impl Strategy<Value = Rule> {
     let mode = || prop_oneof![4 => Just(Mode::Enforce), 1 => Just(Mode::Shadow)];
     let deny = (selectors(false), mode())
         .prop_map(|(selectors, mode)| Rule { deny: Some(selectors), ..bare(String::new(), mode) });
@@ -318,8 +382,8 @@ fn bundle() -> impl Strategy<Value = Bundle> {
 fn with_rules(rules: Vec<Rule>, not_after: Option<Time>) -> Bundle {
     let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
     let group = |alias: &str, groups: &[&str]| (alias.to_owned(), texts(groups));
-    let named = |name: &str, patterns: Option<&[&str]>| {
-        (name.to_owned(), Named { patterns: patterns.map(texts), labels: Vec::new() })
+    let named = |name: &str, patterns: Option<&[&str]>, labels: &[&str]| {
+        (name.to_owned(), Named { patterns: patterns.map(texts), labels: texts(labels) })
     };
     let approval =
         |name: &str| (name.to_owned(), ApprovalTerms { groups: texts(&["leads"]), min: 2, ttl: Span::from_secs(60) });
@@ -330,7 +394,7 @@ fn with_rules(rules: Vec<Rule>, not_after: Option<Time>) -> Bundle {
         groups: [group("a", &["ga"]), group("b", &["gb"]), group("both", &["ga", "gb"]), group("other", &["gc"])]
             .into(),
         models: BTreeMap::new(),
-        datasets: [named("hr", Some(&["hr-*", "people"])), named("web", None)].into(),
+        datasets: [named("hr", Some(&["hr-*", "people"]), &["secret"]), named("web", None, &["open", "other"])].into(),
         credentials: ["c1", "c2", "c3"].map(|name| (name.to_owned(), Credential {})).into(),
         masks: [mask("pii"), mask("cards")].into(),
         approvals: [approval("desk"), approval("board")].into(),
@@ -348,10 +412,15 @@ fn request() -> impl Strategy<Value = Request> {
         one(&["hr-reviews", "people", "web", "web-docs", "else"]),
         proptest::option::of(one(&["t1", "t2", "u1"])),
         prop_oneof![9 => Just("rerank".to_owned()), 1 => Just("embed".to_owned())],
-        (size(), size(), size(), proptest::option::of(size()), any::<bool>(), size()),
+        (size(), size(), size(), proptest::option::of(size()), any::<bool>(), size(), 0u64..3),
+        (
+            proptest::sample::subsequence(vec!["p".to_owned(), "q".to_owned(), "r".to_owned()], 0..=1),
+            proptest::sample::subsequence(vec!["one", "two"], 0..=2),
+            one(&["x", "y", "z"]),
+        ),
     )
-        .prop_map(|(groups, model, dataset, tenant, operation, sizes)| {
-            let (documents, query_bytes, document_bytes, top_n, return_documents, at) = sizes;
+        .prop_map(|(groups, model, dataset, tenant, operation, sizes, (parameters, claims, value))| {
+            let (documents, query_bytes, document_bytes, top_n, return_documents, at, day) = sizes;
             Request {
                 sub: "ann".to_owned(),
                 iss: "https://idp.example".to_owned(),
@@ -365,7 +434,9 @@ fn request() -> impl Strategy<Value = Request> {
                 document_bytes,
                 top_n,
                 return_documents,
-                at: Time(at),
+                parameters,
+                claims: claims.into_iter().map(|name| (name.to_owned(), value.as_str().into())).collect(),
+                at: Time(at + day * 86_400_000 * (at % 2)),
             }
         })
 }
@@ -489,6 +560,8 @@ fn many_rules_are_decided_as_the_plain_scan_does() {
         let plain = decide(&bundle, &request.question(), |mode| mode == Mode::Enforce);
         assert_eq!((decision.effect, texts(&decision.rules)), (plain.effect, plain.rules));
         assert_eq!(decision.credential.as_deref(), plain.credential.as_deref());
+        let near = decision.near_misses.iter().map(|miss| (miss.rule.to_string(), miss.what.to_string()));
+        assert_eq!(near.collect::<Vec<_>>(), plain.near_misses);
         effects.insert(decision.effect);
     }
     assert_eq!(effects.len(), 3, "calls of all outcomes must be among those tried: {effects:?}");

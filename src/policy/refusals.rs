@@ -105,6 +105,7 @@ fn obligations_limits_and_shadow_come_with_the_decision() {
         document_bytes: None,
         top_n: Some(10),
         return_documents: Some(false),
+        parameters: None,
     };
     assert_eq!(decision.limits, limits);
     assert_eq!((decision.risk, decision.reasons), (60, vec![("hr-is-regulated".into(), 60)]));
@@ -159,6 +160,8 @@ fn every_flaw_is_refused_at_its_place() {
     for (document, place, what) in [
         (json!([]), "the document", "found no object"),
         (with("/schema", json!("rerank-guard/v2")), "schema", "an unknown schema"),
+        (with("/bundle", json!(["search", 412, "2027-01-01"])), "bundle", "found a list"),
+        (with("/rules/3", json!(["stricter-soon"])), "rules[3]", "found a list"),
         (with("/grops", json!({})), "grops", "unknown name `grops`"),
         (with("/bundle/serial", json!(-1)), "bundle.serial", "invalid value"),
         (with("/bundle/serial", json!("412")), "bundle.serial", "found the text `412`"),
@@ -183,7 +186,7 @@ fn every_flaw_is_refused_at_its_place() {
         (with("/approvals/hr-desk/ttl", json!("0s")), "approvals.hr-desk.ttl", "nobody can approve"),
         (rule(json!({})), "rules[4]", "a rule is exactly one of"),
         (rule(json!({"deny": {}, "guard": {}})), "rules[4]", "a rule is exactly one of"),
-        (rule(json!({"deny": {}, "when": "always"})), "rules[4].when", "unknown name `when`"),
+        (rule(json!({"deny": {}, "where": "always"})), "rules[4].where", "unknown name `where`"),
         (rule(json!({"deny": {}, "mode": "off"})), "rules[4].mode", "unknown value `off`"),
         (rule(json!({"deny": {"group": []}})), "rules[4].deny.group", "unknown name `group`"),
         (rule(json!({"deny": {"groups": []}})), "rules[4].deny.groups", "an empty list"),
@@ -194,6 +197,18 @@ fn every_flaw_is_refused_at_its_place() {
             "`hr-reviews` is no dataset",
         ),
         (rule(json!({"deny": {"models": ["a b"]}})), "rules[4].deny.models[0]", "` ` in a pattern"),
+        (rule(json!({"deny": {"labels": ["regulatd"]}})), "rules[4].deny.labels[0]", "`regulatd` is no label"),
+        (rule(json!({"deny": {"labels": []}})), "rules[4].deny.labels", "an empty list"),
+        (
+            rule(json!({"deny": {"labels": ["regulated"], "datasets": ["hr"]}})),
+            "rules[4].deny.labels",
+            "`labels` and `datasets`",
+        ),
+        (
+            rule(json!({"deny": {}, "when": {"hours": {"days": ["mo"]}}})),
+            "rules[4].when.hours.days[0]",
+            "`mo` is no day",
+        ),
         (rule(json!({"deny": {"tenants": ["a**"]}})), "rules[4].deny.tenants[0]", "two `*` in a row"),
         (rule(json!({"deny": {"operations": ["rank"]}})), "rules[4].deny.operations[0]", "`rank` is no operation"),
         (rule(json!({"deny": {}, "limits": {"top_n": 1}})), "rules[4].limits", "`limits` cannot stand in a deny"),

@@ -5,12 +5,14 @@ use super::bundle::Mode;
 use super::check::{Allow, Rule};
 use super::flaw::{Flaw, Place};
 use super::glob::{Exactness, Pattern};
+use super::index::Dimension;
+use super::lexicon::Lexicon;
 use std::collections::{HashMap, HashSet};
-use std::rc::Rc;
 
 /// One flaw for every allow that ties with an earlier one. Shadow rules give no credential, so they tie with nothing.
-pub(super) fn find(allows: &[Rule<Allow>]) -> Vec<Flaw> {
-    let ways: Vec<Way<'_>> = allows.iter().filter(|allow| allow.mode == Mode::Enforce).flat_map(Way::all).collect();
+pub(super) fn find(allows: &[Rule<Allow>], lexicon: &Lexicon) -> Vec<Flaw> {
+    let ways: Vec<Way<'_>> =
+        allows.iter().filter(|allow| allow.mode == Mode::Enforce).flat_map(|allow| Way::all(allow, lexicon)).collect();
     let loose: [HashSet<Exactness>; 3] =
         [0, 1, 2].map(|dimension| ways.iter().filter_map(|way| way.loose(dimension)).collect());
     let mut buckets: HashMap<_, Vec<&Way<'_>>> = HashMap::new();
@@ -44,33 +46,38 @@ pub(super) fn find(allows: &[Rule<Allow>]) -> Vec<Flaw> {
 struct Way<'r> {
     rule: &'r Rule<Allow>,
     /// Dataset, model, tenant; None is any tenant.
-    entries: [Option<&'r Rc<Pattern>>; 3],
+    entries: [Option<&'r Pattern>; 3],
 }
 
 impl<'r> Way<'r> {
-    fn all(rule: &'r Rule<Allow>) -> impl Iterator<Item = Self> {
-        let tenants = rule.reach.tenants.as_ref();
-        let tenants: Vec<Option<&Rc<Pattern>>> =
-            tenants.map_or_else(|| vec![None], |tenants| tenants.iter().map(Some).collect());
+    fn all(rule: &'r Rule<Allow>, lexicon: &'r Lexicon) -> Vec<Self> {
+        let entries = |dimension| -> Vec<Option<&'r Pattern>> {
+            let dictionary = lexicon.dictionary(dimension);
+            rule.reach.symbols(dimension).map_or_else(
+                || vec![None],
+                |symbols| symbols.iter().map(|symbol| dictionary.pattern(*symbol)).collect(),
+            )
+        };
+        let (models, tenants) = (entries(Dimension::Models), entries(Dimension::Tenants));
         let mut ways = Vec::new();
-        for dataset in rule.reach.datasets.iter().flatten() {
-            for model in rule.reach.models.iter().flatten() {
-                ways.extend(tenants.iter().map(|tenant| Self { rule, entries: [Some(dataset), Some(model), *tenant] }));
+        for dataset in entries(Dimension::Datasets) {
+            for model in &models {
+                ways.extend(tenants.iter().map(|tenant| Self { rule, entries: [dataset, *model, *tenant] }));
             }
         }
-        ways.into_iter()
+        ways
     }
 
     fn credential(&self) -> Option<&str> {
         self.rule.terms.credential.as_deref()
     }
 
-    fn entry(&self, dimension: usize) -> Option<&'r Rc<Pattern>> {
+    fn entry(&self, dimension: usize) -> Option<&'r Pattern> {
         self.entries.get(dimension).copied().flatten()
     }
 
     fn exactness(&self, dimension: usize) -> Exactness {
-        self.entry(dimension).map(|pattern| pattern.exactness()).unwrap_or_default()
+        self.entry(dimension).map(Pattern::exactness).unwrap_or_default()
     }
 
     /// How exact the entry is, where it can meet others than itself that are equally exact: two whole names meet only if

@@ -61,19 +61,16 @@ fn length_in(country: [u8; 2]) -> Option<usize> {
         b"DK" | b"FO" | b"FI" | b"GL" | b"NL" | b"FK" | b"SD" => 18,
         b"MK" | b"SI" => 19,
         b"AT" | b"BA" | b"EE" | b"KZ" | b"XK" | b"LT" | b"LU" | b"MN" => 20,
-        b"CR" | b"HR" | b"LV" | b"LI" | b"CH" => 21,
-        b"BH" | b"BG" | b"GE" | b"DE" | b"IE" | b"ME" | b"RS" | b"GB" | b"VA" => 22,
+        b"HR" | b"LV" | b"LI" | b"CH" => 21,
+        b"BH" | b"CR" | b"BG" | b"GE" | b"DE" | b"IE" | b"ME" | b"RS" | b"GB" | b"VA" => 22,
         b"GI" | b"IL" | b"AE" | b"IQ" | b"TL" | b"OM" | b"SO" => 23,
         b"AD" | b"CZ" | b"MD" | b"PK" | b"RO" | b"SA" | b"SK" | b"ES" | b"SE" | b"TN" | b"VG" | b"DZ" => 24,
         b"PT" | b"LY" | b"ST" | b"AO" | b"CV" | b"MZ" => 25,
         b"IS" | b"TR" | b"IR" => 26,
-        b"FR" | b"GR" | b"IT" | b"MR" | b"MC" | b"SM" | b"DJ" | b"BF" | b"BJ" | b"CF" | b"CG" | b"CM" | b"GA"
-        | b"GQ" | b"KM" | b"TD" => match &country {
-            b"BF" | b"BJ" => 28,
-            _ => 27,
-        },
-        b"AL" | b"AZ" | b"BY" | b"CY" | b"DO" | b"GT" | b"HU" | b"LB" | b"NI" | b"PL" | b"SN" | b"CI" | b"HN"
-        | b"MA" | b"ML" | b"NE" | b"TG" | b"SV" => 28,
+        b"FR" | b"GR" | b"IT" | b"MR" | b"MC" | b"SM" | b"DJ" | b"CF" | b"CG" | b"CM" | b"GA" | b"GQ" | b"KM"
+        | b"TD" => 27,
+        b"AL" | b"AZ" | b"BF" | b"BJ" | b"BY" | b"CY" | b"DO" | b"GT" | b"HU" | b"LB" | b"NI" | b"PL" | b"SN"
+        | b"CI" | b"HN" | b"MA" | b"ML" | b"NE" | b"TG" | b"SV" => 28,
         b"BR" | b"PS" | b"QA" | b"UA" | b"EG" => 29,
         b"JO" | b"KW" | b"MU" | b"YE" => 30,
         b"MT" | b"SC" => 31,

@@ -21,7 +21,7 @@ pub(super) fn look_v4(scan: &mut Scan<'_>, run: &Run) {
         // `::ffff:192.0.2.1` is one address, found at its colons.
         let mapped = scan.byte_before(one.start) == b':' && v6_around(scan, one.start - 1).is_some();
         let near = scan.near(one.start);
-        if !mapped && (!near.closest.has(Context::VERSION) || near.closest.has(Context::IP)) {
+        if !mapped && (!near.closest.has(Context::VERSION) || near.closest.has(Context::of_kind(Kind::IpAddress))) {
             let end = prefix_end(scan, four.end, 32);
             scan.push(Kind::IpAddress, one.start, end, Proof::Form);
         }
@@ -39,7 +39,7 @@ pub(super) fn look_v6(scan: &mut Scan<'_>, at: usize) -> usize {
     }
     let Some((start, end)) = v6_around(scan, at) else { return at + 1 };
     // Nothing but colons is the unspecified address only where addresses are spoken of.
-    if end - start == 2 && scan.byte(end) != b'/' && !scan.near(start).any.has(Context::IP) {
+    if end - start == 2 && scan.byte(end) != b'/' && !scan.near(start).any.has(Context::of_kind(Kind::IpAddress)) {
         return end;
     }
     let end = zone_end(scan, end);
@@ -52,8 +52,7 @@ pub(super) fn look_v6(scan: &mut Scan<'_>, at: usize) -> usize {
 fn v6_around(scan: &Scan<'_>, at: usize) -> Option<(usize, usize)> {
     const LONGEST: usize = 45;
     let start = scan.start_of(at, LONGEST, is_v6);
-    let longest = scan.text.len().min(at + LONGEST + 1);
-    let mut end = scan.end_of(at, is_v6).min(longest);
+    let mut end = scan.end_within(at, LONGEST + 1, is_v6);
     // Letters and digits that cannot be in an address: this is a name or a longer number.
     let outside = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if outside(scan.byte_before(start)) || outside(scan.byte(end)) {
@@ -83,13 +82,13 @@ fn zone_end(scan: &Scan<'_>, end: usize) -> usize {
     if scan.byte(end) != b'%' {
         return end;
     }
-    let zone = scan.end_of(end + 1, u8::is_ascii_alphanumeric);
+    let zone = scan.end_within(end + 1, 32, u8::is_ascii_alphanumeric);
     if zone > end + 1 { zone } else { end }
 }
 
 /// Where a prefix length of at most `most` bits ends.
 fn prefix_end(scan: &Scan<'_>, end: usize, most: u32) -> usize {
-    let digits = scan.end_of(end + 1, u8::is_ascii_digit);
+    let digits = scan.end_within(end + 1, 4, u8::is_ascii_digit);
     let bits = || std::str::from_utf8(scan.text.get(end + 1..digits)?).ok()?.parse::<u32>().ok();
     let is_prefix = scan.byte(end) == b'/' && digits <= end + 4 && bits().is_some_and(|bits| bits <= most);
     if is_prefix && !scan.byte(digits).is_ascii_alphanumeric() { digits } else { end }

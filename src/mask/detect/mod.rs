@@ -1,22 +1,38 @@
 //! Finds personal data in one text.
 //!
 //! One pass over the bytes stops at the few that can begin or join a finding (digits, `@`, `:`); the detectors then look at the
-//! candidate there, each with its validator and its context rule. A run of digits is read once and shown to all of them. Where
-//! findings overlap, one is chosen.
+//! candidate there, each with its validator and its context rule. A run of digits is read once and shown to all of them. Long
+//! tokens, which can be secrets, are found by a look at every sixteenth byte. Where findings overlap, one is chosen.
 
+mod americas;
+mod asia;
+mod bank;
 mod card;
+mod checksum;
+mod class;
 mod context;
+mod countries;
+mod crypto;
+mod date;
+mod digits;
 mod email;
+mod europe;
 mod iban;
+mod industry;
 mod ip;
+mod mixed;
+mod network;
 mod number;
+mod papers;
 mod phone;
 mod scan;
+mod secrets;
 mod ssn;
 
 use super::kind::{Kind, Kinds};
 use scan::Scan;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 pub(super) use context::Context;
 
@@ -38,6 +54,8 @@ enum Proof {
     Context,
     /// A check digit, or a structure that is seldom met by chance.
     Valid,
+    /// Both: a check digit, and a word that says what it is.
+    Named,
 }
 
 /// What `text` has of `kinds`, sorted and without overlaps. `context` is what the names on the path to the text say.
@@ -58,40 +76,58 @@ pub(super) fn find_into(text: &[u8], context: Context, kinds: Kinds, spans: &mut
     while let Some(candidate) = scan.next_candidate(at) {
         at = match scan.byte(candidate) {
             b'@' => email::look(&mut scan, candidate),
-            b':' => ip::look_v6(&mut scan, candidate),
+            b':' => network::look(&mut scan, candidate),
             _ => number::look(&mut scan, candidate),
         }
         .max(candidate + 1);
     }
+    secrets::look(&mut scan);
+    bank::look(&mut scan);
     resolve(spans);
 }
 
 /// Of findings that overlap, keeps the one that is proved best, then the longest, then by the order of kinds. Telephone numbers
 /// yield to everything: their form fits most other numbers.
 fn resolve(spans: &mut Vec<Span>) {
-    if spans.len() < 2 {
-        return;
-    }
-    spans.sort_by_key(|span| (span.start, span.end));
+    spans.sort_unstable_by_key(|span| (span.start, span.end, span.kind, Reverse(span.proof)));
     if spans.iter().zip(spans.iter().skip(1)).all(|(span, next)| span.end <= next.start) {
         return;
     }
-    let mut best: Vec<&Span> = spans.iter().collect();
-    best.sort_by_key(|span| {
+    let mut resolved = Vec::with_capacity(spans.len());
+    let mut rest = spans.as_mut_slice();
+    while let Some(first) = rest.first() {
+        // As many as hang together by overlaps.
+        let mut until = first.end;
+        let chain = rest.iter().take_while(|span| {
+            let hangs = span.start < until || span.end == until;
+            until = until.max(span.end);
+            hangs
+        });
+        let count = chain.count().max(1);
+        let Some((chain, more)) = rest.split_at_mut_checked(count) else { break };
+        choose(chain, &mut resolved);
+        rest = more;
+    }
+    *spans = resolved;
+}
+
+/// Appends the best of `chain` that do not overlap, in order.
+fn choose(chain: &mut [Span], chosen: &mut Vec<Span>) {
+    chain.sort_by_key(|span| {
         let length = span.end - span.start;
         (span.kind == Kind::Phone, Reverse(span.proof), Reverse(length), span.kind, span.start)
     });
-    let mut kept: Vec<Span> = Vec::with_capacity(best.len());
-    for span in best {
-        let position = kept.partition_point(|other| other.start < span.start);
-        let before = position.checked_sub(1).and_then(|before| kept.get(before));
-        let free = before.is_none_or(|before| before.end <= span.start)
-            && kept.get(position).is_none_or(|after| span.end <= after.start);
-        if free {
-            kept.insert(position, span.clone());
+    let mut taken: BTreeMap<usize, &Span> = BTreeMap::new();
+    for span in chain.iter() {
+        let before = taken.range(..=span.start).next_back();
+        let after = taken.range(span.start..).next();
+        if before.is_none_or(|(_, before)| before.end <= span.start)
+            && after.is_none_or(|(start, _)| span.end <= *start)
+        {
+            taken.insert(span.start, span);
         }
     }
-    *spans = kept;
+    chosen.extend(taken.into_values().cloned());
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! Runs of digits: read once, shown to every detector of numbers.
 
+use super::class::is_word;
 use super::scan::Scan;
-use super::{card, iban, ip, phone, ssn};
+use super::{card, date, digits, iban, ip, mixed, network, papers, phone, ssn};
+use crate::mask::kind::{Kind, Kinds};
 
 /// Groups of digits with separators between them, such as `+49 (30) 901820` or `4111-1111-1111-1111`. Digits that stand together
 /// with letters are no part of it.
 pub(super) struct Run {
-    groups: [Group; Run::GROUPS],
-    count: usize,
+    groups: Vec<Group>,
     /// Whether digits with letters among them are joined to the end, as in `2026-07-01T08`: the end is no end of a number.
     cut: bool,
 }
@@ -40,58 +41,143 @@ pub(super) enum Join {
     Wide,
 }
 
+/// The most digits that numbers other than telephone numbers have.
+const LONGEST: usize = 19;
+
+/// The kinds that are found in windows of a run.
+const IN_WINDOWS: Kinds = {
+    let mut kinds = Kinds::NONE.with(Kind::CreditCard).with(Kind::Passport).with(Kind::DrivingLicence);
+    let mut tables: &[&[digits::Spec]] = digits::TABLES;
+    while let [table, more @ ..] = tables {
+        let mut rows: &[digits::Spec] = table;
+        while let [row, rest @ ..] = rows {
+            kinds = kinds.with(row.kind);
+            rows = rest;
+        }
+        tables = more;
+    }
+    kinds
+};
+
 /// Looks at what the digit at `at` belongs to. Returns where to go on.
 pub(super) fn look(scan: &mut Scan<'_>, at: usize) -> usize {
     if scan.byte_before(at).is_ascii_alphabetic() {
         return token(scan, at);
     }
+    mixed::look_before(scan, at);
+    let end = scan.end_of(at, u8::is_ascii_digit);
+    // Most digits are a few alone, as in `08:00`; nothing is found of them.
+    if end - at < 5 && !is_joiner(scan.byte(end)) {
+        return end;
+    }
     let run = Run::read(scan, at);
-    let Some(last) = run.groups().last() else { return token(scan, at) };
-    let (until, total) = (last.end, run.total());
+    let until = if run.groups.is_empty() { token(scan, at) } else { look_at(scan, &run, at, end) };
+    scan.groups = run.groups;
+    until
+}
+
+/// Looks at a run of digits that begins at `at`, and whose first group ends at `first_end`.
+fn look_at(scan: &mut Scan<'_>, run: &Run, at: usize, first_end: usize) -> usize {
+    let until = run.groups().last().map_or(first_end, |last| last.end);
+    let total = run.total();
+    dotted(scan, at, first_end);
+    if run.is_cut() || matches!(scan.byte(until), b' ' | b'-') {
+        mixed::look(scan, at, first_end);
+    }
+    date::look(scan, run);
     if total >= 4 {
-        ip::look_v4(scan, &run);
+        ip::look_v4(scan, run);
     }
     if total >= 6 {
-        card::look(scan, &run);
-        ssn::look(scan, &run);
-        phone::look(scan, &run);
+        if scan.wants_any(IN_WINDOWS) {
+            windows(scan, run);
+        }
+        ssn::look(scan, run);
+        phone::look(scan, run);
     }
     // Where a run is longer than can be read at once, the next begins in its middle, so that nothing is cut.
-    run.groups().get(Run::GROUPS / 2).filter(|_| run.count == Run::GROUPS).map_or(until, |middle| middle.start)
+    run.groups().get(Run::GROUPS / 2).filter(|_| run.groups.len() == Run::GROUPS).map_or(until, |middle| middle.start)
+}
+
+/// What can join digits to a group behind them, or to the rest of an identifier.
+fn is_joiner(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'-' | b'.' | b',' | b'/' | b')' | b'+')
+}
+
+/// Shows every window of the run that has digits enough to the detectors of numbers.
+fn windows(scan: &mut Scan<'_>, run: &Run) {
+    for from in 0..run.groups().len() {
+        let groups = run.groups_from(from);
+        let mut digits = [0_u8; LONGEST];
+        let mut length = 0_usize;
+        for (position, group) in groups.iter().enumerate() {
+            if length + group.digits() > LONGEST {
+                break;
+            }
+            let number = scan.text.get(group.start..group.end).unwrap_or_default();
+            for (slot, digit) in digits.iter_mut().skip(length).zip(number) {
+                *slot = digit.wrapping_sub(b'0');
+            }
+            length += group.digits();
+            let window = groups.get(..=position).unwrap_or_default();
+            let read = digits.get(..length).unwrap_or_default();
+            if position == 0 && length >= 5 {
+                papers::look(scan, group.start, group.end);
+            }
+            if length >= 9 {
+                digits::look(scan, window, read, groups.get(position + 1).map(|next| next.join));
+            }
+            if length >= 12 && scan.wants(Kind::CreditCard) {
+                card::look(scan, window, read);
+            }
+        }
+    }
+}
+
+/// Looks for a hardware address in three parts, such as `001a.2b3c.4d5e`, of which the first ends at `end`.
+fn dotted(scan: &mut Scan<'_>, start: usize, end: usize) {
+    if end - start == 4 && scan.byte(end) == b'.' {
+        network::look_mac(scan, end);
+    }
 }
 
 /// Looks at digits and letters that stand together.
 fn token(scan: &mut Scan<'_>, at: usize) -> usize {
-    let start = scan.start_of(at, 64, u8::is_ascii_alphanumeric);
-    let end = scan.end_of(at, u8::is_ascii_alphanumeric);
+    let start = scan.start_of(at, 64, is_word);
+    let end = scan.end_of(at, is_word);
+    dotted(scan, start, end);
     iban::look(scan, start);
-    end
+    papers::look(scan, start, end);
+    mixed::look(scan, start, end)
 }
 
 impl Run {
     /// The most groups read at once: twice the most any detector looks at.
     const GROUPS: usize = 40;
 
-    fn read(scan: &Scan<'_>, at: usize) -> Self {
-        let first = Group { start: at, end: at, join: Join::First };
-        let mut run = Self { groups: [first; Self::GROUPS], count: 0, cut: false };
+    fn read(scan: &mut Scan<'_>, at: usize) -> Self {
+        let mut run = Self { groups: std::mem::take(&mut scan.groups), cut: false };
+        run.groups.clear();
         let mut next = Some((at, Join::First));
         while let Some((start, join)) = next {
             let end = scan.end_of(start, u8::is_ascii_digit);
-            if scan.byte(end).is_ascii_alphabetic() && phone::extension_end(scan, end).is_none() {
+            let time = is_time(scan, end);
+            if scan.byte(end).is_ascii_alphabetic() && !time && phone::extension_end(scan, end).is_none() {
                 run.cut = join != Join::Space;
                 break;
             }
-            let Some(slot) = run.groups.get_mut(run.count) else { break };
-            *slot = Group { start, end, join };
-            run.count += 1;
-            next = joined(scan, end);
+            if run.groups.len() == Self::GROUPS {
+                break;
+            }
+            run.groups.push(Group { start, end, join });
+            run.cut = time;
+            next = joined(scan, end).filter(|_| !time);
         }
         run
     }
 
     pub(super) fn groups(&self) -> &[Group] {
-        self.groups.get(..self.count).unwrap_or_default()
+        &self.groups
     }
 
     /// The groups from position `from` on.
@@ -106,6 +192,11 @@ impl Run {
     fn total(&self) -> usize {
         self.groups().iter().map(|group| group.digits()).sum()
     }
+}
+
+/// Whether the time of a date that ends at `end` follows (RFC 3339).
+fn is_time(scan: &Scan<'_>, end: usize) -> bool {
+    matches!(scan.byte(end), b'T' | b't') && scan.byte(end + 1).is_ascii_digit() && scan.byte(end + 3) == b':'
 }
 
 /// Where the group after one that ends at `end` begins, and what joins them.

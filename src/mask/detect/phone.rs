@@ -129,7 +129,9 @@ fn national(scan: &Scan<'_>, groups: &[Group], cut: bool) -> Option<Number> {
     {
         return None;
     }
-    speaks_of_phones(scan, first.start, last.end).then_some(Number { count, proof: Proof::Context })
+    // `tel:12345678` is one, `a4-12345678` is not.
+    let hangs = scan.hangs(first.start, u8::is_ascii_digit) || scan.byte_before(first.start) == b'_';
+    (!hangs && speaks_of_phones(scan, first.start, last.end)).then_some(Number { count, proof: Proof::Context })
 }
 
 /// Whether the number `start..end` stands where telephone numbers do.
@@ -141,7 +143,9 @@ fn speaks_of_phones(scan: &Scan<'_>, start: usize, end: usize) -> bool {
     }
     let listed = || scan.phones_until.is_some_and(|until| until <= start && start - until <= LIST);
     let end = extension_end(scan, end).unwrap_or(end);
-    near.any.has(Context::PHONE | Context::CALL) || scan.following(end).has(Context::PHONE | Context::LINE) || listed()
+    near.any.has(Context::of_kind(Kind::Phone) | Context::CALL)
+        || scan.following(end).has(Context::of_kind(Kind::Phone) | Context::LINE)
+        || listed()
 }
 
 /// How many groups have at most `most` digits together.
@@ -287,8 +291,10 @@ mod tests {
                 "12-415-555-0132",
                 "key=report:12345678",
                 "phone 12345",
+                "call 9f8c2d1e-4b7a-4c3e-9d2f-000000000000",
             ],
         );
         check_at(Kind::Phone, "id", &["4155550132"]);
+        check_at(Kind::Phone, "call", &["4155550132"]);
     }
 }

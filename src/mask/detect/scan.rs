@@ -1,7 +1,9 @@
 //! The text a scan walks over, and what detectors ask of it.
 
+use super::number::Group;
 use super::{Context, Proof, Span};
 use crate::mask::kind::{Kind, Kinds};
+use std::cell::Cell;
 
 /// A scan of one text.
 pub(super) struct Scan<'a> {
@@ -12,6 +14,10 @@ pub(super) struct Scan<'a> {
     spans: &'a mut Vec<Span>,
     /// Where the last telephone number ended: a list of them needs the word only once.
     pub(super) phones_until: Option<usize>,
+    /// What the words before the last place asked for say: several detectors ask in turn.
+    last_near: Cell<Option<(usize, Near)>>,
+    /// Where runs of digits are read into, one after the other.
+    pub(super) groups: Vec<Group>,
 }
 
 /// What the words before a place say.
@@ -28,17 +34,21 @@ impl<'a> Scan<'a> {
     const BEFORE: usize = 40;
 
     pub(super) fn new(text: &'a [u8], path: Context, kinds: Kinds, spans: &'a mut Vec<Span>) -> Self {
-        Self { text, path, kinds, spans, phones_until: None }
+        Self { text, path, kinds, spans, phones_until: None, last_near: Cell::new(None), groups: Vec::new() }
     }
 
     /// The first place at or behind `from` where a finding can begin or be joined.
     pub(super) fn next_candidate(&self, from: usize) -> Option<usize> {
-        const BLOCK: usize = 16;
+        const NEAR: usize = 8;
+        const BLOCK: usize = 32;
         let is_candidate = |byte: &u8| byte.is_ascii_digit() | (*byte == b'@') | (*byte == b':');
         let rest = self.text.get(from..)?;
-        let mut skipped = 0;
-        for block in rest.chunks_exact(BLOCK) {
-            // Without an early exit this becomes SIMD.
+        // In logs and tables the next is close; in prose it is far, and blocks without an early exit become SIMD.
+        if let Some(offset) = rest.iter().take(NEAR).position(is_candidate) {
+            return Some(from + offset);
+        }
+        let mut skipped = NEAR;
+        for block in rest.get(NEAR..)?.chunks_exact(BLOCK) {
             if block.iter().fold(false, |any, byte| any | is_candidate(byte)) {
                 break;
             }
@@ -62,6 +72,10 @@ impl<'a> Scan<'a> {
         self.kinds.has(kind)
     }
 
+    pub(super) fn wants_any(&self, kinds: Kinds) -> bool {
+        self.kinds.meets(kinds)
+    }
+
     pub(super) fn push(&mut self, kind: Kind, start: usize, end: usize, proof: Proof) {
         self.spans.push(Span { start, end, kind, proof });
     }
@@ -70,6 +84,13 @@ impl<'a> Scan<'a> {
     pub(super) fn end_of(&self, from: usize, is: impl Fn(&u8) -> bool) -> usize {
         let rest = self.text.get(from..).unwrap_or_default();
         from + rest.iter().position(|byte| !is(byte)).unwrap_or(rest.len())
+    }
+
+    /// As [`end_of`](Self::end_of), at most `most` of them.
+    pub(super) fn end_within(&self, from: usize, most: usize, is: impl Fn(&u8) -> bool) -> usize {
+        let rest = self.text.get(from..).unwrap_or_default();
+        let count = rest.len().min(most);
+        from + rest.iter().take(count).position(|byte| !is(byte)).unwrap_or(count)
     }
 
     /// Where the bytes that satisfy `is` begin, up to `until`, at most `most` of them.
@@ -81,6 +102,17 @@ impl<'a> Scan<'a> {
 
     /// What the words before `at` say.
     pub(super) fn near(&self, at: usize) -> Near {
+        match self.last_near.get() {
+            Some((asked, near)) if asked == at => near,
+            _ => {
+                let near = self.read_near(at);
+                self.last_near.set(Some((at, near)));
+                near
+            }
+        }
+    }
+
+    fn read_near(&self, at: usize) -> Near {
         let from = at.saturating_sub(Self::BEFORE);
         let before = self.text.get(from..at).unwrap_or_default();
         // A word cut by the window says nothing.
@@ -96,7 +128,15 @@ impl<'a> Scan<'a> {
         if start == at || start - at > 3 {
             return Context::NONE;
         }
-        Context::of(self.text.get(start..end).unwrap_or_default())
+        Context::of_text(self.text.get(start..end).unwrap_or_default()).0
+    }
+
+    /// Whether the number at `at` hangs on letters and digits before it, as the last part of a UUID does. `is` says which bytes
+    /// before the separator count.
+    pub(super) fn hangs(&self, at: usize, is: impl Fn(&u8) -> bool) -> bool {
+        let separator = matches!(self.byte_before(at), b'-' | b'.' | b'/' | b'_' | b':');
+        let token = |end| self.text.get(self.start_of(end, 16, u8::is_ascii_alphanumeric)..end).unwrap_or_default();
+        separator && at.checked_sub(1).is_some_and(|end| token(end).iter().any(is))
     }
 }
 

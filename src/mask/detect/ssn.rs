@@ -41,7 +41,7 @@ fn parted(scan: &mut Scan<'_>, [one, two, three]: [Group; 3], next: Option<&Grou
 }
 
 fn with_context(scan: &mut Scan<'_>, start: usize, end: usize) {
-    if is_issued(scan, start, end) && scan.near(start).any.has(Context::SSN) {
+    if is_issued(scan, start, end) && scan.near(start).any.has(Context::of_kind(Kind::UsSsn) | Context::SSN) {
         scan.push(Kind::UsSsn, start, end, Proof::Context);
     }
 }

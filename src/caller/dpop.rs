@@ -1,0 +1,453 @@
+//! Proof of possession (RFC 9449): a token bound to a key is worth something only beside a proof, signed with that key for this
+//! very request, that nobody has shown before.
+
+use super::algorithm::Algorithm;
+use super::claims::{self, Claims, Moment};
+use super::keys::Key;
+use super::refusal::Refusal;
+use super::settings::DpopSettings;
+use super::signature::{self, NativeSignatures};
+use super::token::{Token, decode};
+use crate::time::{Span, Time};
+use hmac_sha256::Hash as Sha256;
+use std::collections::HashSet;
+
+/// A `DPoP` header and the request it came with.
+#[derive(Debug, Clone, Copy)]
+pub struct Dpop<'a> {
+    /// The value of the only `DPoP` header. Two of them are to be refused before (section 4.3, check 1).
+    pub proof: &'a [u8],
+    /// The request's method.
+    pub method: &'a str,
+    /// The request's address as its sender wrote it: `https://search.example/v2/rerank`. A query does not matter.
+    pub uri: &'a str,
+}
+
+/// Judges proofs, and remembers them.
+#[derive(Debug)]
+pub(super) struct Proofs {
+    algorithms: Vec<Algorithm>,
+    max_age: Span,
+    skew: Span,
+    seen: Seen,
+}
+
+impl Proofs {
+    pub(super) fn new(settings: &DpopSettings) -> Self {
+        let DpopSettings { max_age, clock_skew, .. } = *settings;
+        // From `iat` a skew ahead of us to `iat` a skew and an age behind us.
+        let lifetime = Span(max_age.0.saturating_add(clock_skew.0.saturating_mul(2)));
+        Self {
+            algorithms: settings.algorithms.clone(),
+            max_age,
+            skew: clock_skew,
+            seen: Seen::new(settings.proofs, lifetime),
+        }
+    }
+
+    /// Accepts a proof for `token` by the key with this thumbprint, once: the checks of section 4.3 in their order, with the
+    /// signature and the memory last because they cost most.
+    pub(super) fn check(
+        &mut self,
+        shown: &Dpop<'_>,
+        token: &[u8],
+        thumbprint: &[u8; 32],
+        moment: Moment,
+        native: &dyn NativeSignatures,
+    ) -> Result<(), Refusal> {
+        let (proof, jwk) = Token::read_with_key(shown.proof).map_err(|_| Refusal::ProofRefused("form"))?;
+        let claims = &proof.claims;
+        let id = text(claims, "jti")?.filter(|id| !id.is_empty()).ok_or(Refusal::ProofRefused("jti"))?;
+        if proof.header.kind.is_none() || !proof.header.is_one_of(&["dpop+jwt".to_owned()]) {
+            return Err(Refusal::ProofRefused("typ"));
+        }
+        let algorithm = Algorithm::named(&proof.header.algorithm)
+            .filter(|algorithm| self.algorithms.contains(algorithm))
+            .ok_or(Refusal::ProofRefused("alg"))?;
+        let key = Key::read(&jwk, &[algorithm]).map_err(|_| Refusal::ProofRefused("jwk"))?;
+        if text(claims, "htm")? != Some(shown.method) {
+            return Err(Refusal::ProofRefused("htm"));
+        }
+        let address = text(claims, "htu")?.and_then(target);
+        if address.is_none() || address != target(shown.uri) {
+            return Err(Refusal::ProofRefused("htu"));
+        }
+        self.check_age(claims, moment)?;
+        if hash(claims, "ath")? != Sha256::hash(token) {
+            return Err(Refusal::ProofRefused("ath"));
+        }
+        if key.verifier.thumbprint() != Some(*thumbprint) {
+            return Err(Refusal::WrongHolder);
+        }
+        match signature::proves_text(&key, proof.signed, &proof.signature, native) {
+            Some(true) => self.seen.remember(thumbprint, id, moment.latest),
+            Some(false) => Err(Refusal::ProofRefused("signature")),
+            None => Err(Refusal::Bound),
+        }
+    }
+
+    fn check_age(&self, claims: &Claims, moment: Moment) -> Result<(), Refusal> {
+        let refused = Refusal::ProofRefused("iat");
+        let issued = claims::date(claims, "iat").ok().flatten().ok_or(refused)?;
+        let expires = issued.plus(self.max_age).plus(self.skew);
+        if issued > moment.now.plus(self.skew) || moment.latest >= expires { Err(refused) } else { Ok(()) }
+    }
+}
+
+fn text<'a>(claims: &'a Claims, name: &'static str) -> Result<Option<&'a str>, Refusal> {
+    claims::text(claims, name).map_err(|_| Refusal::ProofRefused(name))
+}
+
+fn hash(claims: &Claims, name: &'static str) -> Result<[u8; 32], Refusal> {
+    let digest = text(claims, name)?.and_then(|text| decode(text).ok()).and_then(|digest| digest.try_into().ok());
+    digest.ok_or(Refusal::ProofRefused(name))
+}
+
+/// An address without query and fragment, scheme and host in lower case, without the scheme's own port (RFC 3986, sections 6.2.2
+/// and 6.2.3). None for anything but plain `http` and `https` addresses.
+fn target(uri: &str) -> Option<String> {
+    let uri = uri.split(['?', '#']).next()?;
+    if !uri.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
+        return None;
+    }
+    let (scheme, rest) = uri.split_once("://")?;
+    let scheme = scheme.to_ascii_lowercase();
+    let port = match scheme.as_str() {
+        "https" => ":443",
+        "http" => ":80",
+        _ => return None,
+    };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = host.to_ascii_lowercase();
+    let host = host.strip_suffix(port).unwrap_or(&host);
+    if host.is_empty() || host.contains('@') { None } else { Some(format!("{scheme}://{host}/{path}")) }
+}
+
+/// Proofs already shown, for as long as they could be shown again. Two halves, so that forgetting needs no list: each takes
+/// proofs for one lifetime, and is forgotten after one more.
+#[derive(Debug)]
+struct Seen {
+    young: HashSet<[u8; 16]>,
+    old: HashSet<[u8; 16]>,
+    since: Time,
+    half: usize,
+    lifetime: Span,
+}
+
+impl Seen {
+    fn new(proofs: usize, lifetime: Span) -> Self {
+        Self { young: HashSet::new(), old: HashSet::new(), since: Time::default(), half: proofs / 2, lifetime }
+    }
+
+    /// Only proved proofs come here, so only holders of bound tokens can fill it. A full memory accepts no more: forgetting early
+    /// would let proofs be shown twice.
+    fn remember(&mut self, thumbprint: &[u8; 32], id: &str, now: Time) -> Result<(), Refusal> {
+        if now.since(self.since) >= self.lifetime {
+            self.old = std::mem::take(&mut self.young);
+            if now.since(self.since).0 >= self.lifetime.0.saturating_mul(2) {
+                self.old = HashSet::new();
+            }
+            self.since = now;
+        }
+        // A clock set back must not make the next forgetting wait until it has caught up.
+        self.since = self.since.min(now);
+        let mut mark = Sha256::new();
+        mark.update(thumbprint);
+        mark.update(id.as_bytes());
+        let mark = mark.finalize();
+        let mark = *mark.first_chunk().ok_or(Refusal::TooManyProofs)?;
+        if self.old.contains(&mark) || self.young.contains(&mark) {
+            return Err(Refusal::ProofReplayed);
+        }
+        if self.young.len() >= self.half {
+            return Err(Refusal::TooManyProofs);
+        }
+        self.young.insert(mark);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::super::{Callers, NoNativeSignatures, Presented, Proof};
+    use super::*;
+    use serde_json::{Value, json};
+
+    const URI: &str = "https://search.example/v2/rerank";
+
+    struct Holder {
+        key: Signer,
+        token: String,
+        callers: Callers,
+    }
+
+    impl Holder {
+        fn new() -> Self {
+            let (issuer, key) = (Signer::new(), Signer::new());
+            let token = issuer.token(&with("cnf", json!({"jkt": key.thumbprint()})));
+            let mut settings = inline(&[issuer.jwk("ed")]);
+            settings["dpop"] = json!({"proofs": 8});
+            Self { key, token, callers: callers(&settings) }
+        }
+
+        fn header(&self) -> Value {
+            let mut jwk = self.key.jwk("x");
+            jwk.as_object_mut().unwrap().remove("kid");
+            json!({"typ": "dpop+jwt", "alg": "EdDSA", "jwk": jwk})
+        }
+
+        fn claims(&self, id: &str) -> Value {
+            let ath = encode(&Sha256::hash(self.token.as_bytes()));
+            json!({"jti": id, "htm": "POST", "htu": URI, "iat": NOW_SECS, "ath": ath})
+        }
+
+        fn proof(&self, header: &Value, claims: &Value) -> String {
+            self.key.raw(header.to_string().as_bytes(), claims.to_string().as_bytes())
+        }
+
+        fn good(&self, id: &str) -> String {
+            self.proof(&self.header(), &self.claims(id))
+        }
+
+        fn show(&mut self, proof: &str, now: Time, native: &dyn NativeSignatures) -> Result<Proof, Refusal> {
+            let dpop = Dpop { proof: proof.as_bytes(), method: "POST", uri: URI };
+            let token = self.token.clone();
+            let presented =
+                Presented { token: token.as_bytes(), is_dpop: true, dpop: Some(dpop), ..Presented::default() };
+            self.callers.identify_sender(&presented, now, native).map(|caller| caller.proof())
+        }
+    }
+
+    fn after(seconds: u64) -> Time {
+        NOW.plus(Span::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_bound_token_is_accepted_with_a_fresh_proof_by_its_key() {
+        let mut holder = Holder::new();
+        for (id, now) in [("a", 0), ("b", 30), ("c", 69)] {
+            assert_eq!(holder.show(&holder.good(id), after(now), &NoNativeSignatures), Ok(Proof::BoundToKey), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_stolen_token_without_the_key_is_worth_nothing() {
+        let mut holder = Holder::new();
+        let (token, proof) = (holder.token.clone(), holder.good("a"));
+        let dpop = Dpop { proof: proof.as_bytes(), method: "POST", uri: URI };
+        let bearer = Presented { token: token.as_bytes(), dpop: Some(dpop), ..Presented::default() };
+        assert_eq!(holder.callers.identify_sender(&bearer, NOW, &NoNativeSignatures), Err(Refusal::Bound), "as bearer");
+        let without = Presented { dpop: None, is_dpop: true, ..bearer };
+        assert_eq!(holder.callers.identify_sender(&without, NOW, &NoNativeSignatures), Err(Refusal::Bound), "no proof");
+
+        let thief = Holder { key: Signer::new(), ..holder };
+        let theirs = thief.good("b");
+        // The holder's key in the header, the thief's signature.
+        let (mut holder, header) = (Holder::new(), thief.header());
+        let forged = thief.proof(&holder.header(), &holder.claims("c"));
+        assert_eq!(holder.show(&forged, NOW, &NoNativeSignatures), Err(Refusal::ProofRefused("signature")));
+        let claims = holder.claims("d");
+        assert_eq!(holder.show(&thief.proof(&header, &claims), NOW, &NoNativeSignatures), Err(Refusal::WrongHolder));
+        let mut thief = thief;
+        assert_eq!(thief.show(&theirs, NOW, &NoNativeSignatures), Err(Refusal::WrongHolder));
+    }
+
+    #[test]
+    fn a_proof_is_accepted_once() {
+        let mut holder = Holder::new();
+        let proof = holder.good("a");
+        assert!(holder.show(&proof, NOW, &NoNativeSignatures).is_ok());
+        for now in [0, 30, 69] {
+            assert_eq!(holder.show(&proof, after(now), &NoNativeSignatures), Err(Refusal::ProofReplayed), "{now}");
+        }
+        assert_eq!(holder.show(&proof, after(70), &NoNativeSignatures), Err(Refusal::ProofRefused("iat")));
+        assert_eq!(holder.show(&proof, NOW, &NoNativeSignatures), Err(Refusal::ProofRefused("iat")), "clock set back");
+        let again = holder.proof(&holder.header(), &{
+            let mut claims = holder.claims("a");
+            claims["iat"] = json!(NOW_SECS + 70);
+            claims
+        });
+        assert_eq!(holder.show(&again, after(71), &NoNativeSignatures), Err(Refusal::ProofReplayed), "the same jti");
+    }
+
+    #[test]
+    fn a_proof_is_remembered_for_as_long_as_it_is_valid_whatever_is_forgotten_meanwhile() {
+        let mut holder = Holder::new();
+        let mut show = |id: &str, issued: u64, now: u64| {
+            let mut claims = holder.claims(id);
+            claims["iat"] = json!(NOW_SECS + issued);
+            let proof = holder.proof(&holder.header(), &claims);
+            holder.show(&proof, after(now), &NoNativeSignatures)
+        };
+        // Valid for 80 s, which is when the older half is forgotten.
+        assert!(show("a", 0, 0).is_ok());
+        assert!(show("b", 89, 79).is_ok());
+        assert!(show("c", 80, 80).is_ok());
+        for now in [80, 120, 158] {
+            assert_eq!(show("b", 89, now), Err(Refusal::ProofReplayed), "{now}");
+        }
+        assert_eq!(show("b", 89, 159), Err(Refusal::ProofRefused("iat")));
+    }
+
+    #[test]
+    fn proofs_for_another_request_token_time_or_purpose_are_refused() {
+        let mut holder = Holder::new();
+        for (name, values) in [
+            ("jti", vec![json!(null), json!(7), json!("")]),
+            ("htm", vec![json!(null), json!("GET"), json!("post"), json!(["POST"])]),
+            (
+                "htu",
+                vec![
+                    json!(null),
+                    json!("https://search.example/v2/rerank/"),
+                    json!("https://search.example/v1/rerank"),
+                    json!("https://eve.example/v2/rerank"),
+                    json!("http://search.example/v2/rerank"),
+                    json!("https://search.example:8443/v2/rerank"),
+                    json!("https://eve@search.example/v2/rerank"),
+                    json!("/v2/rerank"),
+                    json!(""),
+                ],
+            ),
+            ("iat", vec![json!(null), json!(NOW_SECS - 70), json!(NOW_SECS + 11), json!("x"), json!(-1), json!(1e300)]),
+            ("ath", vec![json!(null), json!(""), json!(encode(&[0; 32])), json!(encode(&Sha256::hash(b"other")))]),
+        ] {
+            for value in values {
+                let mut claims = holder.claims("a");
+                claims[name] = value.clone();
+                let proof = holder.proof(&holder.header(), &claims);
+                let refusal = holder.show(&proof, NOW, &NoNativeSignatures);
+                assert_eq!(refusal, Err(Refusal::ProofRefused(name)), "{name}: {value}");
+            }
+        }
+        for (name, value, what) in [
+            ("typ", json!("JWT"), "typ"),
+            ("typ", json!("at+jwt"), "typ"),
+            ("alg", json!("none"), "alg"),
+            ("alg", json!("HS256"), "alg"),
+            ("alg", json!("RS256"), "alg"),
+            ("alg", json!("ES256"), "jwk"),
+            ("jwk", json!("x"), "jwk"),
+            ("jwk", json!({"kty": "oct", "k": "AAAA"}), "jwk"),
+            ("jku", json!("https://eve.example"), "form"),
+            ("crit", json!(["x"]), "form"),
+        ] {
+            let mut header = holder.header();
+            header[name] = value.clone();
+            let proof = holder.proof(&header, &holder.claims("a"));
+            assert_eq!(
+                holder.show(&proof, NOW, &NoNativeSignatures),
+                Err(Refusal::ProofRefused(what)),
+                "{name}: {value}"
+            );
+        }
+        for name in ["typ", "jwk", "alg"] {
+            let mut header = holder.header();
+            header.as_object_mut().unwrap().remove(name);
+            let proof = holder.proof(&header, &holder.claims("a"));
+            assert!(matches!(holder.show(&proof, NOW, &NoNativeSignatures), Err(Refusal::ProofRefused(_))), "{name}");
+        }
+        let mut private = holder.header();
+        private["jwk"]["d"] = "AAAA".into();
+        let proof = holder.proof(&private, &holder.claims("a"));
+        assert_eq!(holder.show(&proof, NOW, &NoNativeSignatures), Err(Refusal::ProofRefused("jwk")), "a private key");
+        for proof in ["", "x", "a.b.c", &format!("{},{}", holder.good("a"), holder.good("b"))] {
+            assert_eq!(holder.show(proof, NOW, &NoNativeSignatures), Err(Refusal::ProofRefused("form")), "{proof}");
+        }
+        assert!(holder.show(&holder.good("a"), NOW, &NoNativeSignatures).is_ok(), "and nothing of this was remembered");
+    }
+
+    #[test]
+    fn a_token_that_is_not_bound_is_no_dpop_token() {
+        let signer = Signer::new();
+        let (mut callers, token) = (callers(&inline(&[signer.jwk("ed")])), signer.token(&good()));
+        let presented = Presented { token: token.as_bytes(), is_dpop: true, ..Presented::default() };
+        assert_eq!(callers.identify_sender(&presented, NOW, &NoNativeSignatures), Err(Refusal::NotBound));
+    }
+
+    #[test]
+    fn a_full_memory_accepts_no_more_proofs_until_it_may_forget() {
+        let mut holder = Holder::new();
+        for id in ["a", "b", "c", "d"] {
+            assert!(holder.show(&holder.good(id), NOW, &NoNativeSignatures).is_ok());
+        }
+        assert_eq!(holder.show(&holder.good("e"), NOW, &NoNativeSignatures), Err(Refusal::TooManyProofs));
+        assert!(Refusal::TooManyProofs.is_temporary());
+        let mut later = holder.claims("f");
+        later["iat"] = json!(NOW_SECS + 80);
+        let proof = holder.proof(&holder.header(), &later);
+        assert!(holder.show(&proof, after(80), &NoNativeSignatures).is_ok());
+    }
+
+    #[test]
+    fn curve_proofs_are_the_hosts_to_judge_and_refused_where_there_is_none() {
+        /// Honest about the signatures a host is tested with.
+        struct Says(Option<bool>);
+        impl NativeSignatures for Says {
+            fn verify(&self, hash: super::super::Hash, spki: &[u8], signature: &[u8], text: &[u8]) -> Option<bool> {
+                self.0.and_then(
+                    |says| if text.len() > 100 { Some(says) } else { Host.verify(hash, spki, signature, text) },
+                )
+            }
+        }
+        // The key of RFC 9449, section 4.1, whose thumbprint stands in section 6.1.
+        let jwk = json!({
+            "kty": "EC", "x": "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+            "y": "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA", "crv": "P-256",
+        });
+        let mut holder = Holder::new();
+        let issuer = Signer::new();
+        holder.token = issuer.token(&with("cnf", json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"})));
+        let header = json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk});
+        let proof = holder.proof(&header, &holder.claims("a"));
+        for (says, verdict) in [
+            (None, Err(Refusal::Bound)),
+            (Some(false), Err(Refusal::ProofRefused("signature"))),
+            (Some(true), Ok(Proof::BoundToKey)),
+        ] {
+            holder.callers = callers(&inline(&[issuer.jwk("ed")]));
+            assert_eq!(holder.show(&proof, NOW, &Says(says)), verdict);
+        }
+    }
+
+    #[test]
+    fn addresses_are_the_same_whatever_their_case_port_and_query() {
+        for same in [
+            "https://search.example/v2/rerank?x=1",
+            "https://search.example/v2/rerank#x",
+            "HTTPS://SEARCH.example/v2/rerank",
+            "https://search.example:443/v2/rerank",
+        ] {
+            assert_eq!(target(same), target(URI), "{same}");
+        }
+        assert_eq!(target("https://search.example"), target("https://search.example/"));
+        for other in [
+            "https://search.example/V2/rerank",
+            "https://search.example/v2//rerank",
+            "https://search.example:80/v2/rerank",
+        ] {
+            assert_ne!(target(other), target(URI), "{other}");
+        }
+        for none in [
+            "",
+            "search.example/v2",
+            "ftp://search.example/",
+            "https://",
+            "https:///x",
+            "https://a b/",
+            "https://a@b/",
+            "https://a\\b/",
+        ] {
+            assert_eq!(target(none), None, "{none}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_proofs_never_panic_and_never_count(proof in "\\PC{0,80}") {
+            let mut holder = Holder::new();
+            proptest::prop_assert!(holder.show(&proof, NOW, &NoNativeSignatures).is_err());
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! One issuer's rules, and what a token must say to keep them.
+
+use super::algorithm::Algorithm;
+use super::binding::Binding;
+use super::cache::ProvedBy;
+use super::check::Unusable;
+use super::claims::{self, Moment, Window};
+use super::groups::Groups;
+use super::keys::{Key, KeySet, LeftOut};
+use super::refusal::Refusal;
+use super::settings::{IssuerSettings, KeysSettings, Profile};
+use super::source::Source;
+use super::token::{self, Header, Token};
+use crate::time::Time;
+use std::rc::Rc;
+
+/// One issuer of tokens: its rules, and its keys as they stand.
+#[derive(Debug)]
+pub(super) struct Issuer {
+    pub(super) name: Rc<str>,
+    pub(super) audiences: Vec<String>,
+    pub(super) algorithms: Vec<Algorithm>,
+    pub(super) types: Vec<String>,
+    pub(super) profile: Option<Profile>,
+    pub(super) window: Window,
+    pub(super) groups: Groups,
+    pub(super) source: Source,
+}
+
+/// What a token says of its caller, acceptable but not proved.
+pub(super) struct Promise {
+    pub(super) algorithm: Algorithm,
+    pub(super) subject: String,
+    pub(super) groups: Vec<String>,
+    pub(super) token_id: Option<String>,
+    pub(super) expires: Time,
+    pub(super) binding: Binding,
+}
+
+impl Issuer {
+    pub(super) fn new(position: usize, settings: &IssuerSettings) -> Result<Self, Unusable> {
+        let field = |name: &str| format!("callers.issuers[{position}].{name}");
+        let groups = Groups::new(&settings.groups).ok_or_else(|| Unusable::Empty { field: field("groups.claim") })?;
+        let source = match &settings.keys {
+            KeysSettings::Jwks(jwks) => Source::remote(jwks),
+            KeysSettings::Discovery(discovery) => Source::discovered(discovery, &settings.issuer),
+            KeysSettings::Inline(inline) => {
+                let (set, left_out) = KeySet::from_keys(&inline.keys, &settings.algorithms)
+                    .map_err(|problem| Unusable::KeySet { field: field("keys.inline"), problem })?;
+                if let Some(LeftOut { position, problem }) = left_out.first() {
+                    let field = field(&format!("keys.inline.keys[{position}]"));
+                    return Err(Unusable::Key { field, problem: *problem });
+                }
+                Source::inline(set)
+            }
+        };
+        Ok(Self {
+            name: settings.issuer.as_str().into(),
+            audiences: settings.audiences.clone(),
+            algorithms: settings.algorithms.clone(),
+            types: match settings.profile {
+                Some(Profile::Rfc9068) => vec!["at+jwt".to_owned()],
+                None => settings.types.iter().map(|kind| token::plain_type(kind)).collect(),
+            },
+            profile: settings.profile,
+            window: Window { skew: settings.clock_skew, max_lifetime: settings.max_lifetime },
+            groups,
+            source,
+        })
+    }
+
+    /// Whether what these keys proved is still proved.
+    pub(super) fn stands(&self, proof: ProvedBy, now: Time) -> bool {
+        proof.generation == self.source.generation && self.source.keys(now).is_ok()
+    }
+
+    /// Everything about a token of this issuer except its signature.
+    pub(super) fn check(&self, token: &Token<'_>, moment: Moment) -> Result<Promise, Refusal> {
+        let algorithm = Algorithm::named(&token.header.algorithm)
+            .filter(|algorithm| self.algorithms.contains(algorithm))
+            .ok_or(Refusal::AlgorithmNotAllowed)?;
+        if !token.header.is_one_of(&self.types) {
+            return Err(Refusal::WrongType);
+        }
+        let claims = &token.claims;
+        claims::check_audience(claims, &self.audiences)?;
+        let expires = self.window.check(claims, moment)?;
+        match self.profile {
+            Some(Profile::Rfc9068) => claims::check_rfc9068(claims)?,
+            None => {}
+        }
+        // Not ours to judge, but other readers of the token demand text here.
+        claims::text(claims, "nonce")?;
+        Ok(Promise {
+            algorithm,
+            subject: claims::subject(claims)?.to_owned(),
+            groups: self.groups.read(claims)?,
+            token_id: claims::text(claims, "jti")?.map(str::to_owned),
+            expires,
+            binding: Binding::read(claims)?,
+        })
+    }
+}
+
+/// The key a token asks for: by exact `kid`; without one only if no other key fits.
+pub(super) fn choose<'a>(keys: &'a KeySet, header: &Header, algorithm: Algorithm) -> Result<&'a Key, Refusal> {
+    let Some(id) = &header.key_id else { return keys.only_for(algorithm).ok_or(Refusal::KeyIdMissing) };
+    let key = keys.with_id(id).ok_or(Refusal::UnknownKey { source: None })?;
+    if key.algorithm == algorithm { Ok(key) } else { Err(Refusal::KeyMismatch) }
+}

@@ -1,0 +1,60 @@
+//! Bank identifier codes (ISO 9362), where words say so.
+
+use super::class::is_word;
+use super::scan::Scan;
+use super::{Context, Proof};
+use crate::mask::kind::Kind;
+
+/// Looks at all tokens of eight or eleven letters and digits that begin with four letters and a country. They need no digit, so
+/// no byte announces them; but eight bytes that stand together cover every eighth place.
+pub(super) fn look(scan: &mut Scan<'_>) {
+    const STRIDE: usize = 8;
+    if !scan.wants(Kind::Bic) {
+        return;
+    }
+    let mut at = STRIDE - 1;
+    while at < scan.text.len() {
+        if !scan.byte(at).is_ascii_uppercase() && !scan.byte(at).is_ascii_digit() {
+            at += STRIDE;
+            continue;
+        }
+        let start = scan.start_of(at, 11, is_word);
+        let end = scan.end_of(at, is_word);
+        if is_bic(scan, start, end) && scan.near(start).any.has(Context::of_kind(Kind::Bic)) {
+            scan.push(Kind::Bic, start, end, Proof::Context);
+        }
+        at = end.max(at) + STRIDE;
+    }
+}
+
+fn is_bic(scan: &Scan<'_>, start: usize, end: usize) -> bool {
+    let code = scan.text.get(start..end).unwrap_or_default();
+    let letters = code.get(..6).is_some_and(|head| head.iter().all(u8::is_ascii_uppercase));
+    let known = code.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    matches!(code.len(), 8 | 11) && letters && known && !is_word(&scan.byte_before(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{check, check_at};
+    use super::*;
+
+    #[test]
+    fn codes_are_found_only_where_words_say_so() {
+        check(
+            Kind::Bic,
+            &[
+                "BIC: «DEUTDEFF»",
+                "SWIFT code «DEUTDEFF500», ok",
+                "swift «COBADEFFXXX»",
+                "DEUTDEFF",
+                "BIC DEUTDEF",
+                "BIC deutdeff",
+            ],
+        );
+        check_at(Kind::Bic, "bic", &["«DEUTDEFF»", "DEUTDEFF5", "1EUTDEFF"]);
+        for pad in 0..20 {
+            check_at(Kind::Bic, "bic", &[&format!("{}«DEUTDEFF» x", " ".repeat(pad))]);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Numbers of passports and driving licences. They have no check digit that all countries share, so only a word right before
+//! them, or the name they stand under, makes them one.
+
+use super::scan::Scan;
+use super::{Context, Proof};
+use crate::mask::kind::Kind;
+
+/// Looks at the letters and digits `start..end`, which stand together.
+pub(super) fn look(scan: &mut Scan<'_>, start: usize, end: usize) {
+    let length = end - start;
+    for (kind, lengths) in [(Kind::Passport, 6..=9), (Kind::DrivingLicence, 5..=18)] {
+        if !scan.wants(kind) || !lengths.contains(&length) {
+            continue;
+        }
+        let number = scan.text.get(start..end).unwrap_or_default();
+        let digits = number.iter().filter(|byte| byte.is_ascii_digit()).count();
+        let glued = matches!(scan.byte_before(start), b'-' | b'.' | b'/' | b'_' | b'@')
+            || (matches!(scan.byte(end), b'-' | b'/' | b'_' | b'@') && scan.byte(end + 1).is_ascii_alphanumeric());
+        if digits >= 4 && !glued && scan.near(start).any.has(Context::of_kind(kind)) {
+            scan.push(kind, start, end, Proof::Context);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{check, check_at};
+    use super::*;
+
+    #[test]
+    fn papers_are_found_only_where_words_say_so() {
+        check(
+            Kind::Passport,
+            &[
+                "passport no. «912803456»",
+                "Reisepass «C01X00T47»",
+                "pasaporte «AAA123456»",
+                "A12803456",
+                "passport A-12803456",
+                "passport office",
+                "passport 1234567890",
+            ],
+        );
+        check_at(Kind::Passport, "passportNumber", &["«A12803456»"]);
+        check(
+            Kind::DrivingLicence,
+            &[
+                "driver's license «H12234567»",
+                "Licence: «MORGA607054SM9IJ» ok",
+                "Führerschein «B072RRE2I55»",
+                "H12234567",
+            ],
+        );
+    }
+}

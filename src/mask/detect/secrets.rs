@@ -1,0 +1,342 @@
+//! Secrets: tokens, vendors' keys, private keys, and addresses of cryptocurrencies, which are as long.
+//!
+//! They are long tokens that no byte announces; but sixteen bytes that stand together cover every sixteenth place, so a look at
+//! those finds them all.
+
+use super::class::{is_part, is_token};
+use super::scan::Scan;
+use super::{Proof, crypto, network};
+use crate::mask::kind::{Kind, Kinds};
+use crate::mask::secret::find;
+
+/// The kinds that are long tokens. Of hardware addresses, `AA-BB-CC-DD-EE-FF` is one.
+const TOKENS: Kinds = Kinds::NONE
+    .with(Kind::Jwt)
+    .with(Kind::ApiKey)
+    .with(Kind::BearerToken)
+    .with(Kind::CryptoAddress)
+    .with(Kind::MacAddress);
+
+/// The shortest token looked at.
+const SHORTEST: usize = 16;
+
+pub(super) fn look(scan: &mut Scan<'_>) {
+    if scan.wants(Kind::PrivateKey) {
+        private_keys(scan);
+    }
+    if !scan.wants_any(TOKENS) {
+        return;
+    }
+    let mut at = SHORTEST - 1;
+    while at < scan.text.len() {
+        if is_part(&scan.byte(at)) {
+            let start = scan.start_of(at, at, is_part);
+            let end = scan.end_of(at, is_part);
+            if end - start >= SHORTEST {
+                parts(scan, start, end);
+            }
+            at = end;
+        }
+        at += SHORTEST;
+    }
+}
+
+/// Looks at the tokens that signs such as `.`, `/` and `=` join.
+fn parts(scan: &mut Scan<'_>, start: usize, end: usize) {
+    if scan.wants(Kind::BearerToken) {
+        bearer(scan, start, end);
+    }
+    let mut at = start;
+    while at < end {
+        let until = scan.end_within(at, end - at, is_token);
+        at = if until - at >= SHORTEST { token(scan, at, until) } else { until } + 1;
+    }
+}
+
+/// Looks at a token of sixteen bytes or more. Returns where to go on.
+fn token(scan: &mut Scan<'_>, start: usize, end: usize) -> usize {
+    if end - start == 17
+        && let Some(until) = network::look_mac(scan, start + 2)
+    {
+        return until;
+    }
+    if scan.wants(Kind::Jwt)
+        && let Some(until) = jwt_end(scan, start, end)
+    {
+        scan.push(Kind::Jwt, start, until, Proof::Valid);
+        return until;
+    }
+    if scan.wants(Kind::ApiKey)
+        && let Some((from, until)) = api_key(scan, start, end)
+    {
+        scan.push(Kind::ApiKey, from, until, Proof::Valid);
+        return until;
+    }
+    if scan.wants(Kind::CryptoAddress) && crypto::is_address(scan.text.get(start..end).unwrap_or_default()) {
+        scan.push(Kind::CryptoAddress, start, end, Proof::Valid);
+    }
+    end
+}
+
+/// PEM blocks (RFC 7468) from header to footer or, where one is cut off, as far as its lines go.
+fn private_keys(scan: &mut Scan<'_>) {
+    const LABEL: &[u8] = b"PRIVATE KEY-----";
+    const BEGIN: &[u8] = b"-----BEGIN ";
+    // The longest key in use, RSA with 16384 bits, has about 13 KB.
+    const LONGEST: usize = 16 << 10;
+    let is_line =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'\n' | b'\r' | b'\\' | b' ');
+    let mut at = 0;
+    while let Some(label) = find(scan.text, LABEL, at) {
+        at = label + LABEL.len();
+        let header = label.saturating_sub(BEGIN.len() + 16);
+        let before = scan.text.get(header..label).unwrap_or_default();
+        let Some(begin) = before.windows(BEGIN.len()).rposition(|part| part == BEGIN) else { continue };
+        let limit = scan.text.len().min(at + LONGEST);
+        let rest = scan.text.get(at..limit).unwrap_or_default();
+        let end = match find(rest, LABEL, 0) {
+            Some(footer) => at + footer + LABEL.len(),
+            None => scan.end_of(at, is_line),
+        };
+        scan.push(Kind::PrivateKey, header + begin, end, Proof::Valid);
+        at = end;
+    }
+}
+
+/// What stands behind `Bearer` or `Basic`: `start..end`, up to the full stop of the sentence.
+fn bearer(scan: &mut Scan<'_>, start: usize, end: usize) {
+    let token = scan.text.get(start..end).unwrap_or_default();
+    let sentence = token.iter().rev().take_while(|byte| **byte == b'.').count();
+    let digits = token.iter().any(u8::is_ascii_digit);
+    let before = scan.text.get(start.saturating_sub(7)..start).unwrap_or_default();
+    let named = before.eq_ignore_ascii_case(b"bearer ")
+        || before.get(before.len().saturating_sub(6)..).is_some_and(|name| name.eq_ignore_ascii_case(b"basic "));
+    if named && digits && token.len() - sentence >= SHORTEST {
+        scan.push(Kind::BearerToken, start, end - sentence, Proof::Context);
+    }
+}
+
+/// Where the token that begins with `eyJ` (`{"` in Base64) ends, if it has the three parts of a JWS or the five of a JWE.
+fn jwt_end(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
+    let head = scan.text.get(start..end)?;
+    let payload = scan.text.get(end..end + 4)?;
+    let signed = payload == b".eyJ";
+    let encrypted = payload.first() == Some(&b'.');
+    if !head.starts_with(b"eyJ") || !(signed || encrypted) {
+        return None;
+    }
+    // No more parts than five are read, so that many such heads in a row cost no more than one.
+    let mut until = end;
+    let mut parts = 1;
+    while parts < 5 && scan.byte(until) == b'.' {
+        until = scan.end_of(until + 1, is_token);
+        parts += 1;
+    }
+    let longer = parts == 5 && scan.byte(until) == b'.' && is_token(&scan.byte(until + 1));
+    (signed && parts >= 3 || parts == 5 && !longer).then_some(until)
+}
+
+/// What vendors' keys begin with, and how many characters follow at least.
+const PREFIXES: &[(&[u8], usize)] = &[
+    (b"AKIA", 16),
+    (b"ASIA", 16),
+    (b"ABIA", 16),
+    (b"ACCA", 16),
+    (b"ghp_", 36),
+    (b"gho_", 36),
+    (b"ghu_", 36),
+    (b"ghs_", 36),
+    (b"ghr_", 36),
+    (b"github_pat_", 60),
+    (b"glpat-", 20),
+    (b"gldt-", 20),
+    (b"glrt-", 20),
+    (b"glcbt-", 20),
+    (b"xoxb-", 10),
+    (b"xoxp-", 10),
+    (b"xoxa-", 10),
+    (b"xoxe-", 10),
+    (b"xoxs-", 10),
+    (b"xoxr-", 10),
+    (b"xapp-", 20),
+    (b"sk_live_", 10),
+    (b"rk_live_", 10),
+    (b"sk_test_", 10),
+    (b"rk_test_", 10),
+    (b"whsec_", 24),
+    (b"AIza", 35),
+    (b"GOCSPX-", 20),
+    (b"sk-ant-", 40),
+    (b"sk-proj-", 20),
+    (b"sk-svcacct-", 20),
+    (b"sk-admin-", 20),
+    (b"sk-or-", 40),
+    (b"sk-", 40),
+    (b"npm_", 36),
+    (b"pypi-AgEIcHlwaS5vcmc", 16),
+    (b"hf_", 30),
+    (b"jina_", 30),
+    (b"pcsk_", 30),
+    (b"gsk_", 40),
+    (b"xai-", 40),
+    (b"r8_", 36),
+    (b"dop_v1_", 60),
+    (b"doo_v1_", 60),
+    (b"dor_v1_", 60),
+    (b"shpat_", 32),
+    (b"shpca_", 32),
+    (b"shppa_", 32),
+    (b"shpss_", 32),
+    (b"glsa_", 32),
+    (b"lin_api_", 32),
+    (b"dckr_pat_", 20),
+    (b"sntrys_", 30),
+    (b"PMAK-", 40),
+];
+
+/// The same, where a dot parts the prefix from the key, so that the token begins behind it.
+const DOTTED: &[(&[u8], usize)] = &[(b"SG.", 20), (b"hvs.", 20), (b"ya29.", 20)];
+
+/// A vendor's key in the token, perhaps behind a name such as `key-`.
+fn api_key(scan: &Scan<'_>, start: usize, end: usize) -> Option<(usize, usize)> {
+    let token = scan.text.get(start..end)?;
+    let names = token.iter().enumerate().filter(|(_, byte)| matches!(byte, b'_' | b'-')).map(|(at, _)| at + 1);
+    for at in std::iter::once(0).chain(names.take(4)) {
+        let rest = token.get(at..)?;
+        if !begins_like_one(rest) {
+            continue;
+        }
+        let Some((prefix, least)) = PREFIXES.iter().find(|(prefix, _)| rest.starts_with(prefix)) else { continue };
+        let key = rest.get(prefix.len()..)?;
+        let amazon = prefix.len() == 4 && prefix.starts_with(b"A") && prefix.ends_with(b"A");
+        let form = !amazon || (key.len() == 16 && key.iter().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7')));
+        if key.len() >= *least && form && is_random(key) {
+            return Some((start + at, end));
+        }
+    }
+    let before = scan.text.get(..start)?;
+    let (prefix, least) = DOTTED.iter().find(|(prefix, _)| before.ends_with(prefix))?;
+    let until = scan.end_of(end, |byte| is_token(byte) || *byte == b'.');
+    (token.len() >= *least && is_random(token)).then_some((start - prefix.len(), until))
+}
+
+/// Whether a prefix begins with the first two bytes: most tokens are ruled out by that.
+fn begins_like_one(token: &[u8]) -> bool {
+    let &[first, second, ..] = token else { return false };
+    SECOND.get(usize::from(first)).is_some_and(|seconds| seconds >> (second & 0x7f) & 1 == 1)
+}
+
+/// For each first byte of a prefix, the second ones: a bit for each.
+const SECOND: [u128; 128] = {
+    let mut all = [0_u128; 128];
+    let mut first = 0_u8;
+    let mut slots: &mut [u128] = &mut all;
+    while let [slot, rest @ ..] = slots {
+        let mut prefixes = PREFIXES;
+        while let [(prefix, _), more @ ..] = prefixes {
+            if let [one, two, ..] = prefix
+                && *one == first
+            {
+                *slot |= 1 << *two;
+            }
+            prefixes = more;
+        }
+        first += 1;
+        slots = rest;
+    }
+    all
+};
+
+/// Not a placeholder such as `xxxxxxxx`: at least eight different characters.
+fn is_random(key: &[u8]) -> bool {
+    let seen = key.iter().fold(0_u128, |seen, byte| seen | 1 << (byte & 0x7f));
+    seen.count_ones() >= 8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::check;
+    use super::*;
+
+    #[test]
+    fn tokens_are_found_whole() {
+        let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV";
+        check(
+            Kind::Jwt,
+            &[&format!("token=«{jwt}»; x"), "eyJhbGciOiJIUzI1NiJ9.x", "eyJhbGciOiJIUzI1NiJ9", &format!("x{jwt}")],
+        );
+        check(
+            Kind::BearerToken,
+            &[
+                "Authorization: Bearer «mF_9.B5f-4.1JqM1234567»",
+                "bearer «abcdefgh12345678+/==»",
+                "Basic «QWxhZGRpbjpvcGVuIHNlc2FtZTE=»",
+                "the bearer of-this-long-message-is-nobody",
+                "Bearer short1",
+            ],
+        );
+    }
+
+    #[test]
+    fn vendors_keys_are_found_by_their_prefix() {
+        let letters = "aB3dE5gH7jK9mN1pQ2sT4vW6yZ8bC0eF2hI4kL6nO8";
+        let of = |prefix: &str, count: usize| format!("key «{prefix}{}» end", letters.repeat(3).get(..count).unwrap());
+        check(
+            Kind::ApiKey,
+            &[
+                "«AKIAIOSFODNN7EXAMPLE»",
+                &of("ghp_", 36),
+                &of("github_pat_", 82),
+                &of("xoxb-123456-", 20),
+                &of("sk_live_", 24),
+                &of("sk-ant-api03-", 93),
+                &of("sk-proj-", 48),
+                &of("AIza", 35),
+                &of("hf_", 34),
+                &format!("key «SG.{}.{}» end", letters.get(..22).unwrap(), letters.get(..40).unwrap()),
+                &of("glpat-", 20),
+                &format!("api_key-«ghp_{}»", letters.get(..36).unwrap()),
+            ],
+        );
+        check(
+            Kind::ApiKey,
+            &[
+                "AKIAIOSFODNN7EXAMPL",
+                "AKIAIOSFODNN7EXAMPLEE",
+                "ghp_short",
+                "sk_live_xxxxxxxxxxxxxxxxxxxxxxxx",
+                "sk-learn-is-a-library",
+                "SGaB3dE5gH7jK9mN1pQ2sT4vW6yZ8bC0",
+            ],
+        );
+    }
+
+    #[test]
+    fn private_keys_are_found_from_header_to_footer() {
+        let lines = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj";
+        for newline in ["\n", "\\n", " "] {
+            for name in ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "OPENSSH PRIVATE KEY"] {
+                let block =
+                    format!("-----BEGIN {name}-----{newline}{lines}{newline}{lines}+/=={newline}-----END {name}-----");
+                check(Kind::PrivateKey, &[&format!("a «{block}» b")]);
+            }
+        }
+        check(Kind::PrivateKey, &[&format!("«-----BEGIN PRIVATE KEY-----\n{lines}\n{lines}»; cut")]);
+        check(Kind::PrivateKey, &[&format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----")]);
+    }
+
+    #[test]
+    fn hashes_ids_and_words_are_no_secrets() {
+        for kind in [Kind::ApiKey, Kind::Jwt, Kind::BearerToken, Kind::PrivateKey, Kind::CryptoAddress] {
+            check(
+                kind,
+                &[
+                    "9f8c2d1e-4b7a-4c3e-9d2f-000000000000",
+                    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                    "a-very-long-word-with-many-hyphens-in-it",
+                    "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+                ],
+            );
+        }
+    }
+}

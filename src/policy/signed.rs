@@ -1,0 +1,334 @@
+//! Bundles from elsewhere: signed, and never older than what there is.
+//!
+//! The envelope is `{"payload": base64(bundle), "signatures": [{"key": id, "sig": base64}]}`. Each signature is Ed25519 (RFC
+//! 8032) over `rerank-policy/v1`, a line feed and the bundle's bytes as they are, so that nothing has to be brought into a
+//! canonical form before it is trusted. Two keys can sign while one is replaced by the other: one signature by a trusted key is
+//! enough, signatures by unknown keys say nothing, and a wrong one under a trusted key's name refuses the whole.
+
+use super::{Flaw, Policy};
+use crate::json;
+use crate::time::Time;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_compact::{PublicKey, Signature};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The largest envelope that is looked at, in bytes.
+pub const ENVELOPE_BYTES: usize = 24 << 20;
+
+/// A key that bundles may be signed with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedKey {
+    id: String,
+    key: PublicKey,
+}
+
+impl TrustedKey {
+    /// Reads a public key: its 32 bytes in base64. None for anything else.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        Self::from_bytes(&STANDARD.decode(text).ok()?)
+    }
+
+    /// Takes the 32 bytes of a public key. None for others, and for points that sign anything (of small order).
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let key = PublicKey::from_slice(bytes).ok()?;
+        key.validate().ok()?;
+        Some(Self { id: key_id(bytes), key })
+    }
+
+    /// The key's name in envelopes: the first 8 bytes of its SHA-256, in hexadecimal. A key cannot be called by another's name.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// The name of the public key with these bytes; see [`TrustedKey::id`].
+#[must_use]
+pub fn key_id(bytes: &[u8]) -> String {
+    super::digest(bytes).chars().take(16).collect()
+}
+
+/// What is signed for a bundle.
+#[must_use]
+pub fn signed_bytes(bundle: &[u8]) -> Vec<u8> {
+    [b"rerank-policy/v1\n", bundle].concat()
+}
+
+/// A bundle with its signatures, as it travels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Envelope {
+    /// The bundle's bytes, in base64.
+    pub payload: String,
+    /// Who signed it.
+    pub signatures: Vec<SignedBy>,
+}
+
+/// One signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedBy {
+    /// The [`TrustedKey::id`].
+    pub key: String,
+    /// The 64 bytes of the signature, in base64.
+    pub sig: String,
+}
+
+/// What a bundle from elsewhere must be.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'t> {
+    /// The keys trusted now.
+    pub keys: &'t [TrustedKey],
+    /// The only bundle id that is taken.
+    pub id: &'t str,
+    /// The lowest serial that is taken.
+    pub min_serial: u64,
+    /// The bundle in force, if there is one from the same source.
+    pub current: Option<&'t Policy>,
+    /// Now.
+    pub now: Time,
+}
+
+/// Why a bundle from elsewhere is not taken; what is in force stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// The envelope has more than [`ENVELOPE_BYTES`].
+    TooLarge,
+    /// It is no envelope.
+    NoEnvelope,
+    /// No trusted key signed it.
+    Unsigned,
+    /// A signature under this trusted key's name is wrong.
+    Forged(String),
+    /// What was signed is no valid bundle.
+    Flawed(Vec<Flaw>),
+    /// It is another bundle.
+    Foreign(String),
+    /// Its serial is below the lowest one that is taken.
+    BelowFloor(u64),
+    /// Its serial is below that of the bundle in force.
+    Older(u64),
+    /// It has the serial of the bundle in force, and is another one.
+    Conflicting(u64),
+    /// It has no `not_after`: whoever holds it back could keep it in force for ever.
+    Endless,
+    /// It is past its `not_after`.
+    Expired,
+}
+
+impl Refused {
+    /// A name for metrics.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::TooLarge => "too-large",
+            Self::NoEnvelope => "no-envelope",
+            Self::Unsigned => "unsigned",
+            Self::Forged(_) => "forged",
+            Self::Flawed(_) => "flawed",
+            Self::Foreign(_) => "foreign",
+            Self::BelowFloor(_) => "below-floor",
+            Self::Older(_) => "older",
+            Self::Conflicting(_) => "conflicting",
+            Self::Endless => "endless",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge => write!(out, "the envelope has more than {ENVELOPE_BYTES} bytes"),
+            Self::NoEnvelope => out.write_str("no envelope of a signed bundle"),
+            Self::Unsigned => out.write_str("no trusted key signed the bundle"),
+            Self::Forged(key) => write!(out, "the signature of key `{key}` is wrong"),
+            Self::Flawed(flaws) => {
+                write!(out, "the bundle has {} flaws", flaws.len())?;
+                flaws.first().map_or(Ok(()), |flaw| write!(out, ", the first: {flaw}"))
+            }
+            Self::Foreign(id) => write!(out, "the bundle is `{id}`, another one"),
+            Self::BelowFloor(serial) => write!(out, "serial {serial} is below the lowest one taken"),
+            Self::Older(serial) => write!(out, "serial {serial} is older than the bundle in force"),
+            Self::Conflicting(serial) => write!(out, "serial {serial} is in force already, with another bundle"),
+            Self::Endless => out.write_str("the bundle has no `not_after`"),
+            Self::Expired => out.write_str("the bundle is past its `not_after`"),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// Opens an envelope: signatures first, and only then what they sign. The same bundle as the one in force is taken again.
+///
+/// # Errors
+/// See [`Refused`].
+pub fn open(envelope: &[u8], terms: &Terms<'_>) -> Result<Policy, Refused> {
+    let bundle = verify(envelope, terms.keys)?;
+    let policy = Policy::load(&bundle).map_err(Refused::Flawed)?;
+    let serial = policy.serial();
+    if policy.id() != terms.id {
+        return Err(Refused::Foreign(policy.id().to_owned()));
+    }
+    if serial < terms.min_serial {
+        return Err(Refused::BelowFloor(serial));
+    }
+    if let Some(current) = terms.current {
+        if serial < current.serial() {
+            return Err(Refused::Older(serial));
+        }
+        if serial == current.serial() && policy.digest() != current.digest() {
+            return Err(Refused::Conflicting(serial));
+        }
+    }
+    match policy.not_after() {
+        None => Err(Refused::Endless),
+        Some(end) if terms.now >= end => Err(Refused::Expired),
+        Some(_) => Ok(policy),
+    }
+}
+
+/// The bundle's bytes, if a trusted key signed them.
+///
+/// # Errors
+/// [`Refused::TooLarge`], [`Refused::NoEnvelope`], [`Refused::Unsigned`] and [`Refused::Forged`].
+pub fn verify(envelope: &[u8], keys: &[TrustedKey]) -> Result<Vec<u8>, Refused> {
+    if envelope.len() > ENVELOPE_BYTES {
+        return Err(Refused::TooLarge);
+    }
+    let envelope: Envelope = json::read(envelope).map_err(|_| Refused::NoEnvelope)?;
+    let bundle = STANDARD.decode(&envelope.payload).map_err(|_| Refused::NoEnvelope)?;
+    let signed = signed_bytes(&bundle);
+    let mut proved = false;
+    for signature in &envelope.signatures {
+        let Some(trusted) = keys.iter().find(|key| key.id == signature.key) else { continue };
+        let bytes = STANDARD.decode(&signature.sig).ok();
+        let right = bytes
+            .and_then(|bytes| Signature::from_slice(&bytes).ok())
+            .is_some_and(|signature| trusted.key.verify(&signed, &signature).is_ok());
+        if !right {
+            return Err(Refused::Forged(trusted.id.clone()));
+        }
+        proved = true;
+    }
+    if proved { Ok(bundle) } else { Err(Refused::Unsigned) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ed25519_compact::{KeyPair, Seed};
+    use serde_json::json;
+
+    fn pair(seed: u8) -> KeyPair {
+        KeyPair::from_seed(Seed::new([seed; 32]))
+    }
+
+    fn trusted(seed: u8) -> TrustedKey {
+        TrustedKey::from_bytes(&*pair(seed).pk).unwrap()
+    }
+
+    fn bundle(id: &str, serial: u64, not_after: Option<&str>) -> Vec<u8> {
+        let mut bundle = json!({"schema": "rerank-guard/v1", "bundle": {"id": id, "serial": serial}, "rules": []});
+        if let Some(end) = not_after {
+            bundle["bundle"]["not_after"] = json!(end);
+        }
+        bundle.to_string().into_bytes()
+    }
+
+    fn sealed(bundle: &[u8], seeds: &[u8]) -> Envelope {
+        let signature = |seed: &u8| SignedBy {
+            key: trusted(*seed).id,
+            sig: STANDARD.encode(*pair(*seed).sk.sign(signed_bytes(bundle), None)),
+        };
+        Envelope { payload: STANDARD.encode(bundle), signatures: seeds.iter().map(signature).collect() }
+    }
+
+    fn opened(envelope: &Envelope, current: Option<&Policy>) -> Result<u64, Refused> {
+        let (keys, text) = ([trusted(1), trusted(2)], serde_json::to_vec(envelope).unwrap());
+        let now = Time::parse("2026-11-23").unwrap();
+        let terms = Terms { keys: &keys, id: "search", min_serial: 10, current, now };
+        open(&text, &terms).map(|policy| policy.serial())
+    }
+
+    const LATER: Option<&str> = Some("2027-01-01");
+
+    #[test]
+    fn one_trusted_signature_is_enough_and_unknown_ones_say_nothing() {
+        let bundle = bundle("search", 12, LATER);
+        for (seeds, outcome) in [
+            (&[1][..], Ok(12)),
+            (&[2], Ok(12)),
+            (&[1, 2], Ok(12)),
+            (&[3, 1], Ok(12)),
+            (&[3], Err(Refused::Unsigned)),
+            (&[], Err(Refused::Unsigned)),
+        ] {
+            assert_eq!(opened(&sealed(&bundle, seeds), None), outcome, "{seeds:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_signature_under_a_trusted_name_refuses_the_whole() {
+        let bundle = bundle("search", 12, LATER);
+        let forged = Err(Refused::Forged(trusted(1).id));
+        let good = sealed(&bundle, &[1, 2]);
+        for wrong in ["", "AAAA", &STANDARD.encode([0; 64]), &sealed(&bundle, &[3]).signatures[0].sig, "-"] {
+            let mut envelope = good.clone();
+            envelope.signatures[0].sig = wrong.to_owned();
+            assert_eq!(opened(&envelope, None), forged, "{wrong}");
+        }
+        let mut changed = good.clone();
+        changed.payload = STANDARD.encode([&bundle[..], b" "].concat());
+        assert_eq!(opened(&changed, None), forged);
+        // Signed without the prefix, as if it were some other message of the same key.
+        let mut bare = good;
+        bare.signatures[0].sig = STANDARD.encode(*pair(1).sk.sign(&bundle, None));
+        assert_eq!(opened(&bare, None), forged);
+    }
+
+    #[test]
+    fn old_foreign_ending_and_flawed_bundles_are_refused_though_signed() {
+        let current = Policy::load(&bundle("search", 12, LATER)).unwrap();
+        for (bundle, outcome) in [
+            (bundle("search", 13, LATER), Ok(13)),
+            (bundle("search", 12, LATER), Ok(12)),
+            (bundle("search", 12, Some("2027-01-02")), Err(Refused::Conflicting(12))),
+            (bundle("search", 11, LATER), Err(Refused::Older(11))),
+            (bundle("search", 9, LATER), Err(Refused::BelowFloor(9))),
+            (bundle("other", 13, LATER), Err(Refused::Foreign("other".to_owned()))),
+            (bundle("search", 13, None), Err(Refused::Endless)),
+            (bundle("search", 13, Some("2026-11-23")), Err(Refused::Expired)),
+        ] {
+            assert_eq!(opened(&sealed(&bundle, &[1]), Some(&current)), outcome);
+        }
+        assert!(matches!(opened(&sealed(b"{}", &[1]), None), Err(Refused::Flawed(_))));
+    }
+
+    #[test]
+    fn what_is_no_envelope_is_refused() {
+        let good = serde_json::to_string(&sealed(&bundle("search", 12, LATER), &[1])).unwrap();
+        let keys = [trusted(1)];
+        assert!(verify(good.as_bytes(), &keys).is_ok());
+        let cut = good.get(..good.len() - 5).unwrap();
+        for text in
+            ["", "{}", cut, &good.replacen('{', "{\"more\":1,", 1), &good.replacen('{', "{\"payload\":\"\",", 1)]
+        {
+            assert_eq!(verify(text.as_bytes(), &keys), Err(Refused::NoEnvelope), "{text}");
+        }
+        assert_eq!(verify(&vec![b' '; ENVELOPE_BYTES + 1], &keys), Err(Refused::TooLarge));
+    }
+
+    #[test]
+    fn keys_that_sign_anything_are_no_keys() {
+        assert!(TrustedKey::from_bytes(&[0; 32]).is_none() && TrustedKey::from_bytes(&[1; 31]).is_none());
+        let mut one = [0; 32];
+        one[0] = 1;
+        assert!(TrustedKey::from_bytes(&one).is_none());
+        assert!(TrustedKey::read(&STANDARD.encode(*pair(1).pk)).is_some() && TrustedKey::read("?").is_none());
+    }
+}

@@ -15,6 +15,12 @@ import gateway as harness
 import stack
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """What is skipped is told, each with one line."""
+    if "s" not in config.option.reportchars:
+        config.option.reportchars += "s"
+
+
 @pytest.fixture(scope="session")
 def standard_services() -> Iterator[harness.Services]:
     services = harness.Services()

@@ -124,7 +124,7 @@ def until_fetches_failed(gateway, what, since=0):
     """Waits until a fetch after `since` has failed in each of Envoy's two modules: the worker's, and the main thread's, which only tries
     the configuration out."""
     def threads():
-        line = re.compile(rf"^\[[^]]*\]\[(\d+)\].*keys of `{re.escape(issuer_of(what))}`: .*the last good ones stay", re.MULTILINE)
+        line = re.compile(rf"^\[[^]]*\]\[(\d+)\].*keys of `{re.escape(issuer_of(what))}`: .* stay$", re.MULTILINE)
         found = set(line.findall(gateway.envoy.output[since:]))
         return len(found) == 2
 

@@ -48,20 +48,15 @@ class Stack:
 
     def _configuration(self) -> str:
         """`envoy/full.yaml` on loopback."""
-        text = (stack.ROOT / "envoy" / "full.yaml").read_text(encoding="utf-8")
-        for old, new in [
-            ("address: 0.0.0.0, port_value: 10000", "address: 127.0.0.1, port_value: 0"),
-            ("address: 127.0.0.1, port_value: 9901", "address: 127.0.0.1, port_value: 0"),
-            ("address: upstream, port_value: 8001", f"address: 127.0.0.1, port_value: {self.upstream.port}"),
-            ("address: issuer, port_value: 8002", f"address: 127.0.0.1, port_value: {self.issuer.port}"),
-            ("address: approver, port_value: 8003", f"address: 127.0.0.1, port_value: {self.approver.port}"),
-            ("filename: /etc/envoy/rerank_guard.wasm", f"filename: {json.dumps(str(stack.module()))}"),
-            ("path: /dev/stdout", "path: access.log"),
-        ]:
-            if old not in text:
-                raise stack.StackError(f"envoy/full.yaml has no `{old}`: the demo cannot move it to loopback")
-            text = text.replace(old, new)
-        return text
+        return stack.shipped("full.yaml", {
+            "address: 0.0.0.0, port_value: 10000": "address: 127.0.0.1, port_value: 0",
+            "address: 127.0.0.1, port_value: 9901": "address: 127.0.0.1, port_value: 0",
+            "address: upstream, port_value: 8001": f"address: 127.0.0.1, port_value: {self.upstream.port}",
+            "address: issuer, port_value: 8002": f"address: 127.0.0.1, port_value: {self.issuer.port}",
+            "address: approver, port_value: 8003": f"address: 127.0.0.1, port_value: {self.approver.port}",
+            "filename: /etc/envoy/rerank_guard.wasm": f"filename: {json.dumps(str(stack.module()))}",
+            "path: /dev/stdout": "path: access.log",
+        })
 
     def token(self, sub: str, *groups: str, ttl_s: int = 3600, audience: str = "rerank-guard") -> str:
         wanted = {"sub": sub, "groups": list(groups), "aud": audience, "ttl_s": ttl_s}

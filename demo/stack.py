@@ -56,6 +56,7 @@ HOST_CALLS = [
     "proxy_get_buffer_bytes",
     "proxy_set_buffer_bytes",
     "proxy_get_header_map_pairs",
+    "proxy_get_property",
     "proxy_set_header_map_pairs",
     "proxy_replace_header_map_value",
     "proxy_remove_header_map_value",
@@ -123,6 +124,16 @@ def existing(variable: str, default: Path, complaint: str) -> Path:
     if not path.is_file():
         raise StackError(f"{complaint} (looked for {path})")
     return path
+
+
+def shipped(name: str, replaced: Mapping[str, str]) -> str:
+    """A configuration in `envoy/`, with nothing but these texts replaced: addresses, ports, paths."""
+    text = (ROOT / "envoy" / name).read_text(encoding="utf-8")
+    for old, new in replaced.items():
+        if old not in text:
+            raise StackError(f"envoy/{name} has no `{old}`: it cannot be moved to loopback")
+        text = text.replace(old, new)
+    return text
 
 
 # ---- Envoy's configuration -----------------------------------------------------------------------------------------------

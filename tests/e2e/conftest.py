@@ -15,6 +15,12 @@ import gateway as harness
 import stack
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """What is skipped is told, each with one line."""
+    if "s" not in config.option.reportchars:
+        config.option.reportchars += "s"
+
+
 @pytest.fixture(scope="session")
 def standard_services() -> Iterator[harness.Services]:
     services = harness.Services()
@@ -31,7 +37,21 @@ def standard(standard_services: harness.Services) -> Iterator[harness.Gateway]:
 @pytest.fixture
 def gateway(standard: harness.Gateway) -> Iterator[harness.Gateway]:
     """The shared gateway, with services that know nothing of earlier tests."""
-    yield from watched(standard)
+    yield from standard.watched()
+
+
+@pytest.fixture(scope="session")
+def changeable_gateway() -> Iterator[harness.Changeable]:
+    services = harness.Services()
+    with harness.Changeable(services) as gateway:
+        yield gateway
+    services.close()
+
+
+@pytest.fixture
+def changeable(changeable_gateway: harness.Changeable) -> Iterator[harness.Changeable]:
+    """A shared gateway that tests give configurations of their own, without a start for each."""
+    yield from changeable_gateway.watched()
 
 
 @pytest.fixture
@@ -69,12 +89,6 @@ def start(services: harness.Services) -> Iterator[Callable[..., harness.Gateway]
     finally:
         for one in started:
             one.close()
-
-
-def watched(gateway: harness.Gateway) -> Iterator[harness.Gateway]:
-    gateway.begin()
-    yield gateway
-    gateway.end()
 
 
 @pytest.fixture(scope="session", autouse=True)

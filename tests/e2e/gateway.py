@@ -6,11 +6,14 @@ import calendar
 import copy
 import hashlib
 import json
+import os
+import re
 import sys
+import tempfile
 import time
 import uuid
 from pathlib import Path
-from typing import Any, Callable, Iterable, Mapping, Optional, Union
+from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Union
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "demo"))
 
@@ -142,29 +145,35 @@ def approved(**receipt: Any) -> Callable[[Request], Answer]:
     return lambda request: answer_json({"status": "approved", "id": "ap-1", "receipt": people.receipt(request.json(), **receipt)})
 
 
+def whole(services: Services, configuration: Union[Mapping, str], wasm: Path, more: Iterable[dict] = (),
+          stream_idle_timeout: str = "60s") -> dict:
+    """Envoy's configuration with the filter before `services`; `more` are clusters beside theirs."""
+    clusters = [
+        *(stack.cluster(name, server.port, h2=server.h2) for name, server in services.upstreams.items()),
+        stack.cluster("idp", services.idp.port), stack.cluster("approver", services.approver.port), *more,
+    ]
+    connect = {"match": {"connect_matcher": {}},
+               "route": {"cluster": "cohere", "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {}}]}}
+    routes = [
+        connect,
+        *(stack.route(f"/{name}", name) for name in UPSTREAMS),
+        stack.route("/tenants", "cohere"),
+        *(stack.straight(prefix, "cohere") for prefix in ("/by-document", "/by-header", "/")),
+    ]
+    guard = stack.wasm_filter(configuration, wasm, f"e2e-{uuid.uuid4().hex[:8]}", ENVIRONMENT)
+    return stack.envoy_config(
+        filters=[guard], routes=routes, clusters=clusters, buffer_bytes=BUFFER_BYTES, upgrades=["websocket", "CONNECT"],
+        stream_idle_timeout=stream_idle_timeout)
+
+
 class Gateway:
     """Envoy with the filter. `call` sends a call and waits for its line in the access log."""
 
     def __init__(self, services: Services, configuration: Union[Mapping, str, None] = None, *, wasm: Optional[Path] = None,
-                 ready: bool = True, **options: Any):
+                 ready: bool = True, clusters: Iterable[dict] = (), stream_idle_timeout: str = "60s", **options: Any):
         self.services = services
-        clusters = [
-            *(stack.cluster(name, server.port, h2=server.h2) for name, server in services.upstreams.items()),
-            stack.cluster("idp", services.idp.port), stack.cluster("approver", services.approver.port),
-        ]
-        connect = {"match": {"connect_matcher": {}},
-                   "route": {"cluster": "cohere", "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {}}]}}
-        routes = [
-            connect,
-            *(stack.route(f"/{name}", name) for name in UPSTREAMS),
-            stack.route("/tenants", "cohere"),
-            *(stack.straight(prefix, "cohere") for prefix in ("/by-document", "/by-header", "/")),
-        ]
         configuration = plugin() if configuration is None else configuration
-        guard = stack.wasm_filter(configuration, wasm or stack.module(), f"e2e-{uuid.uuid4().hex[:8]}", ENVIRONMENT)
-        config = stack.envoy_config(
-            filters=[guard], routes=routes, clusters=clusters, buffer_bytes=BUFFER_BYTES, upgrades=["websocket", "CONNECT"])
-        self.envoy = stack.Envoy(config, env=ENVIRONMENT, component_log_level="wasm:debug", **options)
+        self.envoy = self._start(whole(services, configuration, wasm or stack.module(), clusters, stream_idle_timeout), options)
         self.port = self.envoy.port
         self._lines = self._scanned_log = self._scanned_output = 0
         self._in_order = True
@@ -175,6 +184,10 @@ class Gateway:
         except BaseException:
             self.close()
             raise
+
+    @staticmethod
+    def _start(config: dict, options: dict) -> stack.Envoy:
+        return stack.Envoy(config, **{"env": ENVIRONMENT, "component_log_level": "wasm:debug", **options})
 
     def begin(self) -> None:
         """A new test begins: services forget, and what Envoy has sent and logged so far does not count."""
@@ -190,6 +203,12 @@ class Gateway:
         assert self.leaks() == [], "sensitive data in Envoy's log or access log"
         assert self.lines_nobody_took() == 0, "streams left lines that the test did not look at"
         self._in_order = True
+
+    def watched(self) -> "Iterator[Gateway]":
+        """Itself for one test, with a look at what the test left."""
+        self.begin()
+        yield self
+        self.end()
 
     def until_ready(self) -> None:
         """Waits until tokens can be verified: a call that is refused for its body, and no longer for want of keys."""
@@ -265,6 +284,73 @@ class Gateway:
 
     def __exit__(self, *_: Any) -> None:
         self.close()
+
+
+# What more stands in a changeable gateway's environment: secrets that are none, and one that Envoy does not hand over.
+NO_SECRETS = {"EMPTY": "", "SHORT": "short", "BLANK": "with a blank inside", "TAB": "with\ttab-inside", "UMLAUT": "umlaut-s\u00e4cret"}
+WITHHELD = {"WITHHELD": people.secret("nobody")}
+
+
+class Changeable(Gateway):
+    """A gateway that takes new configurations while it runs: its listener stands in a file that Envoy watches."""
+
+    def __init__(self, services: Services):
+        self._directory = tempfile.TemporaryDirectory(prefix="rerank-guard-e2e-")
+        self._listener: dict = {}
+        self._pushed = 0
+        self.name = people.GATEWAY
+        super().__init__(services)
+
+    def _start(self, config: dict, options: dict) -> stack.Envoy:
+        directory = Path(self._directory.name)
+        self._listener = config["static_resources"].pop("listeners")[0]
+        vm = self._config()["vm_config"]
+        vm["environment_variables"]["host_env_keys"].extend(NO_SECRETS)
+        self._write()
+        config["node"] = {"id": "e2e", "cluster": "e2e"}
+        config["dynamic_resources"] = {"lds_config": {"path_config_source": {"path": str(directory / "listener.json")}}}
+        return super()._start(config, {**options, "env": {**ENVIRONMENT, **NO_SECRETS, **WITHHELD}, "directory": directory})
+
+    def _config(self) -> dict:
+        manager = self._listener["filter_chains"][0]["filters"][0]["typed_config"]
+        return manager["http_filters"][0]["typed_config"]["config"]
+
+    def _write(self) -> None:
+        """Envoy looks at the file when it is replaced, never when half of it is written."""
+        self._pushed += 1
+        listener = {"@type": "type.googleapis.com/envoy.config.listener.v3.Listener", **self._listener}
+        directory = Path(self._directory.name)
+        (directory / "next.json").write_text(json.dumps({"version_info": str(self._pushed), "resources": [listener]}))
+        os.replace(directory / "next.json", directory / "listener.json")
+
+    def push(self, configuration: Union[Mapping, str]) -> tuple[bool, str]:
+        """Whether Envoy takes the plugin configuration, and what it says to it in its log."""
+        said = len(self.envoy.output)
+        counts = [f"listener_manager.lds.update_{how}" for how in ("success", "rejected")]
+        before = [self.envoy.stat(name) for name in counts]
+        self._config()["configuration"]["value"] = configuration if isinstance(configuration, str) else json.dumps(configuration)
+        self._write()
+        after = self.envoy.wait(lambda: now if (now := [self.envoy.stat(name) for name in counts]) != before else None, "answer to an update")
+        return after[0] > before[0], self.envoy.output[said:]
+
+    def change(self, configuration: Optional[Mapping] = None) -> "Changeable":
+        """Serves under a good configuration from now on. The gateway has a name of its own in each, which tells when it has
+        come to the workers."""
+        name = f"{people.GATEWAY}-{self._pushed}"
+        accepted, said = self.push({**(configuration or plugin()), "gateway": name})
+        assert accepted, said
+        self.name = name
+        deadline = time.monotonic() + 20
+        while self.call(token=None).record["gateway"] != name:
+            assert time.monotonic() < deadline, "the new configuration does not come to the worker"
+        self.until_ready()
+        self.services.fresh()
+        self._sent_before = self._sent()
+        return self
+
+    def close(self) -> None:
+        super().close()
+        self._directory.cleanup()
 
 
 class Reply(Response):
@@ -359,7 +445,8 @@ def expect_seen(server: Server, name: str, target: str, content: Any, *, caller:
 
 def expect_record(record: dict) -> None:
     """What every record has."""
-    assert record["v"] == 1 and record["type"] == "call" and record["gateway"] == people.GATEWAY
+    assert record["v"] == 1 and record["type"] == "call"
+    assert re.fullmatch(f"{people.GATEWAY}(-[0-9]+)?", record["gateway"]), record["gateway"]
     assert abs(time.time() - calendar.timegm(time.strptime(record["time"][:19], "%Y-%m-%dT%H:%M:%S"))) < 300
     assert record["policy"]["id"] == "e2e" and record["policy"]["serial"] == 7 and len(record["policy"]["sha256"]) >= 64
     assert record["decision"]["effect"] in ("allow", "deny", "approval", "pass")

@@ -197,10 +197,10 @@ def test_an_approver_that_is_slow_is_no_approval_even_if_it_then_agrees(gateway,
     expect_nothing_sent(gateway)
 
 
-def test_an_approver_whose_cluster_does_not_exist_is_no_approval(start):
+def test_an_approver_whose_cluster_does_not_exist_is_no_approval(changeable):
     configuration = plugin()
     configuration["approver"]["cluster"] = "nowhere"
-    gateway = start(configuration)
+    gateway = changeable.change(configuration)
     for _ in range(2):
         expect_unavailable(gateway, gateway.call(HR))
     expect_served(gateway.call())

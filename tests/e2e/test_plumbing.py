@@ -67,11 +67,10 @@ def test_odd_paths_go_through(plain, path):
     assert send(envoy, Gateway.request(path, token=None)).status == 200 and server.seen[0].target == path
 
 
+@pytest.mark.parametrize("plain", ["http1"], indirect=True)
 def test_an_upgrade_goes_through(plain):
     envoy, server = plain
     server.fresh()
-    if server.h2:
-        pytest.skip("this upstream speaks no extended CONNECT")
     with Http1(envoy.port) as client:
         client.send(head_of("GET /cohere/x/y HTTP/1.1", [("host", "g"), ("connection", "upgrade"), ("upgrade", "websocket")]))
         assert server.wait().one("upgrade") == "websocket"
@@ -86,20 +85,18 @@ def test_connect_goes_through(plain):
     assert envoy.stat("cluster.up.upstream_rq_total") == before + 1
 
 
+@pytest.mark.parametrize("plain", ["http1"], indirect=True)
 def test_an_answer_that_is_cut_off_shows(plain):
     envoy, server = plain
-    if server.h2:
-        pytest.skip("HTTP/1.1 only")
     server.fresh()
     server.answer = lambda _: answer_json({"a": "x" * 1000}, cut=500)
     response = send(envoy, Gateway.request("/cohere/x/y", token=None))
     assert response.status == 200 and not response.whole and b"xxx" in response.body
 
 
+@pytest.mark.parametrize("plain", ["http1"], indirect=True)
 def test_a_connection_that_is_reset_shows(plain):
     envoy, server = plain
-    if server.h2:
-        pytest.skip("HTTP/1.1 only")
     server.fresh()
     server.answer = lambda _: Answer(reset=True)
     assert send(envoy, Gateway.request("/cohere/x/y", token=None)).status == 503

@@ -70,35 +70,35 @@ def test_a_tenant_that_is_not_named_exactly_once_is_refused(gateway, headers):
     expect_refused(gateway, gateway.call("/tenants/web-docs/v1/rerank", headers=headers), 422, "malformed-call")
 
 
-def test_an_expired_rule_allows_nobody(start):
+def test_an_expired_rule_allows_nobody(changeable):
     configuration = plugin()
     for rule in configuration["bundle"]["inline"]["rules"]:
         if "allow" in rule:
             rule["expires"] = "2020-01-01"
-    gateway = start(configuration)
+    gateway = changeable.change(configuration)
     expect_refused(gateway, gateway.call(), 403, "forbidden")
 
 
-def test_an_expired_bundle_allows_nobody(start):
+def test_an_expired_bundle_allows_nobody(changeable):
     configuration = plugin()
     configuration["bundle"]["inline"]["bundle"]["not_after"] = "2020-01-01"
-    gateway = start(configuration)
+    gateway = changeable.change(configuration)
     expect_refused(gateway, gateway.call(), 403, "forbidden")
 
 
-def test_a_shadow_rule_is_recorded_and_changes_nothing(start):
+def test_a_shadow_rule_is_recorded_and_changes_nothing(changeable):
     configuration = plugin()
     configuration["bundle"]["inline"]["rules"].append({"id": "soon", "mode": "shadow", "deny": {"datasets": ["web-*"]}})
-    gateway = start(configuration)
+    gateway = changeable.change(configuration)
     reply = gateway.call()
     assert reply.status == 200
     assert reply.record["decision"]["shadow"]["effect"] == "deny" and "soon" in reply.record["decision"]["shadow"]["rules"]
 
 
-def test_a_credential_never_reaches_an_upstream_it_is_not_for(start):
+def test_a_credential_never_reaches_an_upstream_it_is_not_for(changeable):
     configuration = plugin()
     for rule in configuration["bundle"]["inline"]["rules"]:
         if rule["id"] == "analysts-cohere":
             rule["use"] = "jina"
-    gateway = start(configuration)
+    gateway = changeable.change(configuration)
     expect_refused(gateway, gateway.call(), 403, "forbidden")

@@ -48,7 +48,10 @@ BAD = {
     "with a critical extension": (lambda: token(header={"crit": ["b64"], "b64": True}), "header-forbidden"),
     "with a key of its own": (lambda: token(header={"jwk": people.STRANGER.jwk}), "header-forbidden"),
     "for another purpose": (lambda: token(header={"typ": "logout+jwt"}), "wrong-type"),
-    "bound to a key": (lambda: token(cnf={"jkt": "x"}), "bound-token"),
+    "bound in a way that nobody can check": (lambda: token(cnf={"kid": "x"}), "bound-token"),
+    "bound to a key that its sender does not show": (lambda: token(cnf={"jkt": "A" * 43}), None),
+    "bound to a certificate that its sender does not show": (lambda: token(cnf={"x5t#S256": "A" * 43}), None),
+    "bound to no key at all": (lambda: token(cnf={"jkt": "x"}), None),
     "with two parts": (lambda: "aaaa.bbbb", "not-three-parts"),
     "that is none": (lambda: "not a token", None),
     "that is empty": (lambda: "", None),
@@ -60,7 +63,7 @@ def test_a_token_is_refused_that_is(gateway, what):
     make, reason = BAD[what]
     reply = gateway.call(token=None, headers=[("authorization", f"Bearer {make()}")])
     expect_refused(gateway, reply, 401, "unauthenticated", reason)
-    assert reply.record["actor"] is None and reply.record["call"]["model"] is None
+    assert reply.record["actor"] is None and set(reply.record["call"]) == {"method", "route", "body_digest"}, "nothing was read"
 
 
 def test_a_refused_token_does_not_spoil_a_good_one(gateway):

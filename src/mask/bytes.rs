@@ -24,6 +24,13 @@ pub(super) fn find(text: &[u8], from: usize, mut test: impl FnMut(u64) -> u64) -
     (passed != 0).then(|| from + words.len() * 8 + first(passed))
 }
 
+/// The first eight bytes in a row, at or behind `from` and at a distance from it that eight divides, that pass `test` together.
+pub(super) fn find_eight(text: &[u8], from: usize, test: impl Fn(u64) -> bool) -> Option<usize> {
+    let words = text.get(from..)?.as_chunks::<8>().0;
+    let position = words.iter().position(|word| test(u64::from_le_bytes(*word)))?;
+    Some(from + position * 8)
+}
+
 fn first(passed: u64) -> usize {
     passed.trailing_zeros() as usize / 8
 }
@@ -36,7 +43,7 @@ pub(super) fn wide(word: u64) -> u64 {
 /// Bytes that are `byte`.
 pub(super) fn is(word: u64, byte: u8) -> u64 {
     let other = word ^ (ONES * u64::from(byte));
-    !((other & LOWS) + LOWS | other) & HIGHS
+    !(((other & LOWS) + LOWS) | other) & HIGHS
 }
 
 /// ASCII bytes from `first` to `last`.

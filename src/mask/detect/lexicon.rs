@@ -399,7 +399,7 @@ const WORDS: &[(Context, &[&str])] = &[
 const PLACES: usize = 1024;
 
 /// The words by their hash, or the next free place behind it; a free place has the empty word.
-const TABLE: [(&[u8], Context); PLACES] = {
+static TABLE: [(&[u8], Context); PLACES] = {
     let mut table: [(&[u8], Context); PLACES] = [(&[], Context::NONE); PLACES];
     let mut rows = WORDS;
     while let [(says, words), more @ ..] = rows {
@@ -416,12 +416,12 @@ const TABLE: [(&[u8], Context); PLACES] = {
 const fn add(table: &mut [(&'static [u8], Context); PLACES], word: &'static [u8], says: Context) {
     let mut from = place(word);
     loop {
-        if let (_, [(known, means), ..]) = table.split_at_mut(from) {
-            if known.is_empty() || same(known, word) {
-                *known = word;
-                *means = means.or(says);
-                return;
-            }
+        if let (_, [(known, means), ..]) = table.split_at_mut(from)
+            && (known.is_empty() || same(known, word))
+        {
+            *known = word;
+            *means = means.or(says);
+            return;
         }
         from = (from + 1) % PLACES;
     }
@@ -446,7 +446,7 @@ const fn place(word: &[u8]) -> usize {
         hash = hash.wrapping_mul(31) ^ *byte as usize;
         rest = more;
     }
-    (hash ^ hash >> 10) % PLACES
+    (hash ^ (hash >> 10)) % PLACES
 }
 
 #[cfg(test)]

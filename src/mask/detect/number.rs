@@ -143,8 +143,8 @@ fn windows(scan: &mut Scan<'_>, run: &Run) {
     }
 }
 
-/// Where a date and time (RFC 3339) such as `2026-07-01T08:00:00.123Z` ends, unless it can be one of birth. Logs are full of
-/// them, and nothing else is in them.
+/// Where a date and time (RFC 3339) such as `2026-07-01T08:00:00.123Z` ends. Logs are full of them,
+/// and nothing else is in them; the hour of somebody's birth is told only under a name that says so.
 fn time_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
     const FORM: &[u8; 19] = b"9999-99-99T99:99:99";
     let time = scan.text.get(at..at + FORM.len())?;
@@ -153,8 +153,7 @@ fn time_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
         b'T' => matches!(byte, b'T' | b't' | b' '),
         _ => byte == form,
     });
-    let birth = || scan.near(at).any.has(Context::of_kind(Kind::DateOfBirth));
-    if !fits || scan.wants(Kind::DateOfBirth) && birth() {
+    if !fits || scan.path.has(Context::of_kind(Kind::DateOfBirth)) {
         return None;
     }
     let mut end = at + FORM.len();

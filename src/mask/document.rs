@@ -5,6 +5,7 @@
 //! replaced is not copied at all.
 
 mod cursor;
+mod names;
 mod output;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use super::text::Masker;
 use super::unmaskable::Unmaskable;
 use super::view::Form;
 use cursor::Cursor;
+use names::Names;
 use output::{Member, Output};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -53,6 +55,7 @@ struct Pass<'a> {
     nested: usize,
     kept: &'a Kept,
     masker: Masker<'a>,
+    names: Names,
     open: Vec<Open>,
     output: Output<'a>,
     tally: Tally,
@@ -99,6 +102,7 @@ impl<'a> Pass<'a> {
             nested: 0,
             kept,
             masker: Masker::new(masks, secrets),
+            names: Names::default(),
             open: Vec::new(),
             output: Output::of(text),
             tally: Tally::default(),
@@ -201,17 +205,23 @@ impl<'a> Pass<'a> {
         if self.cursor.byte() != Some(b'"') {
             return Err(self.cursor.malformed());
         }
+        let (raw, plain) = self.cursor.string_end()?;
+        let context = inherited.name | inherited.parent;
+        let known = self.names.known(self.cursor.text, &raw, context);
         // Until it is read, findings in the name are told to be in the object.
-        let raw = self.cursor.string_end()?;
-        let masked = self.mask(raw.clone(), inherited.name | inherited.parent, true)?;
+        let masked = if known.is_some() { None } else { self.mask(raw.clone(), plain, context, true)? };
         if self.cursor.skip_space() != Some(b':') {
             return Err(self.cursor.malformed());
         }
         self.cursor.at += 1;
         // The name as it leaves, so that what leaves has no finding either.
         let name = masked.as_deref().or(self.cursor.text.get(raw.clone())).unwrap_or_default();
-        let path = Path { name: Context::of(unescaped(name).as_bytes()), parent: inherited.name };
+        let says = known.unwrap_or_else(|| Context::of(unescaped(name).as_bytes()));
         let place = self.kept.step(object, |step| *unescaped(name) == *step);
+        if known.is_none() && masked.is_none() {
+            self.names.add(self.cursor.text, &raw, context, says);
+        }
+        let path = Path { name: says, parent: inherited.name };
         if let Some(inside) = self.open.last_mut().map(|open| &mut open.inside) {
             let first = matches!(inside, Inside::Object { first: true, .. });
             *inside = Inside::Object { name: raw, masked, path, place, member, dropped: false, first };
@@ -220,12 +230,12 @@ impl<'a> Pass<'a> {
     }
 
     fn string(&mut self) -> Result<(), Unmaskable> {
-        let raw = self.cursor.string_end()?;
+        let (raw, plain) = self.cursor.string_end()?;
         let string = self.cursor.text.get(raw.clone()).unwrap_or_default();
         if looks_like_json(string) && self.nested < NESTED {
             return self.nested(raw, string);
         }
-        self.mask(raw, self.context(), false)?;
+        self.mask(raw, plain, self.context(), false)?;
         Ok(())
     }
 
@@ -276,10 +286,17 @@ impl<'a> Pass<'a> {
         Err(Unmaskable::Unsettled { at: raw.start })
     }
 
-    /// Masks the string `raw`, which stands between quotes. Returns its masked form, if it has one.
-    fn mask(&mut self, raw: Range<usize>, context: Context, is_name: bool) -> Result<Option<String>, Unmaskable> {
+    /// Masks the string `raw`, which stands between quotes; `plain`: it is ASCII without escapes. Returns its masked form, if it has one.
+    fn mask(
+        &mut self,
+        raw: Range<usize>,
+        plain: bool,
+        context: Context,
+        is_name: bool,
+    ) -> Result<Option<String>, Unmaskable> {
         let string = self.cursor.text.get(raw.clone()).unwrap_or_default();
-        let masked = self.masker.mask(string, Form::Json, context).map_err(|why| why.at(raw.start))?;
+        let form = if plain { Form::Bare } else { Form::Json };
+        let masked = self.masker.mask(string, form, context).map_err(|why| why.at(raw.start))?;
         if let Some(masked) = &masked {
             if self.masker.drops() && !is_name {
                 self.drop_value(raw.start - 1);

@@ -5,6 +5,7 @@
 //! each kind, context from the key path and the words around, and one rule for overlaps; there is no regular expression in it.
 //! What cannot be read whole (not UTF-8, not JSON, truncated) is [`Unmaskable`], never passed on.
 
+mod bytes;
 mod detect;
 mod document;
 #[cfg(test)]

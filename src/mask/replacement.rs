@@ -66,7 +66,7 @@ impl Replacement {
         for piece in &self.pieces {
             match (piece, form) {
                 (Piece::Text { plain, .. }, Form::Plain) => out.push_str(plain),
-                (Piece::Text { json, .. }, Form::Json) => out.push_str(json),
+                (Piece::Text { json, .. }, Form::Json | Form::Bare) => out.push_str(json),
                 (Piece::SameLength, _) => {
                     let characters = value.iter().filter(|byte| !(0x80..0xc0).contains(*byte)).count();
                     out.extend(std::iter::repeat_n('*', characters));

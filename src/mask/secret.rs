@@ -1,26 +1,30 @@
 //! Does an upstream credential, or another fixed text, stand in a text?
 
+use super::bytes;
+
 /// Whether one of `secrets` stands in `text`. Empty secrets are nothing to look for.
 pub(super) fn stands_in(secrets: &[&[u8]], text: &[u8]) -> bool {
     secrets.iter().any(|secret| !secret.is_empty() && find(text, secret, 0).is_some())
 }
 
-/// Where `wanted` stands in `text` first, from `from` on. The first and the last byte are compared for a block of places at once
-/// (which becomes SIMD), the whole only where both agree.
+/// Where `wanted` stands in `text` first, from `from` on. Its first and last byte are compared for eight places at once, the whole
+/// only where both agree.
 pub(super) fn find(text: &[u8], wanted: &[u8], from: usize) -> Option<usize> {
-    const BLOCK: usize = 32;
     let (&first, &last) = (wanted.first()?, wanted.last()?);
     let starts = text.get(from..)?;
     let ends = starts.get(wanted.len() - 1..)?;
     let is_at = |at: &usize| starts.get(*at..).is_some_and(|rest| rest.starts_with(wanted));
-    for (block, (some, ends)) in starts.chunks(BLOCK).zip(ends.chunks(BLOCK)).enumerate() {
-        let any = some.iter().zip(ends).fold(false, |any, (start, end)| any | ((*start == first) & (*end == last)));
-        let begin = block * BLOCK;
-        if any && let Some(at) = (begin..begin + ends.len()).find(is_at) {
+    let (words, rest) = ends.as_chunks::<8>();
+    for (position, (start, end)) in starts.as_chunks::<8>().0.iter().zip(words).enumerate() {
+        let (start, end) = (u64::from_le_bytes(*start), u64::from_le_bytes(*end));
+        if bytes::is(start, first) & bytes::is(end, last) != 0
+            && let Some(at) = (position * 8..position * 8 + 8).find(is_at)
+        {
             return Some(from + at);
         }
     }
-    None
+    let checked = ends.len() - rest.len();
+    (checked..ends.len()).find(is_at).map(|at| from + at)
 }
 
 #[cfg(test)]

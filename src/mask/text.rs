@@ -78,6 +78,8 @@ impl<'a> Masker<'a> {
         self.found.clear();
         let mut masked: Option<String> = None;
         for round in 0..Self::ROUNDS {
+            // A replacement can have escapes.
+            let form = if round > 0 && form == Form::Bare { Form::Json } else { form };
             let raw = masked.as_deref().unwrap_or(raw);
             let plain = view::is_plain(raw, form);
             let view = if plain {

@@ -3,6 +3,7 @@
 //! The view is never longer than the raw text, and no table of offsets is kept: where a finding stands in the raw text is found
 //! by walking it once more, which only strings with both escapes and findings pay for.
 
+use super::bytes;
 use std::ops::Range;
 
 /// How a text is written.
@@ -10,6 +11,8 @@ use std::ops::Range;
 pub(super) enum Form {
     /// Between the quotes of a JSON string.
     Json,
+    /// The same, and known to be ASCII without escapes.
+    Bare,
     /// As it stands.
     Plain,
 }
@@ -25,22 +28,27 @@ pub(super) enum Undecodable {
 
 /// Whether the view of `raw` is `raw`: no escapes, and nothing to fold.
 pub(super) fn is_plain(raw: &str, form: Form) -> bool {
-    const BLOCK: usize = 32;
-    let escape = if form == Form::Json { b'\\' } else { 0xff };
-    let blocks = raw.as_bytes().chunks(BLOCK);
-    blocks.enumerate().all(|(position, block)| {
-        // Without an early exit this becomes SIMD.
-        let odd = block.iter().fold(false, |odd, byte| odd | (*byte >= 0x80) | (*byte == escape));
-        !odd || block.iter().enumerate().all(|(offset, byte)| match byte {
-            0..0x80 => *byte != escape,
-            // Inside a character, which was looked at where it begins.
-            0x80..0xc0 => true,
-            _ => {
-                let seen = raw.get(position * BLOCK + offset..).and_then(|rest| rest.chars().next());
-                seen.is_some_and(|seen| fold(seen) == Some(seen))
-            }
-        })
-    })
+    if form == Form::Bare {
+        return true;
+    }
+    let text = raw.as_bytes();
+    let mut at = 0;
+    while let Some(odd) = next_odd(text, at, form) {
+        let seen = raw.get(odd..).and_then(|rest| rest.chars().next());
+        match seen {
+            Some(seen) if seen != '\\' && fold(seen) == Some(seen) => at = odd + seen.len_utf8(),
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// The next character or escape from `from` on that may not be seen as it stands.
+fn next_odd(text: &[u8], from: usize, form: Form) -> Option<usize> {
+    match form {
+        Form::Json | Form::Bare => bytes::find(text, from, |word| bytes::wide(word) | bytes::is(word, b'\\')),
+        Form::Plain => bytes::find(text, from, bytes::wide),
+    }
 }
 
 /// Writes the view of `raw` into `view`.
@@ -111,17 +119,12 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn next(&mut self) -> Result<Option<Piece>, Undecodable> {
-        let Some(rest) = self.raw.as_bytes().get(self.at..) else { return Ok(None) };
-        let Some(&byte) = rest.first() else { return Ok(None) };
+        let Some(&byte) = self.raw.as_bytes().get(self.at) else { return Ok(None) };
         let start = self.at;
-        let escapes = self.form == Form::Json;
-        let odd = |byte: &u8| (*byte >= 0x80) | ((*byte == b'\\') & escapes);
-        if !odd(&byte) {
-            let blocks = rest.chunks_exact(32);
-            let even = blocks.take_while(|block| !block.iter().fold(false, |any, byte| any | odd(byte))).count() * 32;
-            let rest = rest.get(even..).unwrap_or_default();
-            self.at += even + rest.iter().position(odd).unwrap_or(rest.len());
-            return Ok(Some(Piece::Run(start..self.at)));
+        let end = next_odd(self.raw.as_bytes(), start, self.form).unwrap_or(self.raw.len());
+        if end > start {
+            self.at = end;
+            return Ok(Some(Piece::Run(start..end)));
         }
         let seen = if byte == b'\\' {
             self.escape()?

@@ -3,27 +3,27 @@
 use super::class::is_word;
 use super::scan::Scan;
 use super::{Context, Proof};
+use crate::mask::bytes;
 use crate::mask::kind::Kind;
 
 /// Looks at all tokens of eight or eleven letters and digits that begin with four letters and a country. They need no digit, so
-/// no byte announces them; but eight bytes that stand together cover every eighth place.
+/// no byte announces them; but they have six capitals in a row, of which three at least stand in the same eight bytes.
 pub(super) fn look(scan: &mut Scan<'_>) {
-    const STRIDE: usize = 8;
     if !scan.wants(Kind::Bic) {
         return;
     }
-    let mut at = STRIDE - 1;
-    while at < scan.text.len() {
-        if !scan.byte(at).is_ascii_uppercase() && !scan.byte(at).is_ascii_digit() {
-            at += STRIDE;
-            continue;
-        }
-        let start = scan.start_of(at, 11, is_word);
-        let end = scan.end_of(at, is_word);
+    let dense = |word| {
+        let capitals = bytes::between(word, b'A', b'Z');
+        if capitals.count_ones() >= 3 { capitals } else { 0 }
+    };
+    let mut at = 0;
+    while let Some(found) = bytes::find(scan.text, at, dense) {
+        let start = scan.start_of(found, 11, is_word);
+        let end = scan.end_of(found, is_word);
         if is_bic(scan, start, end) && scan.near(start).any.has(Context::of_kind(Kind::Bic)) {
             scan.push(Kind::Bic, start, end, Proof::Context);
         }
-        at = end.max(at) + STRIDE;
+        at = end;
     }
 }
 

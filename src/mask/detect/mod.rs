@@ -20,6 +20,7 @@ mod europe;
 mod iban;
 mod industry;
 mod ip;
+mod lexicon;
 mod mixed;
 mod network;
 mod number;

@@ -1,5 +1,6 @@
 //! Runs of digits: read once, shown to every detector of numbers.
 
+use super::Context;
 use super::class::is_word;
 use super::scan::Scan;
 use super::{card, date, digits, iban, ip, mixed, network, papers, phone, ssn};
@@ -46,7 +47,7 @@ const LONGEST: usize = 19;
 
 /// The kinds that are found in windows of a run.
 const IN_WINDOWS: Kinds = {
-    let mut kinds = Kinds::NONE.with(Kind::CreditCard).with(Kind::Passport).with(Kind::DrivingLicence);
+    let mut kinds = Kinds::NONE.with(Kind::CreditCard);
     let mut tables: &[&[digits::Spec]] = digits::TABLES;
     while let [table, more @ ..] = tables {
         let mut rows: &[digits::Spec] = table;
@@ -64,8 +65,16 @@ pub(super) fn look(scan: &mut Scan<'_>, at: usize) -> usize {
     if scan.byte_before(at).is_ascii_alphabetic() {
         return token(scan, at);
     }
+    if let Some(end) = time_end(scan, at) {
+        return end;
+    }
     mixed::look_before(scan, at);
     let end = scan.end_of(at, u8::is_ascii_digit);
+    if end - at == 8
+        && let Some(end) = uuid_end(scan, at)
+    {
+        return end;
+    }
     // Most digits are a few alone, as in `08:00`; nothing is found of them.
     if end - at < 5 && !is_joiner(scan.byte(end)) {
         return end;
@@ -89,7 +98,10 @@ fn look_at(scan: &mut Scan<'_>, run: &Run, at: usize, first_end: usize) -> usize
         ip::look_v4(scan, run);
     }
     if total >= 6 {
-        if scan.wants_any(IN_WINDOWS) {
+        for group in run.groups() {
+            papers::look(scan, group.start, group.end);
+        }
+        if total >= 9 && scan.wants_any(IN_WINDOWS) {
             windows(scan, run);
         }
         ssn::look(scan, run);
@@ -121,9 +133,6 @@ fn windows(scan: &mut Scan<'_>, run: &Run) {
             length += group.digits();
             let window = groups.get(..=position).unwrap_or_default();
             let read = digits.get(..length).unwrap_or_default();
-            if position == 0 && length >= 5 {
-                papers::look(scan, group.start, group.end);
-            }
             if length >= 9 {
                 digits::look(scan, window, read, groups.get(position + 1).map(|next| next.join));
             }
@@ -132,6 +141,41 @@ fn windows(scan: &mut Scan<'_>, run: &Run) {
             }
         }
     }
+}
+
+/// Where a date and time (RFC 3339) such as `2026-07-01T08:00:00.123Z` ends. Logs are full of them,
+/// and nothing else is in them; the hour of somebody's birth is told only under a name that says so.
+fn time_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
+    const FORM: &[u8; 19] = b"9999-99-99T99:99:99";
+    let time = scan.text.get(at..at + FORM.len())?;
+    let fits = time.iter().zip(FORM).all(|(byte, form)| match form {
+        b'9' => byte.is_ascii_digit(),
+        b'T' => matches!(byte, b'T' | b't' | b' '),
+        _ => byte == form,
+    });
+    if !fits || scan.path.has(Context::of_kind(Kind::DateOfBirth)) {
+        return None;
+    }
+    let mut end = at + FORM.len();
+    if matches!(scan.byte(end), b'.' | b',') {
+        end = scan.end_within(end + 1, 9, u8::is_ascii_digit);
+    }
+    end += usize::from(matches!(scan.byte(end), b'Z' | b'z'));
+    let inside =
+        is_word(&scan.byte(end)) || matches!(scan.byte(end), b'-' | b':' | b'.') && is_word(&scan.byte(end + 1));
+    (!inside).then_some(end)
+}
+
+/// Where the UUID (RFC 9562) that begins at `start` ends. Databases are full of them, and nothing else is in them.
+fn uuid_end(scan: &Scan<'_>, start: usize) -> Option<usize> {
+    const LENGTH: usize = 36;
+    let uuid = scan.text.get(start..start + LENGTH)?;
+    let fits = uuid.iter().enumerate().all(|(place, byte)| match place {
+        8 | 13 | 18 | 23 => *byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    });
+    let end = start + LENGTH;
+    (fits && !is_word(&scan.byte(end)) && scan.byte(end) != b'-').then_some(end)
 }
 
 /// Looks for a hardware address in three parts, such as `001a.2b3c.4d5e`, of which the first ends at `end`.
@@ -145,6 +189,11 @@ fn dotted(scan: &mut Scan<'_>, start: usize, end: usize) {
 fn token(scan: &mut Scan<'_>, at: usize) -> usize {
     let start = scan.start_of(at, 64, is_word);
     let end = scan.end_of(at, is_word);
+    if end - start == 8
+        && let Some(end) = uuid_end(scan, start)
+    {
+        return end;
+    }
     dotted(scan, start, end);
     iban::look(scan, start);
     papers::look(scan, start, end);

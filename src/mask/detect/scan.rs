@@ -2,6 +2,7 @@
 
 use super::number::Group;
 use super::{Context, Proof, Span};
+use crate::mask::bytes;
 use crate::mask::kind::{Kind, Kinds};
 use std::cell::Cell;
 
@@ -39,23 +40,8 @@ impl<'a> Scan<'a> {
 
     /// The first place at or behind `from` where a finding can begin or be joined.
     pub(super) fn next_candidate(&self, from: usize) -> Option<usize> {
-        const NEAR: usize = 8;
-        const BLOCK: usize = 32;
-        let is_candidate = |byte: &u8| byte.is_ascii_digit() | (*byte == b'@') | (*byte == b':');
-        let rest = self.text.get(from..)?;
-        // In logs and tables the next is close; in prose it is far, and blocks without an early exit become SIMD.
-        if let Some(offset) = rest.iter().take(NEAR).position(is_candidate) {
-            return Some(from + offset);
-        }
-        let mut skipped = NEAR;
-        for block in rest.get(NEAR..)?.chunks_exact(BLOCK) {
-            if block.iter().fold(false, |any, byte| any | is_candidate(byte)) {
-                break;
-            }
-            skipped += BLOCK;
-        }
-        let offset = rest.get(skipped..)?.iter().position(is_candidate)?;
-        Some(from + skipped + offset)
+        // The colon comes right behind the nine.
+        bytes::find(self.text, from, |word| bytes::between(word, b'0', b':') | bytes::is(word, b'@'))
     }
 
     /// The byte at `at`; 0 outside the text.

@@ -1,16 +1,18 @@
 //! Secrets: tokens, vendors' keys, private keys, and addresses of cryptocurrencies, which are as long.
 //!
-//! They are long tokens that no byte announces; but sixteen bytes that stand together cover every sixteenth place, so a look at
-//! those finds them all.
+//! They are long tokens that no byte announces; but sixteen bytes that stand together fill an aligned word of eight, so a look
+//! for words without spaces and the like finds them all.
 
 use super::class::{is_part, is_token};
 use super::scan::Scan;
 use super::{Proof, crypto, network};
+use crate::mask::bytes;
 use crate::mask::kind::{Kind, Kinds};
 use crate::mask::secret::find;
 
 /// The kinds that are long tokens. Of hardware addresses, `AA-BB-CC-DD-EE-FF` is one.
 const TOKENS: Kinds = Kinds::NONE
+    .with(Kind::PrivateKey)
     .with(Kind::Jwt)
     .with(Kind::ApiKey)
     .with(Kind::BearerToken)
@@ -21,28 +23,32 @@ const TOKENS: Kinds = Kinds::NONE
 const SHORTEST: usize = 16;
 
 pub(super) fn look(scan: &mut Scan<'_>) {
-    if scan.wants(Kind::PrivateKey) {
-        private_keys(scan);
-    }
     if !scan.wants_any(TOKENS) {
         return;
     }
-    let mut at = SHORTEST - 1;
-    while at < scan.text.len() {
-        if is_part(&scan.byte(at)) {
-            let start = scan.start_of(at, at, is_part);
-            let end = scan.end_of(at, is_part);
-            if end - start >= SHORTEST {
-                parts(scan, start, end);
-            }
-            at = end;
+    // Nothing below `+` is part of a token: no space, quote or parenthesis.
+    let full = |word| bytes::between(word, 0, b'*') == 0;
+    let mut at = 0;
+    while let Some(found) = bytes::find_eight(scan.text, at, full) {
+        at = found + 8;
+        if is_part(&scan.byte(found)) {
+            let start = scan.start_of(found, found, is_part);
+            let end = scan.end_of(found, is_part);
+            let until = if end - start >= SHORTEST { parts(scan, start, end) } else { end };
+            // On in the same steps, so that every word is looked at.
+            at = at.max(until / 8 * 8);
         }
-        at += SHORTEST;
     }
 }
 
-/// Looks at the tokens that signs such as `.`, `/` and `=` join.
-fn parts(scan: &mut Scan<'_>, start: usize, end: usize) {
+/// Looks at the tokens that signs such as `.`, `/` and `=` join. Returns where to go on.
+fn parts(scan: &mut Scan<'_>, start: usize, end: usize) -> usize {
+    if scan.wants(Kind::PrivateKey)
+        && end - start >= LINE
+        && let Some(until) = private_key(scan, start, end)
+    {
+        return until;
+    }
     if scan.wants(Kind::BearerToken) {
         bearer(scan, start, end);
     }
@@ -51,6 +57,7 @@ fn parts(scan: &mut Scan<'_>, start: usize, end: usize) {
         let until = scan.end_within(at, end - at, is_token);
         at = if until - at >= SHORTEST { token(scan, at, until) } else { until } + 1;
     }
+    end
 }
 
 /// Looks at a token of sixteen bytes or more. Returns where to go on.
@@ -78,29 +85,33 @@ fn token(scan: &mut Scan<'_>, start: usize, end: usize) -> usize {
     end
 }
 
-/// PEM blocks (RFC 7468) from header to footer or, where one is cut off, as far as its lines go.
-fn private_keys(scan: &mut Scan<'_>) {
+/// The shortest line of a key that is looked for: RFC 7468 has 64 letters in each but the last.
+const LINE: usize = 48;
+
+/// The PEM block (RFC 7468) whose first line `start..end` can be, from header to footer or, where it is cut off, as far as its
+/// lines go. Returns where it ends.
+fn private_key(scan: &mut Scan<'_>, start: usize, end: usize) -> Option<usize> {
     const LABEL: &[u8] = b"PRIVATE KEY-----";
     const BEGIN: &[u8] = b"-----BEGIN ";
+    // Encrypted keys have two lines of headers in between.
+    const BEFORE: usize = 160;
     // The longest key in use, RSA with 16384 bits, has about 13 KB.
     const LONGEST: usize = 16 << 10;
     let is_line =
         |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'\n' | b'\r' | b'\\' | b' ');
-    let mut at = 0;
-    while let Some(label) = find(scan.text, LABEL, at) {
-        at = label + LABEL.len();
-        let header = label.saturating_sub(BEGIN.len() + 16);
-        let before = scan.text.get(header..label).unwrap_or_default();
-        let Some(begin) = before.windows(BEGIN.len()).rposition(|part| part == BEGIN) else { continue };
-        let limit = scan.text.len().min(at + LONGEST);
-        let rest = scan.text.get(at..limit).unwrap_or_default();
-        let end = match find(rest, LABEL, 0) {
-            Some(footer) => at + footer + LABEL.len(),
-            None => scan.end_of(at, is_line),
-        };
-        scan.push(Kind::PrivateKey, header + begin, end, Proof::Valid);
-        at = end;
-    }
+    let from = start.saturating_sub(BEFORE);
+    // The line can hang on the header, where the line break is lost.
+    let before = scan.text.get(from..end.min(start + LABEL.len()))?;
+    let label = before.windows(LABEL.len()).rposition(|part| part == LABEL)?;
+    let begin = before.get(..label)?.windows(BEGIN.len()).rposition(|part| part == BEGIN)?;
+    let body = from + label + LABEL.len();
+    let rest = scan.text.get(body..scan.text.len().min(body + LONGEST))?;
+    let end = match find(rest, LABEL, 0) {
+        Some(footer) => body + footer + LABEL.len(),
+        None => scan.end_of(body, is_line).max(end),
+    };
+    scan.push(Kind::PrivateKey, from + begin, end, Proof::Valid);
+    Some(end)
 }
 
 /// What stands behind `Bearer` or `Basic`: `start..end`, up to the full stop of the sentence.

@@ -1,6 +1,7 @@
 //! Reads the tokens of RFC 8259.
 
 use super::Unmaskable;
+use crate::mask::bytes;
 use std::ops::Range;
 
 /// A place in a body.
@@ -36,31 +37,29 @@ impl Cursor<'_> {
         Ok(())
     }
 
-    /// Goes behind the string that begins here. Returns where it stands, without the quotes. That its escapes are ones JSON
-    /// has is seen where they are decoded.
-    pub(super) fn string_end(&mut self) -> Result<Range<usize>, Unmaskable> {
-        const BLOCK: usize = 16;
+    /// Goes behind the string that begins here. Returns where it stands, without the quotes, and whether it surely is ASCII
+    /// without escapes. That its escapes are ones JSON has is seen where they are decoded.
+    pub(super) fn string_end(&mut self) -> Result<(Range<usize>, bool), Unmaskable> {
         let start = self.at + 1;
+        let mut plain = true;
         self.at = start;
-        let is_end = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < 0x20);
         loop {
-            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            let mut skipped = 0;
-            for block in rest.chunks_exact(BLOCK) {
-                // Without an early exit this becomes SIMD.
-                if block.iter().fold(false, |any, byte| any | is_end(*byte)) {
-                    break;
-                }
-                skipped += BLOCK;
-            }
-            let offset = rest.get(skipped..).and_then(|rest| rest.iter().position(|byte| is_end(*byte)));
-            self.at += skipped + offset.unwrap_or(0);
-            match (offset, self.byte()) {
-                (Some(_), Some(b'"')) => {
+            let mut wide = 0;
+            let ends = |word| {
+                wide |= bytes::wide(word);
+                bytes::is(word, b'"') | bytes::is(word, b'\\') | bytes::between(word, 0, 0x1f)
+            };
+            self.at = bytes::find(self.text.as_bytes(), self.at, ends).unwrap_or(self.text.len());
+            plain &= wide == 0;
+            match self.byte() {
+                Some(b'"') => {
                     self.at += 1;
-                    return Ok(start..self.at - 1);
+                    return Ok((start..self.at - 1, plain));
                 }
-                (Some(_), Some(b'\\')) => self.at += 2,
+                Some(b'\\') => {
+                    plain = false;
+                    self.at += 2;
+                }
                 _ => return Err(self.malformed()),
             }
         }

@@ -1,0 +1,276 @@
+//! The way in: admitted by its headers, decided by its body, approved by people, sent with a permit.
+
+use super::head::{MediaType, RequestHead};
+use super::permit::{Permit, edits_in_passing};
+use super::{CallOut, Consultation, Exchange, Headers, Host, Incoming, Problem, Refused, Sent, Stage, Step, Ticket};
+use crate::approval::{self, Answer, Asking, Receipt, Terms};
+use crate::audit::Approved;
+use crate::call::{Call, NoCall};
+use crate::policy::{Decision, Effect, Question};
+use crate::time::{Span, Time};
+use std::rc::Rc;
+
+impl Exchange {
+    /// The request's headers. `end`: nothing follows them.
+    pub fn request_headers(&mut self, headers: Headers, end: bool, now: Time, host: &dyn Host) -> Step {
+        if !matches!(self.stage, Stage::New) {
+            return Step::Hold;
+        }
+        match self.admit(headers, end, now, host) {
+            Ok(step) => step,
+            Err((problem, reason)) => self.refuse(problem, reason),
+        }
+    }
+
+    fn admit(&mut self, headers: Headers, end: bool, now: Time, host: &dyn Host) -> Result<Step, Refused> {
+        let guard = self.guard.clone();
+        let method = headers.one(":method").unwrap_or_default();
+        self.story.method = method.chars().take(16).collect();
+        self.story.request_id = headers.one("x-request-id").filter(|id| is_plain_id(id)).map(str::to_owned);
+        if headers.is_empty() {
+            return Err((Problem::TooLarge, "headers-unreadable"));
+        }
+        if method == "CONNECT" || headers.has("upgrade") || headers.has(":protocol") {
+            return Err((Problem::NotACall, "upgrade"));
+        }
+        let path = headers.one(":path").unwrap_or_default();
+        if guard.passes(method, path) {
+            self.stage = Stage::Passing;
+            self.story.problem = None;
+            let edits = edits_in_passing(&headers, &guard);
+            return Ok(Step::Release(edits));
+        }
+        let Some((route, segments)) = guard.route(path) else {
+            return Err((Problem::NoRoute, "unknown-path"));
+        };
+        self.story.route = Some(route);
+        if method != "POST" {
+            return Err((Problem::WrongMethod, "wrong-method"));
+        }
+        let caller = guard.identify(&headers, now, host)?;
+        self.story.caller = Some(caller.clone());
+        if !headers.is_plain() {
+            return Err((Problem::Uninspectable, "request-encoded"));
+        }
+        if headers.media_type() != Some(MediaType::Json) {
+            return Err((Problem::Uninspectable, "request-media-type"));
+        }
+        if headers.states_more_than(guard.config.limits.request_bytes) {
+            return Err((Problem::TooLarge, "request-too-large"));
+        }
+        if end {
+            return Err((Problem::Malformed("the request has no body".to_owned()), "no-body"));
+        }
+        self.stage = Stage::Body(Incoming { head: RequestHead { headers, segments }, route, caller });
+        Ok(Step::Hold)
+    }
+
+    /// More of the request's body: `size` bytes are buffered by now. `end`: that is all of it. Trailers count as an end.
+    pub fn request_body(&mut self, size: usize, end: bool) -> Step {
+        match self.stage {
+            Stage::Passing => Step::Continue,
+            Stage::Body(_) if size > self.guard.config.limits.request_bytes => {
+                self.refuse(Problem::TooLarge, "request-too-large")
+            }
+            Stage::Body(_) if end => Step::Read,
+            // While a human is asked, a body that goes on would take the held headers with it.
+            Stage::New | Stage::Body(_) | Stage::Asking(_) | Stage::Upstream(_) | Stage::Answer(..) | Stage::Over => {
+                Step::Hold
+            }
+        }
+    }
+
+    /// The whole body of the request.
+    pub fn request_whole(&mut self, body: &[u8], now: Time) -> Step {
+        let Stage::Body(incoming) = std::mem::replace(&mut self.stage, Stage::Over) else {
+            return Step::Hold;
+        };
+        match self.decide(incoming, body, now) {
+            Ok(step) => step,
+            Err((problem, reason)) => self.refuse(problem, reason),
+        }
+    }
+
+    fn decide(&mut self, incoming: Incoming, body: &[u8], now: Time) -> Result<Step, Refused> {
+        let guard = self.guard.clone();
+        let undecidable = || (Problem::Forbidden, "undecidable");
+        if body.len() > guard.config.limits.request_bytes {
+            return Err((Problem::TooLarge, "request-too-large"));
+        }
+        let route = guard.config.routes.get(incoming.route).ok_or_else(undecidable)?;
+        let dialect = guard.config.dialects.get(route.dialect).ok_or_else(undecidable)?;
+        let call = Call::read(route, &dialect.dialect, &incoming.head, body).map_err(no_call)?;
+        self.story.request_digest = guard.content_digest(body);
+        let caller = &incoming.caller;
+        let question = Question {
+            now,
+            subject: caller.subject(),
+            issuer: caller.issuer(),
+            groups: caller.groups(),
+            claims: caller.claims(),
+            model: &call.model,
+            dataset: &call.dataset,
+            tenant: call.tenant.as_deref(),
+            operation: &call.operation,
+            documents: call.documents,
+            query_bytes: call.query.len() as u64,
+            document_bytes: call.largest_document,
+            top_n: call.top_n,
+            return_documents: call.return_documents,
+            parameters: &call.parameters,
+        };
+        let decision = guard.config.policy.decide(&question);
+        let outcome = self.act_on(&decision, &call, incoming, body);
+        self.story.call = Some(call);
+        let reason = decision.reason.as_str();
+        self.story.decision = Some(decision);
+        match outcome {
+            Ok(Some(step)) => Ok(step),
+            Ok(None) => self.proceed(now),
+            Err((problem, None)) => Err((problem, reason)),
+            Err((problem, Some(reason))) => Err((problem, reason)),
+        }
+    }
+
+    /// Denies, or sets the stage for asking. None: go on with [`Self::proceed`].
+    fn act_on(
+        &mut self,
+        decision: &Decision,
+        call: &Call,
+        incoming: Incoming,
+        body: &[u8],
+    ) -> Result<Option<Step>, (Problem, Option<&'static str>)> {
+        let guard = self.guard.clone();
+        if decision.effect == Effect::Deny {
+            return Err((Problem::Forbidden, None));
+        }
+        let route = guard.config.routes.get(incoming.route).ok_or((Problem::Forbidden, None))?;
+        Permit::credential(decision, route, &guard.credentials)
+            .map_err(|withheld| (Problem::Forbidden, Some(withheld.reason())))?;
+        let path = incoming.head.headers.one(":path").unwrap_or_default();
+        let digest = |approval: &Rc<str>| {
+            let caller = &incoming.caller;
+            (approval.clone(), approval::digest(&guard.config.gateway, caller, "POST", path, call, body, approval))
+        };
+        let wanted: Vec<_> = decision.approvals.iter().map(digest).collect();
+        let masked_query = if wanted.is_empty() { String::new() } else { guard.preview(&call.query) };
+        let consultation = Consultation { incoming, wanted, receipts: Vec::new(), masked_query };
+        self.stage = Stage::Asking(Box::new(consultation));
+        Ok(None)
+    }
+
+    /// Asks for the next approval, or forwards when there are receipts for all.
+    fn proceed(&mut self, now: Time) -> Result<Step, Refused> {
+        let guard = self.guard.clone();
+        let undecidable = || (Problem::Forbidden, "undecidable");
+        let Stage::Asking(consultation) = &self.stage else { return Err(undecidable()) };
+        let (Some(decision), Some(call)) = (&self.story.decision, &self.story.call) else { return Err(undecidable()) };
+        let incoming = &consultation.incoming;
+        if let Some((name, digest)) = consultation.wanted.get(consultation.receipts.len()) {
+            let settings = guard.config.approver.as_ref().ok_or_else(undecidable)?;
+            let approval = guard.config.policy.approval(name).ok_or_else(undecidable)?;
+            let asking = Asking {
+                request_digest: digest,
+                decision_id: &self.id,
+                gateway: &guard.config.gateway,
+                approval,
+                caller: &incoming.caller,
+                call,
+                decision,
+                masked_query: &consultation.masked_query,
+                wait: settings.wait,
+            };
+            return Ok(Step::CallOut(CallOut {
+                cluster: settings.cluster.clone(),
+                authority: settings.authority.clone(),
+                path: settings.path.clone(),
+                headers: vec![("content-type", "application/json".to_owned()), ("idempotency-key", digest.clone())],
+                body: asking.body(),
+                timeout: settings.timeout,
+            }));
+        }
+        let route = guard.config.routes.get(incoming.route).ok_or_else(undecidable)?;
+        let permit = Permit::new(decision, &consultation.receipts, route, &guard.credentials)
+            .map_err(|withheld| (Problem::Forbidden, withheld.reason()))?;
+        let edits = permit.edits(&incoming.head.headers, route, &guard);
+        self.story.credential = Some(permit.credential_name().clone());
+        self.story.sent = Some(now);
+        self.stage = Stage::Upstream(Sent { permit, dialect: route.dialect });
+        Ok(Step::Release(edits))
+    }
+
+    /// The approver's answer; None: there is none (unknown cluster, time-out, reset).
+    pub fn answered(&mut self, answer: Option<(u16, &[u8])>, now: Time) -> Step {
+        let Stage::Asking(_) = &self.stage else { return Step::Hold };
+        match self.weigh(answer, now) {
+            Ok(step) => step,
+            Err((problem, reason)) => self.refuse(problem, reason),
+        }
+    }
+
+    fn weigh(&mut self, answer: Option<(u16, &[u8])>, now: Time) -> Result<Step, Refused> {
+        let guard = self.guard.clone();
+        let unavailable = |reason: &'static str| (Problem::ApprovalUnavailable, reason);
+        let Stage::Asking(consultation) = &mut self.stage else { return Err(unavailable("undecidable")) };
+        let (status, body) = answer.ok_or_else(|| unavailable("approver-silent"))?;
+        let answer = approval::read(status, body).map_err(|_| unavailable("approver-unclear"))?;
+        let (Some(settings), Some((name, digest))) =
+            (&guard.config.approver, consultation.wanted.get(consultation.receipts.len()))
+        else {
+            return Err(unavailable("undecidable"));
+        };
+        let named = guard.config.policy.approval(name).ok_or_else(|| unavailable("undecidable"))?;
+        let (id, receipt) = match answer {
+            Answer::Approved { id, receipt } => (id, receipt),
+            Answer::Rejected { id } => {
+                self.story.approval = Some(Approved { id, ..Approved::default() });
+                return Err((Problem::ApprovalRejected, "approval-rejected"));
+            }
+            Answer::Pending { id, url, retry_after } => {
+                self.story.approval = Some(Approved { id: id.clone(), ..Approved::default() });
+                let respond_async = consultation.incoming.head.headers.all("prefer").any(prefers_async);
+                let ticket = Ticket { id, url, retry_after: Span::from_secs(retry_after), respond_async };
+                return Err((Problem::ApprovalRequired(ticket), "approval-pending"));
+            }
+        };
+        let terms = Terms {
+            issuer: &settings.issuer,
+            key: &settings.key,
+            gateway: &guard.config.gateway,
+            caller: &consultation.incoming.caller,
+            digest,
+            approval: named,
+        };
+        let believed = Receipt::check(&receipt, terms, now);
+        let receipt = match believed {
+            Ok(receipt) if guard.first_use(receipt.id(), now) => receipt,
+            Ok(_) => return Err(unavailable("receipt-used-before")),
+            Err(disbelief) => return Err(unavailable(disbelief.reason())),
+        };
+        self.story.approval =
+            Some(Approved { id, receipt: Some(receipt.id().to_owned()), approvers: receipt.approvers().to_vec() });
+        let name = name.clone();
+        consultation.receipts.push((name, receipt));
+        self.proceed(now)
+    }
+}
+
+fn no_call(why: NoCall) -> Refused {
+    match why {
+        NoCall::ForeignDocument(_) | NoCall::UnclearDocuments(_) => (Problem::Forbidden, "foreign-document"),
+        NoCall::Unreadable(_) | NoCall::BadModel | NoCall::BadName(_) => {
+            (Problem::Malformed(why.to_string()), "malformed-call")
+        }
+    }
+}
+
+/// RFC 7240: `Prefer: respond-async`, alone or in a list.
+fn prefers_async(value: &[u8]) -> bool {
+    value
+        .split(|byte| *byte == b',' || *byte == b';')
+        .any(|item| item.trim_ascii().eq_ignore_ascii_case(b"respond-async"))
+}
+
+fn is_plain_id(id: &str) -> bool {
+    id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}

@@ -1,0 +1,145 @@
+//! The way back: held until it is whole, masked whole or withheld.
+
+use super::head::MediaType;
+use super::permit::Edits;
+use super::{Exchange, Headers, Problem, Refused, Sent, Stage, Step};
+use crate::mask::{mask_json, mask_text};
+use crate::time::Time;
+
+impl Exchange {
+    /// The response's headers. `end`: it has no body.
+    pub fn response_headers(&mut self, headers: &Headers, end: bool, now: Time) -> Step {
+        let sent = match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Upstream(sent) => sent,
+            // What Envoy itself answers before anything went upstream (a limit, a time-out), and our own replies.
+            other => {
+                self.stage = other;
+                if matches!(self.stage, Stage::Passing | Stage::New | Stage::Body(_) | Stage::Asking(_)) {
+                    self.story.status = headers.one(":status").and_then(|status| status.parse().ok());
+                }
+                return Step::Continue;
+            }
+        };
+        match self.inspect(sent, headers, end, now) {
+            Ok(step) => step,
+            Err((problem, reason)) => self.refuse(problem, reason),
+        }
+    }
+
+    fn inspect(&mut self, sent: Sent, headers: &Headers, end: bool, now: Time) -> Result<Step, Refused> {
+        let unmaskable = |reason: &'static str| (Problem::Unmaskable, reason);
+        self.story.upstream = self.story.sent.map(|sent| now.since(sent));
+        let status: u16 = headers
+            .one(":status")
+            .and_then(|status| status.parse().ok())
+            .ok_or_else(|| unmaskable("response-headers-unreadable"))?;
+        self.story.upstream_status = Some(status);
+        let secret = sent.permit.secret().as_bytes();
+        if headers.iter().any(|(_, value)| contains(value, secret)) {
+            return Err(unmaskable("response-leaks-credential"));
+        }
+        // The caller's credential is not what the upstream saw, so its refusal is none of the caller's.
+        if status == 401 || status == 407 {
+            return Err((Problem::UpstreamRefused, "upstream-refused-credential"));
+        }
+        if !headers.is_plain() {
+            return Err(unmaskable("response-encoded"));
+        }
+        if headers.states_more_than(self.guard.config.limits.response_bytes) {
+            return Err(unmaskable("response-too-large"));
+        }
+        let success = (200..300).contains(&status);
+        let media = match headers.media_type() {
+            Some(MediaType::Json) => Some(MediaType::Json),
+            // An error may be plain text (Envoy's own are); a result may not.
+            Some(MediaType::Text) if !success => Some(MediaType::Text),
+            _ if end && !success => None,
+            _ => return Err(unmaskable("response-media-type")),
+        };
+        let mut dropped: Vec<String> = Vec::new();
+        for (name, value) in headers.iter() {
+            let kept = name.starts_with(':') || (self.guard.keeps(name) && value.is_ascii());
+            if !kept && !dropped.iter().any(|other| other == name) {
+                dropped.push(name.to_owned());
+            }
+        }
+        self.story.headers_dropped = dropped.len();
+        if end {
+            if success {
+                return Err(unmaskable("response-empty"));
+            }
+            self.story.status = Some(status);
+            return Ok(Step::Release(Edits { remove: dropped, ..Edits::default() }));
+        }
+        self.stage = Stage::Answer(sent, media, dropped);
+        Ok(Step::Hold)
+    }
+
+    /// More of the response's body: `size` bytes are buffered by now. `end`: that is all of it. Trailers count as an end.
+    pub fn response_body(&mut self, size: usize, end: bool) -> Step {
+        match self.stage {
+            Stage::Answer(..) if size > self.guard.config.limits.response_bytes => {
+                self.refuse(Problem::Unmaskable, "response-too-large")
+            }
+            Stage::Answer(..) if end => Step::Read,
+            Stage::Answer(..) | Stage::Upstream(_) => Step::Hold,
+            Stage::Passing | Stage::Over | Stage::New | Stage::Body(_) | Stage::Asking(_) => Step::Continue,
+        }
+    }
+
+    /// The whole body of the response.
+    pub fn response_whole(&mut self, body: &[u8]) -> Step {
+        let Stage::Answer(sent, media, dropped) = std::mem::replace(&mut self.stage, Stage::Over) else {
+            return Step::Hold;
+        };
+        match self.release(&sent, media, dropped, body) {
+            Ok(step) => step,
+            Err((problem, reason)) => self.refuse(problem, reason),
+        }
+    }
+
+    fn release(
+        &mut self,
+        sent: &Sent,
+        media: Option<MediaType>,
+        dropped: Vec<String>,
+        body: &[u8],
+    ) -> Result<Step, Refused> {
+        let guard = self.guard.clone();
+        let unmaskable = |reason: &'static str| (Problem::Unmaskable, reason);
+        if body.len() > guard.config.limits.response_bytes {
+            return Err(unmaskable("response-too-large"));
+        }
+        let success = self.story.upstream_status.is_some_and(|status| (200..300).contains(&status));
+        let empty_error = body.is_empty() && !success;
+        let mut edits = Edits { remove: dropped, ..Edits::default() };
+        if !empty_error {
+            let decision = self.story.decision.as_ref().ok_or_else(|| unmaskable("undecidable"))?;
+            let masks = guard.masks(&decision.masks).ok_or_else(|| unmaskable("unknown-mask"))?;
+            let secrets = [sent.permit.secret().as_bytes()];
+            let masked = match media {
+                Some(MediaType::Json) => {
+                    let dialect = guard.config.dialects.get(sent.dialect).ok_or_else(|| unmaskable("undecidable"))?;
+                    mask_json(body, &masks, &dialect.kept, &secrets)
+                }
+                Some(MediaType::Text) => mask_text(body, &masks, &secrets),
+                None => return Err(unmaskable("response-media-type")),
+            };
+            let masked = masked.map_err(|why| unmaskable(why.reason()))?;
+            let (new, found) = masked.into_parts();
+            self.story.found = found;
+            if let Some(new) = new {
+                edits.set.push(("content-length".to_owned(), new.len().to_string()));
+                edits.body = Some(new);
+            }
+            self.story.response_digest = guard.content_digest(edits.body.as_deref().unwrap_or(body));
+        }
+        self.story.status = self.story.upstream_status;
+        Ok(Step::Release(edits))
+    }
+}
+
+/// Whether `part`, which is never empty, stands in `whole`.
+fn contains(whole: &[u8], part: &[u8]) -> bool {
+    whole.windows(part.len().max(1)).any(|window| window == part)
+}

@@ -7,9 +7,12 @@
 mod bundle;
 mod check;
 mod compile;
+mod config;
 mod diff;
 mod document;
+mod envoy;
 mod explain;
+mod inner;
 mod report;
 mod sign;
 mod test;
@@ -29,7 +32,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Check bundles: every flaw at once, with file, line and column.
+    /// Check bundles and configurations: every flaw at once, with file, line and column.
     Check(check::Arguments),
     /// Run the tests that bundles bring along, and tell which rules they cover.
     Test(test::Arguments),

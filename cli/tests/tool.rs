@@ -126,6 +126,150 @@ fn check_refuses_what_yaml_readers_disagree_on() {
 }
 
 #[test]
+fn check_takes_the_configurations_that_ship() {
+    let ran = run(&["check", "--strict", "--config", "envoy/minimal.yaml", "--config", "envoy/full.yaml"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert_eq!(
+        ran.out,
+        "envoy/minimal.yaml: ok, gateway `demo/minimal`, bundle `minimal`, serial 1\n\
+         envoy/full.yaml: ok, gateway `demo/full`; its bundle is in the module and not checked with it: name it with `--bundle`\n"
+    );
+    let with = |bundle| run(&["check", "--config", "envoy/full.yaml", "--bundle", bundle]);
+    assert_eq!(with(EXAMPLE).out, "envoy/full.yaml: ok, gateway `demo/full`, bundle `search`, serial 1\n");
+    // A bundle with a credential that the configuration does not have.
+    let other = Scratch::new("other.yaml", &example().replace("jina-prod", "voyage-prod"));
+    let ran = with(other.path());
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("error: the bundle uses `voyage-prod`, which is not here: add it"), "{}", ran.err);
+    assert_eq!(with("policies/none.yaml").code, 2);
+}
+
+#[test]
+fn check_refuses_an_envoy_configuration_that_leaves_the_filter_unsafe() {
+    let minimal = std::fs::read_to_string(root().join("envoy/minimal.yaml")).unwrap();
+    let record = "%FILTER_STATE(wasm.rerank_guard_record:PLAIN)%";
+    let limit = "per_connection_buffer_limit_bytes: 8388608";
+    for (right, wrong, at, what) in [
+        (
+            "allow_on_headers_stop_iteration: true",
+            "root_id: a",
+            "name: rerank-guard",
+            "headers are not held until the body is decided on",
+        ),
+        (
+            "failure_policy: FAIL_RELOAD",
+            "failure_policy: FAIL_CLOSED",
+            "FAIL_CLOSED",
+            "a module that trapped is not made anew",
+        ),
+        (
+            "failure_policy: FAIL_RELOAD",
+            "failure_policy: FAIL_OPEN",
+            "FAIL_OPEN",
+            "a module that trapped is not made anew",
+        ),
+        ("vm_id: rerank-guard", "vm_id: \"\"", "vm_id:", "shared memory is keyed by `vm_id` alone, and there is none"),
+        (
+            "proxy_on_delete: {}",
+            "proxy_on_new: {}",
+            "proxy_on_vm_start",
+            "the module needs more capabilities: proxy_on_delete",
+        ),
+        (
+            "proxy_set_effective_context: {}",
+            "",
+            "proxy_on_vm_start",
+            "the module needs more capabilities: proxy_set_effective_context",
+        ),
+        ("request_timeout: 60s", "request_timeout: 0s", "request_timeout: 0s", "a call that is held may hang for ever"),
+        ("request_timeout: 60s", "", "v3.HttpConnectionManager", "a call that is held has no end"),
+        (
+            "stream_idle_timeout: 60s",
+            "stream_idle_timeout: 0s",
+            "stream_idle_timeout: 0s",
+            "a call that is held may hang for ever",
+        ),
+        ("[UPSTREAM_API_KEY]", "[OTHER]", "[OTHER]", "`UPSTREAM_API_KEY` never reaches the module"),
+        (
+            "{host_env_keys: [UPSTREAM_API_KEY]}",
+            "{key_values: {UPSTREAM_API_KEY: a-secret}}",
+            "a-secret",
+            "the secret `UPSTREAM_API_KEY` stands in the configuration, which Envoy shows",
+        ),
+        ("%UNIQUE_ID%", "%STREAM_ID%", "%STREAM_ID%", "the access log repeats what the caller sent: `%STREAM_ID%`"),
+        ("%UNIQUE_ID%", "%REQ(:path)%", "%REQ(:path)%", "the access log repeats what the caller sent: `%REQ`"),
+        (record, "", "- name: envoy.access_loggers.file", "no access log has the record of every call"),
+        (
+            limit,
+            "per_connection_buffer_limit_bytes: 4194304",
+            "bytes: 4194304",
+            "Envoy's buffer of 4194304 bytes is full before a body of `limits` (4194304 bytes) is there",
+        ),
+        (
+            limit,
+            "",
+            "- name: rerank",
+            "Envoy's buffer of 1048576 bytes is full before a body of `limits` (4194304 bytes) is there",
+        ),
+        (
+            "- name: rerank-guard",
+            "- disabled: true\n            name: rerank-guard",
+            "disabled: true",
+            "the filter is switched off",
+        ),
+        (
+            "- match: {path: /rerank}",
+            "- typed_per_filter_config: {rerank-guard: {disabled: true}}\n                match: {path: /rerank}",
+            "typed_per_filter_config",
+            "the filter is switched off for these calls",
+        ),
+        ("\"dialect\": \"tei\"", "\"dialect\": \"tie\"", "\"tie\"", "`tie` is not known: write one of"),
+        ("\"audiences\": [", "\"audience\": [", "\"audience\": [", "unknown field `audience`, expected one of"),
+        ("\"rules\": [", "\"rule\": [", "\"rule\": [", "unknown name `rule`"),
+        ("\"routes\": [", "\"routes\": ", "]", "expected"),
+    ] {
+        assert!(minimal.contains(right), "{right}");
+        let text = minimal.replacen(right, wrong, 1);
+        let ran = run_with(&["check", "--config", "-", "--output", "json"], &text);
+        assert_eq!(ran.code, 1, "{wrong}");
+        let told = ran.json();
+        let found = told["files"][0]["findings"].as_array().unwrap();
+        let found: Vec<&Value> = found.iter().filter(|one| one["what"].as_str().unwrap().starts_with(what)).collect();
+        assert_eq!(found.len(), 1, "{wrong}: {told}");
+        let line = text.lines().nth(usize::try_from(found[0]["line"].as_u64().unwrap()).unwrap() - 1).unwrap();
+        assert!(line.contains(at), "{wrong}: {line}");
+    }
+    let none =
+        minimal.replace("rerank-guard", "other").replace("rerank_guard", "other").replace("\"routes\"", "\"paths\"");
+    let ran = run_with(&["check", "--config", "-"], &none);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.starts_with("error: no filter of rerank-guard is in this Envoy configuration"), "{}", ran.err);
+    let idle = run_with(&["check", "--config", "-"], &minimal.replace("stream_idle_timeout: 60s", ""));
+    assert_eq!((idle.code, idle.err.starts_with("warning: a call that is held ends after")), (0, true), "{}", idle.err);
+}
+
+#[test]
+fn check_shows_the_flaws_of_a_plugin_configuration_where_they_stand() {
+    let text = "gateway: eu1/rerank\nbundle: {embedded: true}\ncallers:\n  issuers:\n  - issuer: https://idp.example\n    \
+                audiences: [rerank-guard]\n    keys: {jwks: {cluster: idp, authority: idp.example, path: /jwks.json}}\n\
+                routes:\n- path: /{dataset}/rerank\n  dialect: tie\n  model: m\n  dataset: {segment: dataset}\n  \
+                credentials: [other]\ncredentials: {tei: {env: KEY}}\nlimits: {request_bytes: 0}\n";
+    let ran = run_with(&["check", "--config", "-"], text);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    for line in [
+        "10 |   dialect: tie",
+        "   |            ^^^ routes[0].dialect",
+        "   |         ^^^^^^^^^^^^^^^^^^ limits",
+        "error: write sizes from 1 to 67108864 bytes",
+    ] {
+        assert!(ran.err.lines().any(|have| have.contains(line)), "no line `{line}` in\n{}", ran.err);
+    }
+    let good = text.replace("tie", "tei").replace("other", "tei").replace("limits: {request_bytes: 0}\n", "");
+    let ran = run_with(&["check", "--config", "-", "--output", "json"], &good);
+    assert_eq!((ran.code, &ran.json()["files"][0]["gateways"][0]["bundle"]), (0, &json!(null)), "{}", ran.out);
+}
+
+#[test]
 fn what_cannot_be_read_ends_with_2() {
     for arguments in [
         &["check", "policies/none.yaml"][..],

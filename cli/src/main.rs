@@ -4,7 +4,9 @@
 //! Exit codes: 0 when all is well, 1 when something was found, denied or failed, 2 when the tool was called wrongly or could
 //! not read or write a file.
 
+mod audit;
 mod bundle;
+mod chains;
 mod check;
 mod compile;
 mod config;
@@ -46,6 +48,9 @@ enum Command {
     Sign(sign::SignArguments),
     /// Verify a signed bundle, and write out what was signed.
     Verify(sign::VerifyArguments),
+    /// Look at audit records.
+    #[command(subcommand)]
+    Audit(audit::Command),
 }
 
 /// How to print what comes out.
@@ -78,6 +83,7 @@ fn main() -> ExitCode {
         Command::Compile(own) => compile::run(&own, arguments.output),
         Command::Sign(own) => sign::sign(&own, arguments.output),
         Command::Verify(own) => sign::verify(&own, arguments.output),
+        Command::Audit(own) => audit::run(&own, arguments.output),
     };
     match end {
         End::Well => ExitCode::SUCCESS,

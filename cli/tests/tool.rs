@@ -514,3 +514,69 @@ fn diff_tells_what_is_widened_and_narrowed() {
     assert_eq!(run(&["diff", EXAMPLE, "policies/none.yaml"]).code, 2);
     assert_eq!(run(&["diff", EXAMPLE, EXAMPLE, "--at", "soon"]).code, 2);
 }
+
+/// Lines of an access log with the records of two workers, and each one's tip.
+fn access_log() -> (Vec<String>, Vec<String>) {
+    use rerank_guard::audit::Chain;
+    let (mut one, mut two) = (Chain::new("eu1/rerank", 1), Chain::new("eu1/rerank", 2));
+    let mut tips = vec![String::new(), String::new()];
+    let lines = (0..6).map(|n| {
+        let (chain, which) = if n % 3 == 0 { (&mut two, 1) } else { (&mut one, 0) };
+        let time = format!("2027-01-01T00:00:0{n}.000Z");
+        let record =
+            chain.seal(&format!("\"v\":1,\"time\":\"{time}\",\"type\":\"call\",\"result\":{{\"duration_ms\":5}}"));
+        let sealed: Value = serde_json::from_str(&record).unwrap();
+        tips[which] = sealed["hash"].as_str().unwrap().to_owned();
+        format!("{{\"record\":[{record}],\"envoy\":{{\"code\":200,\"flags\":\"-\",\"details\":\"via_upstream\"}}}}\n")
+    });
+    (lines.collect(), tips)
+}
+
+#[test]
+fn audit_verify_tells_the_tips_of_whole_chains_and_what_was_done_to_others() {
+    let (lines, tips) = access_log();
+    let log = Scratch::new("access.log", &lines.concat());
+    let ran = run(&["audit", "verify", log.path()]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
+    assert_eq!(
+        ran.out,
+        format!(
+            "eu1/rerank/0000000000000001: 4 records, 2027-01-01T00:00:01.000Z to 2027-01-01T00:00:05.005Z, tip {}\n\
+             eu1/rerank/0000000000000002: 2 records, 2027-01-01T00:00:00.000Z to 2027-01-01T00:00:03.005Z, tip {}\n\
+             6 lines, 6 records, 2 chains, 0 findings\n",
+            tips[0], tips[1]
+        )
+    );
+    let told = run_with(&["audit", "verify", "-", "--output", "json"], &lines.concat()).json();
+    assert_eq!((&told["ok"], &told["chains"][0]["tip"]), (&json!(true), &json!(tips[0])));
+    // The same records in two files, and the later file alone behind what the earlier run printed.
+    let (early, late) = (Scratch::new("1.log", &lines[..3].concat()), Scratch::new("2.log", &lines[3..].concat()));
+    assert_eq!(run(&["audit", "verify", early.path(), late.path()]).code, 0);
+    assert_eq!(run(&["audit", "verify", late.path()]).code, 1);
+    let told = run(&["audit", "verify", early.path(), "--output", "json"]).json();
+    let tip = |at: usize| {
+        format!("{}={}", told["chains"][at]["chain"].as_str().unwrap(), told["chains"][at]["tip"].as_str().unwrap())
+    };
+    let ran = run(&["audit", "verify", late.path(), "--after", &tip(0), "--after", &tip(1)]);
+    assert_eq!(ran.code, 0, "{}", ran.out);
+
+    let trap = "{\"record\":[],\"envoy\":{\"code\":503,\"details\":\"wasm_fail_stream\"}}\n";
+    let mut changed = lines.clone();
+    changed[1] = changed[1].replace("\"duration_ms\":5", "\"duration_ms\":4");
+    changed.remove(4);
+    changed.push(trap.to_owned());
+    let ran = run_with(&["audit", "verify", "-"], &changed.concat());
+    assert_eq!(ran.code, 1);
+    for line in [
+        "-:2: edited: the record is not what was sealed (eu1/rerank/0000000000000001 number 0)",
+        "-:5: gap: record 2 is missing before this one (eu1/rerank/0000000000000001 number 2)",
+        "-:6: trap: a call without record: the module trapped (503 wasm_fail_stream)",
+        "6 lines, 5 records, 2 chains, 3 findings",
+    ] {
+        assert!(ran.out.lines().any(|have| have == line), "no line `{line}` in\n{}", ran.out);
+    }
+    assert_eq!(run(&["audit", "verify", "none.log"]).code, 2);
+    assert_eq!(run(&["audit", "verify", log.path(), "--after", "chain"]).code, 2);
+    let help = run(&["audit", "verify", "--help"]).out;
+    assert!(help.contains("does not show"), "{help}");
+}

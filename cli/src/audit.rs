@@ -1,14 +1,14 @@
 //! `rerank-guard audit verify`: are the records what the gateways wrote, all of them, and in their order?
 
 use crate::chains::{Chain, Chains, Found, Spot};
+use crate::progress::Progress;
 use crate::report::{say, say_json, unable};
 use crate::{End, Output};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal, Read, Write as _};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -136,38 +136,5 @@ fn read(
         number = number.saturating_add(1);
         findings.extend(take(chains, number, &line));
         progress.advance(length);
-    }
-}
-
-/// How far a long file is read, for people who wait.
-struct Progress {
-    name: String,
-    size: u64,
-    done: u64,
-    shown: Option<Instant>,
-    is_shown: bool,
-}
-
-impl Progress {
-    fn new(name: &str, size: u64) -> Self {
-        let shown = (size > 0 && std::io::stderr().is_terminal()).then(Instant::now);
-        Self { name: name.to_owned(), size, done: 0, shown, is_shown: false }
-    }
-
-    fn advance(&mut self, bytes: usize) {
-        self.done = self.done.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
-        let Some(shown) = self.shown.as_mut().filter(|shown| shown.elapsed() > Duration::from_millis(200)) else {
-            return;
-        };
-        *shown = Instant::now();
-        self.is_shown = true;
-        let percent = self.done.saturating_mul(100).checked_div(self.size).unwrap_or(0);
-        let _ = write!(std::io::stderr().lock(), "\r{}: {percent} % ", self.name);
-    }
-
-    fn clear(&self) {
-        if self.is_shown {
-            let _ = write!(std::io::stderr().lock(), "\r\u{1b}[K");
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! The platform team's plugin configuration, read by the same code as in the filter.
 
 use crate::document::Document;
+use crate::envoy::{Filters, is_envoys};
 use rerank_guard::config::{Config, Flaws};
 use rerank_guard::policy::{Flaw, Part, Place, Policy, Step};
 use serde_json::{Value, json};
@@ -42,12 +43,68 @@ pub(crate) fn check(document: &Value, embedded: Option<&[u8]>) -> Checked {
     checked(None, flaws)
 }
 
+/// The one configuration in `document`, which is the plugin's or Envoy's, as the filter would take it.
+///
+/// # Errors
+/// Why there is none, in one line.
+pub(crate) fn only(document: &Value) -> Result<Config, String> {
+    let filters = Filters::of(document);
+    let inside = match (filters.ours.as_slice(), is_envoys(document)) {
+        ([], false) => document.clone(),
+        ([], true) => return Err("no filter of rerank-guard is in this Envoy configuration".to_owned()),
+        ([filter], _) => match filter.plugin().map(|plugin| plugin.value) {
+            Some(Value::String(text)) => Document::json(text).map_err(|malformed| malformed.what)?.value,
+            Some(object) => object.clone(),
+            None => return Err("the filter has no configuration that can be read".to_owned()),
+        },
+        _ => return Err("several filters are in it: take one out into a file of its own".to_owned()),
+    };
+    let Checked { config, flaws, .. } = check(&inside, None);
+    let flaw = flaws.first().map(|flaw| format!("{flaw}: `rerank-guard check --config` tells all its flaws"));
+    config.ok_or_else(|| flaw.unwrap_or_default())
+}
+
+/// Reads it as the filter does. That stops at the first unknown field; here the rest is read without it, to tell all.
 fn read(value: &Value, embedded: &[u8]) -> Result<Config, Vec<Flaw>> {
-    let text = value.to_string();
-    Config::read(text.as_bytes(), Some(embedded)).map_err(|Flaws(lines)| {
+    let mut value = value.clone();
+    let mut unknown = Vec::new();
+    loop {
+        let text = value.to_string();
+        let lines = match Config::read(text.as_bytes(), Some(embedded)) {
+            Ok(config) if unknown.is_empty() => return Ok(config),
+            Ok(_) => return Err(unknown),
+            Err(Flaws(lines)) => lines,
+        };
         let written = Document::json(&text).ok();
-        lines.iter().map(|line| flaw(line, written.as_ref())).collect()
-    })
+        let flaws: Vec<Flaw> = lines.iter().map(|line| flaw(line, written.as_ref())).collect();
+        let is_unknown = |flaw: &&Flaw| flaw.part == Part::Name && flaw.what.starts_with("unknown field");
+        let removed = flaws.first().filter(is_unknown).is_some_and(|flaw| remove(&mut value, flaw.place.steps()));
+        // A name written wrong is not told a second time as one that is missing.
+        let is_told = |flaw: &Flaw| {
+            let inside =
+                |told: &Flaw| told.place.steps().split_last().map(|(_, outer)| outer) == Some(flaw.place.steps());
+            flaw.what.starts_with("missing field") && unknown.iter().any(inside)
+        };
+        let flaws: Vec<Flaw> = flaws.into_iter().filter(|flaw| !is_told(flaw)).collect();
+        unknown.extend(flaws);
+        if !removed {
+            return Err(unknown);
+        }
+    }
+}
+
+/// Takes a member away. True if it was there.
+fn remove(value: &mut Value, way: &[Step]) -> bool {
+    match (way, value) {
+        ([Step::Name(name)], Value::Object(members)) => members.remove(name).is_some(),
+        ([Step::Name(name), rest @ ..], Value::Object(members)) => {
+            members.get_mut(name).is_some_and(|inner| remove(inner, rest))
+        }
+        ([Step::Item(number), rest @ ..], Value::Array(items)) => {
+            items.get_mut(*number).is_some_and(|inner| remove(inner, rest))
+        }
+        _ => false,
+    }
 }
 
 /// Reads a line of [`Flaws`]: the field comes first, before a colon or in backticks, or the reader's position last.
@@ -122,6 +179,17 @@ mod tests {
         ] {
             assert_eq!(told(&GOOD.replacen(right, wrong, 1)), [(place.to_owned(), pointed.to_owned())], "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_unknown_field_hides_no_other_flaw() {
+        let text = GOOD
+            .replace("gateway: eu1", "gateway: eu1\ngetaway: eu1")
+            .replace("dialect: tei", "dialect: tie\n  modle: m")
+            .replace("audiences: [a]", "audience: [a]\n    audiences: [a]");
+        let places: Vec<String> = told(&text).into_iter().map(|(place, _)| place).collect();
+        // In the order in which they are met: names sorted.
+        assert_eq!(places, ["callers.issuers[0].audience", "getaway", "routes[0].modle", "routes[0].dialect"]);
     }
 
     #[test]

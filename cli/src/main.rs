@@ -1,4 +1,4 @@
-//! `rerank-guard`, the operator's tool: checks, tests, explains and compiles policy bundles with the same code that decides in
+//! `rerank-guard`, the operator's tool: bundles and configurations, tokens, masks and audit records, judged by the same code as in
 //! the filter.
 //!
 //! Exit codes: 0 when all is well, 1 when something was found, denied or failed, 2 when the tool was called wrongly or could
@@ -15,9 +15,12 @@ mod document;
 mod envoy;
 mod explain;
 mod inner;
+mod mask;
+mod progress;
 mod report;
 mod sign;
 mod test;
+mod token;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::process::ExitCode;
@@ -48,6 +51,10 @@ enum Command {
     Sign(sign::SignArguments),
     /// Verify a signed bundle, and write out what was signed.
     Verify(sign::VerifyArguments),
+    /// Tell whom a token proves, or the one reason why it is refused. Never prints the token.
+    Token(token::Arguments),
+    /// Mask personal data in JSON or text, as the filter does in answers.
+    Mask(mask::Arguments),
     /// Look at audit records.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -83,6 +90,8 @@ fn main() -> ExitCode {
         Command::Compile(own) => compile::run(&own, arguments.output),
         Command::Sign(own) => sign::sign(&own, arguments.output),
         Command::Verify(own) => sign::verify(&own, arguments.output),
+        Command::Token(own) => token::run(&own, arguments.output),
+        Command::Mask(own) => mask::run(&own, arguments.output),
         Command::Audit(own) => audit::run(&own, arguments.output),
     };
     match end {

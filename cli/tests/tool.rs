@@ -580,3 +580,165 @@ fn audit_verify_tells_the_tips_of_whole_chains_and_what_was_done_to_others() {
     let help = run(&["audit", "verify", "--help"]).out;
     assert!(help.contains("does not show"), "{help}");
 }
+
+/// A configuration with an issuer of inline keys, and one whose keys are fetched.
+fn gateway(keys: &Value, fetched: &str) -> String {
+    json!({
+        "gateway": "eu1/rerank",
+        "bundle": {"embedded": true},
+        "callers": {"issuers": [
+            {"issuer": "https://idp.example", "audiences": ["rerank-guard"], "algorithms": ["EdDSA"], "keys": {"inline": keys}},
+            {"issuer": "https://far.example", "audiences": ["rerank-guard"], "algorithms": ["EdDSA"], "keys":
+                {fetched: {"cluster": "idp", "authority": "far.example", "path": "/keys"}}},
+        ]},
+        "routes": [{"path": "/rerank", "dialect": "tei", "model": "m", "dataset": {"fixed": "d"}, "credentials": ["c"]}],
+        "credentials": {"c": {"env": "KEY"}},
+    })
+    .to_string()
+}
+
+/// A token by the key of this seed, at 2027-01-01T00:00:00Z, for ten minutes.
+fn token(seed: u8, issuer: &str, change: impl Fn(&mut Value)) -> String {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    let pair = ed25519_compact::KeyPair::from_seed(ed25519_compact::Seed::new([seed; 32]));
+    let at = 1_798_761_600_u64;
+    let mut claims = json!({"iss": issuer, "aud": "rerank-guard", "sub": "ann", "groups": ["grp-bi", "grp-x"], "iat": at,
+        "exp": at + 600, "email": "ann@example.org"});
+    change(&mut claims);
+    let signed = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(json!({"alg": "EdDSA", "typ": "JWT", "kid": "k"}).to_string()),
+        URL_SAFE_NO_PAD.encode(claims.to_string())
+    );
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(*pair.sk.sign(&signed, None)))
+}
+
+fn jwks(seed: u8) -> Value {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    let pair = ed25519_compact::KeyPair::from_seed(ed25519_compact::Seed::new([seed; 32]));
+    json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": URL_SAFE_NO_PAD.encode(*pair.pk)}]})
+}
+
+#[test]
+fn token_tells_the_caller_or_the_one_reason_and_never_the_token() {
+    let config = Scratch::new("gateway.json", &gateway(&jwks(1), "jwks"));
+    let shown = |token: &str, more: &[&str]| {
+        let arguments = [&["token", "--config", config.path(), "--at", "2027-01-01T00:01:00Z"], more].concat();
+        let ran = run_with(&arguments, token);
+        for part in token.trim().split('.').filter(|part| part.len() > 8) {
+            assert!(!ran.out.contains(part) && !ran.err.contains(part), "{}{}", ran.out, ran.err);
+        }
+        ran
+    };
+    let good = token(1, "https://idp.example", |_| {});
+    let ran = shown(&format!("Bearer {good}\n"), &[]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert_eq!(
+        ran.out,
+        "issuer    https://idp.example\nsubject   ann\ngroups    grp-bi, grp-x\nproof     bearer\nkey id    k\n\
+         algorithm EdDSA\nexpires   2027-01-01T00:10:00.000Z\nclaims    aud, email, exp, groups, iat, iss, sub\n"
+    );
+    let file = Scratch::new("token", &good);
+    assert_eq!(
+        shown("", &["--token-file", file.path(), "--output", "json"]).json()["groups"],
+        json!(["grp-bi", "grp-x"])
+    );
+    for (token, reason, claim) in [
+        (token(2, "https://idp.example", |_| {}), "bad-signature", json!(null)),
+        (token(1, "https://idp.example", |claims| claims["aud"] = json!("other")), "wrong-audience", json!("aud")),
+        (token(1, "https://idp.example", |claims| claims["exp"] = json!(1_798_761_601)), "expired", json!("exp")),
+        (token(1, "https://idp.example", |claims| claims["groups"] = json!(1)), "groups-malformed", json!("groups")),
+        (token(1, "https://other.example", |_| {}), "unknown-issuer", json!("iss")),
+        (token(1, "https://far.example", |claims| claims["sub"] = json!("")), "subject-missing", json!("sub")),
+        (good.replace('.', ""), "not-three-parts", json!(null)),
+    ] {
+        let ran = shown(&token, &["--output", "json"]);
+        assert_eq!(
+            (ran.code, &ran.json()["refused"], &ran.json()["claim"]),
+            (1, &json!(reason), &claim),
+            "{}",
+            ran.out
+        );
+    }
+    assert_eq!(shown("", &[]).code, 2);
+    assert_eq!(shown(&good, &["--at", "soon"]).code, 2);
+    let ran = run_with(&["token", "--config", EXAMPLE], &good);
+    assert_eq!((ran.code, ran.err.contains("approvals: unknown field `approvals`")), (2, true), "{}", ran.err);
+}
+
+#[test]
+fn token_takes_the_keys_that_gateways_fetch_from_files() {
+    let far = token(3, "https://far.example", |_| {});
+    let (right, wrong) =
+        (Scratch::new("right.jwks", &jwks(3).to_string()), Scratch::new("wrong.jwks", &jwks(1).to_string()));
+    for fetched in ["jwks", "discovery"] {
+        let config = gateway(&jwks(1), fetched).replace(
+            r#","path":"/keys""#,
+            if fetched == "discovery" {
+                r#","keys_at":{"cluster":"cdn","authority":"keys.example"}"#
+            } else {
+                r#","path":"/keys""#
+            },
+        );
+        let config = Scratch::new(&format!("{fetched}.json"), &config);
+        let shown = |more: &[&str]| {
+            run_with(&[&["token", "--config", config.path(), "--at", "2027-01-01T00:01:00Z"], more].concat(), &far)
+        };
+        let ran = shown(&[]);
+        assert_eq!(ran.code, 2);
+        assert!(ran.err.contains("the gateway fetches the keys of `https://far.example`"), "{}", ran.err);
+        assert_eq!(shown(&["--jwks", right.path()]).code, 0, "{fetched}: {}", shown(&["--jwks", right.path()]).err);
+        assert_eq!(shown(&["--jwks", &format!("https://far.example={}", right.path())]).code, 0);
+        let ran = shown(&["--jwks", wrong.path()]);
+        assert_eq!((ran.code, ran.out.starts_with("refused   bad-signature\n")), (1, true), "{}", ran.out);
+        assert_eq!(shown(&["--jwks", config.path()]).code, 2, "no key set");
+        assert_eq!(shown(&["--jwks", "none.json"]).code, 2);
+    }
+}
+
+#[test]
+fn token_takes_the_configuration_out_of_envoys() {
+    let ran = run_with(&["token", "--config", "envoy/minimal.yaml"], &token(1, "https://other.example", |_| {}));
+    assert_eq!((ran.code, ran.out.starts_with("refused   unknown-issuer\n")), (1, true), "{}{}", ran.out, ran.err);
+}
+
+#[test]
+fn mask_masks_json_lines_and_text() {
+    let body = "{\"results\": [{\"index\": 5105105105105100, \"text\": \"write to ann@example.org\"}]}\n";
+    let ran = run_with(&["mask", "--report", "--keep", "/results/*/index"], body);
+    assert_eq!((ran.code, ran.out), (0, body.replace("ann@example.org", "[email]")));
+    assert_eq!(
+        serde_json::from_str::<Value>(&ran.err).unwrap(),
+        json!({"ok": true, "masked": [{"file": "-", "line": null, "found":
+            [{"kind": "email", "count": 1, "pointers": ["/results/0/text"], "truncated": false}]}]})
+    );
+    let ran = run_with(&["mask"], body);
+    assert!(!ran.out.contains("5105105105105100"), "a card that no place keeps");
+    let file = Scratch::new("text", "ann@example.org, 4111 1111 1111 1111\r\n");
+    let ran = run(&["mask", "--text", "--detect", "email", "--replace", "<{kind}>", file.path(), file.path()]);
+    assert_eq!(
+        (ran.code, ran.out.as_str(), ran.err.as_str()),
+        (0, "<email>, 4111 1111 1111 1111\r\n".repeat(2).as_str(), "")
+    );
+
+    let lines = "{\"a\":\"ann@example.org\"}\n\nnot ann@example.org\n{\"a\":1}";
+    let ran = run_with(&["mask", "--lines", "--report"], lines);
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (1, "{\"a\":\"[email]\"}\n\n{\"a\":1}"),
+        "what cannot be masked does not leave"
+    );
+    assert!(ran.err.starts_with("error: `-`, line 3 is withheld: "), "{}", ran.err);
+    assert!(!ran.err.contains("ann@"), "{}", ran.err);
+    let told = run_with(&["mask", "--lines", "--output", "json"], lines).json();
+    assert_eq!((&told["ok"], &told["masked"][0]["body"]), (&json!(false), &json!("{\"a\":\"[email]\"}")));
+    assert_eq!((&told["masked"][1]["line"], &told["masked"][1]["withheld"]), (&json!(3), &json!("not-json")));
+    let ran = run_with(&["mask"], "{\"a\":\"ann@example.org\"");
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+
+    assert_eq!(run(&["mask", "none.json"]).code, 2);
+    assert_eq!(run(&["mask", "--replace", "{nid}"]).code, 2);
+    assert_eq!(run(&["mask", "--keep", "results"]).code, 2);
+    let ran = run(&["mask", "--detect", "email,iq"]);
+    assert_eq!((ran.code, ran.err.contains("no such kind; there are private_key, jwt")), (2, true), "{}", ran.err);
+}

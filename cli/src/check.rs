@@ -138,7 +138,7 @@ fn look(source: &Source, document: &Document, embedded: Option<&[u8]>) -> Told {
             Some(plugin) => told.look_inside(source, document, &plugin, embedded),
             None => {
                 let what = format!("the filter `{}` has no configuration that can be read", filter.name());
-                let flaw = Flaw::new(filter.place(), what).hint("write a StringValue with JSON, or a Struct");
+                let flaw = Flaw::new(filter.place(), what).hint("write JSON in a StringValue");
                 told.errors.push(finding(&flaw, None, locate(&flaw)));
                 None
             }

@@ -54,8 +54,7 @@ pub(crate) fn only(document: &Value) -> Result<Config, String> {
         ([], true) => return Err("no filter of rerank-guard is in this Envoy configuration".to_owned()),
         ([filter], _) => match filter.plugin().map(|plugin| plugin.value) {
             Some(Value::String(text)) => Document::json(text).map_err(|malformed| malformed.what)?.value,
-            Some(object) => object.clone(),
-            None => return Err("the filter has no configuration that can be read".to_owned()),
+            _ => return Err("the filter has no configuration that can be read".to_owned()),
         },
         _ => return Err("several filters are in it: take one out into a file of its own".to_owned()),
     };

@@ -183,7 +183,7 @@ fn camel(name: &str) -> String {
 }
 
 impl<'v> Filter<'v> {
-    /// The plugin configuration: a text of JSON, or an object.
+    /// The plugin configuration: a text of JSON. An object is looked at too, though Envoy hands it on in another form.
     pub(crate) fn plugin(&self) -> Option<At<'v>> {
         self.wasm.get("config.configuration")?.get("value")
     }
@@ -265,6 +265,10 @@ impl<'v> Filter<'v> {
         }
         if is(&self.entry, "disabled", true) {
             error(&self.entry, "disabled", "the filter is switched off", "take `disabled` away");
+        }
+        if self.wasm.get("config.configuration").is_some_and(|typed| !typed.is_a("StringValue")) {
+            let what = "Envoy does not hand this to the module as JSON";
+            error(&self.wasm, "config.configuration", what, "write the configuration as JSON in a StringValue");
         }
         let vm = self.wasm.text("config.vm_config.vm_id").unwrap_or_default();
         if vm.is_empty() {

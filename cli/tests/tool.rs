@@ -33,7 +33,10 @@ fn run_with(arguments: &[&str], input: &str) -> Ran {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    // A tool that was called wrongly ends before it reads anything.
+    if let Err(error) = child.stdin.take().unwrap().write_all(input.as_bytes()) {
+        assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+    }
     let done = child.wait_with_output().unwrap();
     Ran {
         code: done.status.code().unwrap(),
@@ -198,6 +201,30 @@ fn check_refuses_an_envoy_configuration_that_leaves_the_filter_unsafe() {
         ),
         ("%UNIQUE_ID%", "%STREAM_ID%", "%STREAM_ID%", "the access log repeats what the caller sent: `%STREAM_ID%`"),
         ("%UNIQUE_ID%", "%REQ(:path)%", "%REQ(:path)%", "the access log repeats what the caller sent: `%REQ`"),
+        (
+            "- name: envoy.access_loggers.file",
+            "- filter: {duration_filter: {}}\n            name: envoy.access_loggers.file",
+            "duration_filter",
+            "the record is only logged of some calls",
+        ),
+        (
+            "log_format:",
+            "access_log_format:",
+            "v3.FileAccessLog",
+            "Envoy's default format repeats the caller's path and headers",
+        ),
+        (
+            "- name: rerank-guard",
+            "- is_optional: true\n            name: rerank-guard",
+            "is_optional: true",
+            "Envoy starts without the filter",
+        ),
+        (
+            "failure_policy: FAIL_RELOAD",
+            "fail_open: true",
+            "fail_open: true",
+            "calls go on unguarded when the module fails",
+        ),
         (record, "", "- name: envoy.access_loggers.file", "no access log has the record of every call"),
         (
             limit,
@@ -244,6 +271,31 @@ fn check_refuses_an_envoy_configuration_that_leaves_the_filter_unsafe() {
     let ran = run_with(&["check", "--config", "-"], &none);
     assert_eq!(ran.code, 1);
     assert!(ran.err.starts_with("error: no filter of rerank-guard is in this Envoy configuration"), "{}", ran.err);
+    let object = minimal.replace("google.protobuf.StringValue", "google.protobuf.Struct").replace("value: |", "value:");
+    let ran = run_with(&["check", "--config", "-"], &object.replace("\"tei\",", "\"tie\","));
+    assert_eq!(ran.code, 1);
+    for what in ["error: Envoy does not hand this to the module as JSON", "^^^^^ routes[0].dialect"] {
+        assert!(ran.err.contains(what), "{}", ran.err);
+    }
+    let wasm = |vm: &str| {
+        let kind = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+        format!("{{name: other, typed_config: {{\"@type\": {kind}, config: {{vm_config: {{vm_id: {vm}}}}}}}}}")
+    };
+    let router = "- name: envoy.filters.http.router";
+    for (vm, code) in [("shared", 1), ("own", 0)] {
+        let both = minimal
+            .replace("vm_id: rerank-guard", "vm_id: shared")
+            .replace(router, &format!("- {}\n          {router}", wasm(vm)));
+        let ran = run_with(&["check", "--config", "-"], &both);
+        let is_told = ran.err.contains("another module has the `vm_id` `shared` too");
+        assert_eq!((ran.code, is_told), (code, code == 1), "{}", ran.err);
+    }
+    // A filter alone, as patches of larger configurations hold it.
+    let (before, _) = minimal.split_once(router).unwrap();
+    let (_, filter) = before.split_once("          - name: rerank-guard\n").unwrap();
+    let patch = format!("filter_patches:\n          - name: rerank-guard\n{}", filter.trim_end());
+    let ran = run_with(&["check", "--config", "-"], &patch);
+    assert_eq!((ran.code, ran.err.starts_with("warning: the filter's listener is not here")), (0, true), "{}", ran.err);
     let idle = run_with(&["check", "--config", "-"], &minimal.replace("stream_idle_timeout: 60s", ""));
     assert_eq!((idle.code, idle.err.starts_with("warning: a call that is held ends after")), (0, true), "{}", idle.err);
 }

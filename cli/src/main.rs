@@ -1,18 +1,26 @@
-//! `rerank-guard`, the operator's tool: checks, tests, explains and compiles policy bundles with the same code that decides in
+//! `rerank-guard`, the operator's tool: bundles and configurations, tokens, masks and audit records, judged by the same code as in
 //! the filter.
 //!
 //! Exit codes: 0 when all is well, 1 when something was found, denied or failed, 2 when the tool was called wrongly or could
 //! not read or write a file.
 
+mod audit;
 mod bundle;
+mod chains;
 mod check;
 mod compile;
+mod config;
 mod diff;
 mod document;
+mod envoy;
 mod explain;
+mod inner;
+mod mask;
+mod progress;
 mod report;
 mod sign;
 mod test;
+mod token;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::process::ExitCode;
@@ -29,7 +37,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Check bundles: every flaw at once, with file, line and column.
+    /// Check bundles and configurations: every flaw at once, with file, line and column.
     Check(check::Arguments),
     /// Run the tests that bundles bring along, and tell which rules they cover.
     Test(test::Arguments),
@@ -43,6 +51,13 @@ enum Command {
     Sign(sign::SignArguments),
     /// Verify a signed bundle, and write out what was signed.
     Verify(sign::VerifyArguments),
+    /// Tell whom a token proves, or the one reason why it is refused. Never prints the token.
+    Token(token::Arguments),
+    /// Mask personal data in JSON or text, as the filter does in answers.
+    Mask(mask::Arguments),
+    /// Look at audit records.
+    #[command(subcommand)]
+    Audit(audit::Command),
 }
 
 /// How to print what comes out.
@@ -75,6 +90,9 @@ fn main() -> ExitCode {
         Command::Compile(own) => compile::run(&own, arguments.output),
         Command::Sign(own) => sign::sign(&own, arguments.output),
         Command::Verify(own) => sign::verify(&own, arguments.output),
+        Command::Token(own) => token::run(&own, arguments.output),
+        Command::Mask(own) => mask::run(&own, arguments.output),
+        Command::Audit(own) => audit::run(&own, arguments.output),
     };
     match end {
         End::Well => ExitCode::SUCCESS,

@@ -33,7 +33,10 @@ fn run_with(arguments: &[&str], input: &str) -> Ran {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    // A tool that was called wrongly ends before it reads anything.
+    if let Err(error) = child.stdin.take().unwrap().write_all(input.as_bytes()) {
+        assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+    }
     let done = child.wait_with_output().unwrap();
     Ran {
         code: done.status.code().unwrap(),
@@ -123,6 +126,199 @@ fn check_refuses_what_yaml_readers_disagree_on() {
         assert_eq!(ran.code, 1, "{what}");
         assert!(ran.err.contains(what), "no `{what}` in\n{}", ran.err);
     }
+}
+
+#[test]
+fn check_takes_the_configurations_that_ship() {
+    let ran = run(&["check", "--strict", "--config", "envoy/minimal.yaml", "--config", "envoy/full.yaml"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert_eq!(
+        ran.out,
+        "envoy/minimal.yaml: ok, gateway `demo/minimal`, bundle `minimal`, serial 1\n\
+         envoy/full.yaml: ok, gateway `demo/full`; its bundle is in the module and not checked with it: name it with `--bundle`\n"
+    );
+    let with = |bundle| run(&["check", "--config", "envoy/full.yaml", "--bundle", bundle]);
+    assert_eq!(with(EXAMPLE).out, "envoy/full.yaml: ok, gateway `demo/full`, bundle `search`, serial 1\n");
+    // A bundle with a credential that the configuration does not have.
+    let other = Scratch::new("other.yaml", &example().replace("jina-prod", "voyage-prod"));
+    let ran = with(other.path());
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("error: the bundle uses `voyage-prod`, which is not here: add it"), "{}", ran.err);
+    assert_eq!(with("policies/none.yaml").code, 2);
+}
+
+#[test]
+fn check_refuses_an_envoy_configuration_that_leaves_the_filter_unsafe() {
+    let minimal = std::fs::read_to_string(root().join("envoy/minimal.yaml")).unwrap();
+    let record = "%FILTER_STATE(wasm.rerank_guard_record:PLAIN)%";
+    let limit = "per_connection_buffer_limit_bytes: 8388608";
+    for (right, wrong, at, what) in [
+        (
+            "allow_on_headers_stop_iteration: true",
+            "root_id: a",
+            "name: rerank-guard",
+            "headers are not held until the body is decided on",
+        ),
+        (
+            "failure_policy: FAIL_RELOAD",
+            "failure_policy: FAIL_CLOSED",
+            "FAIL_CLOSED",
+            "a module that trapped is not made anew",
+        ),
+        (
+            "failure_policy: FAIL_RELOAD",
+            "failure_policy: FAIL_OPEN",
+            "FAIL_OPEN",
+            "a module that trapped is not made anew",
+        ),
+        ("vm_id: rerank-guard", "vm_id: \"\"", "vm_id:", "shared memory is keyed by `vm_id` alone, and there is none"),
+        (
+            "proxy_on_delete: {}",
+            "proxy_on_new: {}",
+            "proxy_on_vm_start",
+            "the module needs more capabilities: proxy_on_delete",
+        ),
+        (
+            "proxy_set_effective_context: {}",
+            "",
+            "proxy_on_vm_start",
+            "the module needs more capabilities: proxy_set_effective_context",
+        ),
+        ("request_timeout: 60s", "request_timeout: 0s", "request_timeout: 0s", "a call that is held may hang for ever"),
+        ("request_timeout: 60s", "", "v3.HttpConnectionManager", "a call that is held has no end"),
+        (
+            "stream_idle_timeout: 60s",
+            "stream_idle_timeout: 0s",
+            "stream_idle_timeout: 0s",
+            "a call that is held may hang for ever",
+        ),
+        ("[UPSTREAM_API_KEY]", "[OTHER]", "[OTHER]", "`UPSTREAM_API_KEY` never reaches the module"),
+        (
+            "{host_env_keys: [UPSTREAM_API_KEY]}",
+            "{key_values: {UPSTREAM_API_KEY: a-secret}}",
+            "a-secret",
+            "the secret `UPSTREAM_API_KEY` stands in the configuration, which Envoy shows",
+        ),
+        ("%UNIQUE_ID%", "%STREAM_ID%", "%STREAM_ID%", "the access log repeats what the caller sent: `%STREAM_ID%`"),
+        ("%UNIQUE_ID%", "%REQ(:path)%", "%REQ(:path)%", "the access log repeats what the caller sent: `%REQ`"),
+        (
+            "- name: envoy.access_loggers.file",
+            "- filter: {duration_filter: {}}\n            name: envoy.access_loggers.file",
+            "duration_filter",
+            "the record is only logged of some calls",
+        ),
+        (
+            "log_format:",
+            "access_log_format:",
+            "v3.FileAccessLog",
+            "Envoy's default format repeats the caller's path and headers",
+        ),
+        (
+            "- name: rerank-guard",
+            "- is_optional: true\n            name: rerank-guard",
+            "is_optional: true",
+            "Envoy starts without the filter",
+        ),
+        (
+            "failure_policy: FAIL_RELOAD",
+            "fail_open: true",
+            "fail_open: true",
+            "calls go on unguarded when the module fails",
+        ),
+        (record, "", "- name: envoy.access_loggers.file", "no access log has the record of every call"),
+        (
+            limit,
+            "per_connection_buffer_limit_bytes: 4194304",
+            "bytes: 4194304",
+            "Envoy's buffer of 4194304 bytes is full before a body of `limits` (4194304 bytes) is there",
+        ),
+        (
+            limit,
+            "",
+            "- name: rerank",
+            "Envoy's buffer of 1048576 bytes is full before a body of `limits` (4194304 bytes) is there",
+        ),
+        (
+            "- name: rerank-guard",
+            "- disabled: true\n            name: rerank-guard",
+            "disabled: true",
+            "the filter is switched off",
+        ),
+        (
+            "- match: {path: /rerank}",
+            "- typed_per_filter_config: {rerank-guard: {disabled: true}}\n                match: {path: /rerank}",
+            "typed_per_filter_config",
+            "the filter is switched off for these calls",
+        ),
+        ("\"dialect\": \"tei\"", "\"dialect\": \"tie\"", "\"tie\"", "`tie` is not known: write one of"),
+        ("\"audiences\": [", "\"audience\": [", "\"audience\": [", "unknown field `audience`, expected one of"),
+        ("\"rules\": [", "\"rule\": [", "\"rule\": [", "unknown name `rule`"),
+        ("\"routes\": [", "\"routes\": ", "]", "expected"),
+    ] {
+        assert!(minimal.contains(right), "{right}");
+        let text = minimal.replacen(right, wrong, 1);
+        let ran = run_with(&["check", "--config", "-", "--output", "json"], &text);
+        assert_eq!(ran.code, 1, "{wrong}");
+        let told = ran.json();
+        let found = told["files"][0]["findings"].as_array().unwrap();
+        let found: Vec<&Value> = found.iter().filter(|one| one["what"].as_str().unwrap().starts_with(what)).collect();
+        assert_eq!(found.len(), 1, "{wrong}: {told}");
+        let line = text.lines().nth(usize::try_from(found[0]["line"].as_u64().unwrap()).unwrap() - 1).unwrap();
+        assert!(line.contains(at), "{wrong}: {line}");
+    }
+    let none =
+        minimal.replace("rerank-guard", "other").replace("rerank_guard", "other").replace("\"routes\"", "\"paths\"");
+    let ran = run_with(&["check", "--config", "-"], &none);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.starts_with("error: no filter of rerank-guard is in this Envoy configuration"), "{}", ran.err);
+    let object = minimal.replace("google.protobuf.StringValue", "google.protobuf.Struct").replace("value: |", "value:");
+    let ran = run_with(&["check", "--config", "-"], &object.replace("\"tei\",", "\"tie\","));
+    assert_eq!(ran.code, 1);
+    for what in ["error: Envoy does not hand this to the module as JSON", "^^^^^ routes[0].dialect"] {
+        assert!(ran.err.contains(what), "{}", ran.err);
+    }
+    let wasm = |vm: &str| {
+        let kind = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+        format!("{{name: other, typed_config: {{\"@type\": {kind}, config: {{vm_config: {{vm_id: {vm}}}}}}}}}")
+    };
+    let router = "- name: envoy.filters.http.router";
+    for (vm, code) in [("shared", 1), ("own", 0)] {
+        let both = minimal
+            .replace("vm_id: rerank-guard", "vm_id: shared")
+            .replace(router, &format!("- {}\n          {router}", wasm(vm)));
+        let ran = run_with(&["check", "--config", "-"], &both);
+        let is_told = ran.err.contains("another module has the `vm_id` `shared` too");
+        assert_eq!((ran.code, is_told), (code, code == 1), "{}", ran.err);
+    }
+    // A filter alone, as patches of larger configurations hold it.
+    let (before, _) = minimal.split_once(router).unwrap();
+    let (_, filter) = before.split_once("          - name: rerank-guard\n").unwrap();
+    let patch = format!("filter_patches:\n          - name: rerank-guard\n{}", filter.trim_end());
+    let ran = run_with(&["check", "--config", "-"], &patch);
+    assert_eq!((ran.code, ran.err.starts_with("warning: the filter's listener is not here")), (0, true), "{}", ran.err);
+    let idle = run_with(&["check", "--config", "-"], &minimal.replace("stream_idle_timeout: 60s", ""));
+    assert_eq!((idle.code, idle.err.starts_with("warning: a call that is held ends after")), (0, true), "{}", idle.err);
+}
+
+#[test]
+fn check_shows_the_flaws_of_a_plugin_configuration_where_they_stand() {
+    let text = "gateway: eu1/rerank\nbundle: {embedded: true}\ncallers:\n  issuers:\n  - issuer: https://idp.example\n    \
+                audiences: [rerank-guard]\n    keys: {jwks: {cluster: idp, authority: idp.example, path: /jwks.json}}\n\
+                routes:\n- path: /{dataset}/rerank\n  dialect: tie\n  model: m\n  dataset: {segment: dataset}\n  \
+                credentials: [other]\ncredentials: {tei: {env: KEY}}\nlimits: {request_bytes: 0}\n";
+    let ran = run_with(&["check", "--config", "-"], text);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    for line in [
+        "10 |   dialect: tie",
+        "   |            ^^^ routes[0].dialect",
+        "   |         ^^^^^^^^^^^^^^^^^^ limits",
+        "error: write sizes from 1 to 67108864 bytes",
+    ] {
+        assert!(ran.err.lines().any(|have| have.contains(line)), "no line `{line}` in\n{}", ran.err);
+    }
+    let good = text.replace("tie", "tei").replace("other", "tei").replace("limits: {request_bytes: 0}\n", "");
+    let ran = run_with(&["check", "--config", "-", "--output", "json"], &good);
+    assert_eq!((ran.code, &ran.json()["files"][0]["gateways"][0]["bundle"]), (0, &json!(null)), "{}", ran.out);
 }
 
 #[test]
@@ -369,4 +565,232 @@ fn diff_tells_what_is_widened_and_narrowed() {
     assert_eq!((&back["widened"], &back["narrowed"]), (&json!(1), &json!(8)));
     assert_eq!(run(&["diff", EXAMPLE, "policies/none.yaml"]).code, 2);
     assert_eq!(run(&["diff", EXAMPLE, EXAMPLE, "--at", "soon"]).code, 2);
+}
+
+/// Lines of an access log with the records of two workers, and each one's tip.
+fn access_log() -> (Vec<String>, Vec<String>) {
+    use rerank_guard::audit::Chain;
+    let (mut one, mut two) = (Chain::new("eu1/rerank", 1), Chain::new("eu1/rerank", 2));
+    let mut tips = vec![String::new(), String::new()];
+    let lines = (0..6).map(|n| {
+        let (chain, which) = if n % 3 == 0 { (&mut two, 1) } else { (&mut one, 0) };
+        let time = format!("2027-01-01T00:00:0{n}.000Z");
+        let record =
+            chain.seal(&format!("\"v\":1,\"time\":\"{time}\",\"type\":\"call\",\"result\":{{\"duration_ms\":5}}"));
+        let sealed: Value = serde_json::from_str(&record).unwrap();
+        tips[which] = sealed["hash"].as_str().unwrap().to_owned();
+        format!("{{\"record\":[{record}],\"envoy\":{{\"code\":200,\"flags\":\"-\",\"details\":\"via_upstream\"}}}}\n")
+    });
+    (lines.collect(), tips)
+}
+
+#[test]
+fn audit_verify_tells_the_tips_of_whole_chains_and_what_was_done_to_others() {
+    let (lines, tips) = access_log();
+    let log = Scratch::new("access.log", &lines.concat());
+    let ran = run(&["audit", "verify", log.path()]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
+    assert_eq!(
+        ran.out,
+        format!(
+            "eu1/rerank/0000000000000001: 4 records, 2027-01-01T00:00:01.000Z to 2027-01-01T00:00:05.005Z, tip {}\n\
+             eu1/rerank/0000000000000002: 2 records, 2027-01-01T00:00:00.000Z to 2027-01-01T00:00:03.005Z, tip {}\n\
+             6 lines, 6 records, 2 chains, 0 findings\n",
+            tips[0], tips[1]
+        )
+    );
+    let told = run_with(&["audit", "verify", "-", "--output", "json"], &lines.concat()).json();
+    assert_eq!((&told["ok"], &told["chains"][0]["tip"]), (&json!(true), &json!(tips[0])));
+    // The same records in two files, and the later file alone behind what the earlier run printed.
+    let (early, late) = (Scratch::new("1.log", &lines[..3].concat()), Scratch::new("2.log", &lines[3..].concat()));
+    assert_eq!(run(&["audit", "verify", early.path(), late.path()]).code, 0);
+    assert_eq!(run(&["audit", "verify", late.path()]).code, 1);
+    let told = run(&["audit", "verify", early.path(), "--output", "json"]).json();
+    let tip = |at: usize| {
+        format!("{}={}", told["chains"][at]["chain"].as_str().unwrap(), told["chains"][at]["tip"].as_str().unwrap())
+    };
+    let ran = run(&["audit", "verify", late.path(), "--after", &tip(0), "--after", &tip(1)]);
+    assert_eq!(ran.code, 0, "{}", ran.out);
+
+    let trap = "{\"record\":[],\"envoy\":{\"code\":503,\"details\":\"wasm_fail_stream\"}}\n";
+    let mut changed = lines.clone();
+    changed[1] = changed[1].replace("\"duration_ms\":5", "\"duration_ms\":4");
+    changed.remove(4);
+    changed.push(trap.to_owned());
+    let ran = run_with(&["audit", "verify", "-"], &changed.concat());
+    assert_eq!(ran.code, 1);
+    for line in [
+        "-:2: edited: the record is not what was sealed (eu1/rerank/0000000000000001 number 0)",
+        "-:5: gap: record 2 is missing before this one (eu1/rerank/0000000000000001 number 2)",
+        "-:6: trap: a call without record: the module trapped (503 wasm_fail_stream)",
+        "6 lines, 5 records, 2 chains, 3 findings",
+    ] {
+        assert!(ran.out.lines().any(|have| have == line), "no line `{line}` in\n{}", ran.out);
+    }
+    assert_eq!(run(&["audit", "verify", "none.log"]).code, 2);
+    assert_eq!(run(&["audit", "verify", log.path(), "--after", "chain"]).code, 2);
+    let help = run(&["audit", "verify", "--help"]).out;
+    assert!(help.contains("does not show"), "{help}");
+}
+
+/// A configuration with an issuer of inline keys, and one whose keys are fetched.
+fn gateway(keys: &Value, fetched: &str) -> String {
+    json!({
+        "gateway": "eu1/rerank",
+        "bundle": {"embedded": true},
+        "callers": {"issuers": [
+            {"issuer": "https://idp.example", "audiences": ["rerank-guard"], "algorithms": ["EdDSA"], "keys": {"inline": keys}},
+            {"issuer": "https://far.example", "audiences": ["rerank-guard"], "algorithms": ["EdDSA"], "keys":
+                {fetched: {"cluster": "idp", "authority": "far.example", "path": "/keys"}}},
+        ]},
+        "routes": [{"path": "/rerank", "dialect": "tei", "model": "m", "dataset": {"fixed": "d"}, "credentials": ["c"]}],
+        "credentials": {"c": {"env": "KEY"}},
+    })
+    .to_string()
+}
+
+/// A token by the key of this seed, at 2027-01-01T00:00:00Z, for ten minutes.
+fn token(seed: u8, issuer: &str, change: impl Fn(&mut Value)) -> String {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    let pair = ed25519_compact::KeyPair::from_seed(ed25519_compact::Seed::new([seed; 32]));
+    let at = 1_798_761_600_u64;
+    let mut claims = json!({"iss": issuer, "aud": "rerank-guard", "sub": "ann", "groups": ["grp-bi", "grp-x"], "iat": at,
+        "exp": at + 600, "email": "ann@example.org"});
+    change(&mut claims);
+    let signed = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(json!({"alg": "EdDSA", "typ": "JWT", "kid": "k"}).to_string()),
+        URL_SAFE_NO_PAD.encode(claims.to_string())
+    );
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(*pair.sk.sign(&signed, None)))
+}
+
+fn jwks(seed: u8) -> Value {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    let pair = ed25519_compact::KeyPair::from_seed(ed25519_compact::Seed::new([seed; 32]));
+    json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": URL_SAFE_NO_PAD.encode(*pair.pk)}]})
+}
+
+#[test]
+fn token_tells_the_caller_or_the_one_reason_and_never_the_token() {
+    let config = Scratch::new("gateway.json", &gateway(&jwks(1), "jwks"));
+    let shown = |token: &str, more: &[&str]| {
+        let arguments = [&["token", "--config", config.path(), "--at", "2027-01-01T00:01:00Z"], more].concat();
+        let ran = run_with(&arguments, token);
+        for part in token.trim().split('.').filter(|part| part.len() > 8) {
+            assert!(!ran.out.contains(part) && !ran.err.contains(part), "{}{}", ran.out, ran.err);
+        }
+        ran
+    };
+    let good = token(1, "https://idp.example", |_| {});
+    let ran = shown(&format!("Bearer {good}\n"), &[]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert_eq!(
+        ran.out,
+        "issuer    https://idp.example\nsubject   ann\ngroups    grp-bi, grp-x\nproof     bearer\nkey id    k\n\
+         algorithm EdDSA\nexpires   2027-01-01T00:10:00.000Z\nclaims    aud, email, exp, groups, iat, iss, sub\n"
+    );
+    let file = Scratch::new("token", &good);
+    assert_eq!(
+        shown("", &["--token-file", file.path(), "--output", "json"]).json()["groups"],
+        json!(["grp-bi", "grp-x"])
+    );
+    for (token, reason, claim) in [
+        (token(2, "https://idp.example", |_| {}), "bad-signature", json!(null)),
+        (token(1, "https://idp.example", |claims| claims["aud"] = json!("other")), "wrong-audience", json!("aud")),
+        (token(1, "https://idp.example", |claims| claims["exp"] = json!(1_798_761_601)), "expired", json!("exp")),
+        (token(1, "https://idp.example", |claims| claims["groups"] = json!(1)), "groups-malformed", json!("groups")),
+        (token(1, "https://other.example", |_| {}), "unknown-issuer", json!("iss")),
+        (token(1, "https://far.example", |claims| claims["sub"] = json!("")), "subject-missing", json!("sub")),
+        (good.replace('.', ""), "not-three-parts", json!(null)),
+    ] {
+        let ran = shown(&token, &["--output", "json"]);
+        assert_eq!(
+            (ran.code, &ran.json()["refused"], &ran.json()["claim"]),
+            (1, &json!(reason), &claim),
+            "{}",
+            ran.out
+        );
+    }
+    assert_eq!(shown("", &[]).code, 2);
+    assert_eq!(shown(&good, &["--at", "soon"]).code, 2);
+    let ran = run_with(&["token", "--config", EXAMPLE], &good);
+    assert_eq!((ran.code, ran.err.contains("approvals: unknown field `approvals`")), (2, true), "{}", ran.err);
+}
+
+#[test]
+fn token_takes_the_keys_that_gateways_fetch_from_files() {
+    let far = token(3, "https://far.example", |_| {});
+    let (right, wrong) =
+        (Scratch::new("right.jwks", &jwks(3).to_string()), Scratch::new("wrong.jwks", &jwks(1).to_string()));
+    for fetched in ["jwks", "discovery"] {
+        let config = gateway(&jwks(1), fetched).replace(
+            r#","path":"/keys""#,
+            if fetched == "discovery" {
+                r#","keys_at":{"cluster":"cdn","authority":"keys.example"}"#
+            } else {
+                r#","path":"/keys""#
+            },
+        );
+        let config = Scratch::new(&format!("{fetched}.json"), &config);
+        let shown = |more: &[&str]| {
+            run_with(&[&["token", "--config", config.path(), "--at", "2027-01-01T00:01:00Z"], more].concat(), &far)
+        };
+        let ran = shown(&[]);
+        assert_eq!(ran.code, 2);
+        assert!(ran.err.contains("the gateway fetches the keys of `https://far.example`"), "{}", ran.err);
+        assert_eq!(shown(&["--jwks", right.path()]).code, 0, "{fetched}: {}", shown(&["--jwks", right.path()]).err);
+        assert_eq!(shown(&["--jwks", &format!("https://far.example={}", right.path())]).code, 0);
+        let ran = shown(&["--jwks", wrong.path()]);
+        assert_eq!((ran.code, ran.out.starts_with("refused   bad-signature\n")), (1, true), "{}", ran.out);
+        assert_eq!(shown(&["--jwks", config.path()]).code, 2, "no key set");
+        assert_eq!(shown(&["--jwks", "none.json"]).code, 2);
+    }
+}
+
+#[test]
+fn token_takes_the_configuration_out_of_envoys() {
+    let ran = run_with(&["token", "--config", "envoy/minimal.yaml"], &token(1, "https://other.example", |_| {}));
+    assert_eq!((ran.code, ran.out.starts_with("refused   unknown-issuer\n")), (1, true), "{}{}", ran.out, ran.err);
+}
+
+#[test]
+fn mask_masks_json_lines_and_text() {
+    let body = "{\"results\": [{\"index\": 5105105105105100, \"text\": \"write to ann@example.org\"}]}\n";
+    let ran = run_with(&["mask", "--report", "--keep", "/results/*/index"], body);
+    assert_eq!((ran.code, ran.out), (0, body.replace("ann@example.org", "[email]")));
+    assert_eq!(
+        serde_json::from_str::<Value>(&ran.err).unwrap(),
+        json!({"ok": true, "masked": [{"file": "-", "line": null, "found":
+            [{"kind": "email", "count": 1, "pointers": ["/results/0/text"], "truncated": false}]}]})
+    );
+    let ran = run_with(&["mask"], body);
+    assert!(!ran.out.contains("5105105105105100"), "a card that no place keeps");
+    let file = Scratch::new("text", "ann@example.org, 4111 1111 1111 1111\r\n");
+    let ran = run(&["mask", "--text", "--detect", "email", "--replace", "<{kind}>", file.path(), file.path()]);
+    assert_eq!(
+        (ran.code, ran.out.as_str(), ran.err.as_str()),
+        (0, "<email>, 4111 1111 1111 1111\r\n".repeat(2).as_str(), "")
+    );
+
+    let lines = "{\"a\":\"ann@example.org\"}\n\nnot ann@example.org\n{\"a\":1}";
+    let ran = run_with(&["mask", "--lines", "--report"], lines);
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (1, "{\"a\":\"[email]\"}\n\n{\"a\":1}"),
+        "what cannot be masked does not leave"
+    );
+    assert!(ran.err.starts_with("error: `-`, line 3 is withheld: "), "{}", ran.err);
+    assert!(!ran.err.contains("ann@"), "{}", ran.err);
+    let told = run_with(&["mask", "--lines", "--output", "json"], lines).json();
+    assert_eq!((&told["ok"], &told["masked"][0]["body"]), (&json!(false), &json!("{\"a\":\"[email]\"}")));
+    assert_eq!((&told["masked"][1]["line"], &told["masked"][1]["withheld"]), (&json!(3), &json!("not-json")));
+    let ran = run_with(&["mask"], "{\"a\":\"ann@example.org\"");
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+
+    assert_eq!(run(&["mask", "none.json"]).code, 2);
+    assert_eq!(run(&["mask", "--replace", "{nid}"]).code, 2);
+    assert_eq!(run(&["mask", "--keep", "results"]).code, 2);
+    let ran = run(&["mask", "--detect", "email,iq"]);
+    assert_eq!((ran.code, ran.err.contains("no such kind; there are private_key, jwt")), (2, true), "{}", ran.err);
 }

@@ -31,7 +31,7 @@ pub(super) fn look(scan: &mut Scan<'_>) {
     let mut at = 0;
     while let Some(found) = bytes::find_eight(scan.text, at, full) {
         at = found + 8;
-        if is_part(&scan.byte(found)) {
+        if is_part(&scan.byte(found)) && goes_on(scan, found) {
             let start = scan.start_of(found, found, is_part);
             let end = scan.end_of(found, is_part);
             let until = if end - start >= SHORTEST { parts(scan, start, end) } else { end };
@@ -39,6 +39,14 @@ pub(super) fn look(scan: &mut Scan<'_>) {
             at = at.max(until / 8 * 8);
         }
     }
+}
+
+/// Whether at least four bytes more stand before or behind the eight at `at`: of sixteen, four do on one side. Words of a
+/// sentence seldom go on so long.
+fn goes_on(scan: &Scan<'_>, at: usize) -> bool {
+    let before = scan.text.get(at.saturating_sub(4)..at).unwrap_or_default();
+    let behind = scan.text.get(at + 8..at + 12).unwrap_or_default();
+    [before, behind].iter().any(|four| four.len() == 4 && four.iter().all(is_part))
 }
 
 /// Looks at the tokens that signs such as `.`, `/` and `=` join. Returns where to go on.

@@ -167,7 +167,7 @@ fn time_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
 }
 
 /// Where the UUID (RFC 9562) that begins at `start` ends. Databases are full of them, and nothing else is in them.
-fn uuid_end(scan: &Scan<'_>, start: usize) -> Option<usize> {
+pub(super) fn uuid_end(scan: &Scan<'_>, start: usize) -> Option<usize> {
     const LENGTH: usize = 36;
     let uuid = scan.text.get(start..start + LENGTH)?;
     let fits = uuid.iter().enumerate().all(|(place, byte)| match place {

@@ -5,8 +5,8 @@
 
 use super::class::{is_part, is_token};
 use super::scan::Scan;
-use super::{Proof, crypto, network};
-use crate::mask::bytes;
+use super::{Proof, crypto, network, number};
+use crate::mask::bytes::{self, Block};
 use crate::mask::kind::{Kind, Kinds};
 use crate::mask::secret::find;
 
@@ -27,14 +27,15 @@ pub(super) fn look(scan: &mut Scan<'_>) {
         return;
     }
     // Nothing below `+` is part of a token: no space, quote or parenthesis.
-    let full = |word| bytes::between(word, 0, b'*') == 0;
+    let outside = |block: Block| block.between(0, b'*');
     let mut at = 0;
-    while let Some(found) = bytes::find_eight(scan.text, at, full) {
+    while let Some(found) = bytes::find_eight(scan.text, at, outside) {
         at = found + 8;
         if is_part(&scan.byte(found)) && goes_on(scan, found) {
             let start = scan.start_of(found, found, is_part);
             let end = scan.end_of(found, is_part);
-            let until = if end - start >= SHORTEST { parts(scan, start, end) } else { end };
+            let token = end - start >= SHORTEST && number::uuid_end(scan, start) != Some(end);
+            let until = if token { parts(scan, start, end) } else { end };
             // On in the same steps, so that every word is looked at.
             at = at.max(until / 8 * 8);
         }

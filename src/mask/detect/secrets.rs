@@ -145,15 +145,14 @@ fn jwt_end(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
     if !head.starts_with(b"eyJ") || !(signed || encrypted) {
         return None;
     }
-    // No more parts than five are read, so that many such heads in a row cost no more than one.
+    // All that hangs on it, so that no rest of a longer chain is left to be looked at again.
     let mut until = end;
     let mut parts = 1;
-    while parts < 5 && scan.byte(until) == b'.' {
+    while scan.byte(until) == b'.' {
         until = scan.end_of(until + 1, is_token);
         parts += 1;
     }
-    let longer = parts == 5 && scan.byte(until) == b'.' && is_token(&scan.byte(until + 1));
-    (signed && parts >= 3 || parts == 5 && !longer).then_some(until)
+    (signed && parts >= 3 || parts >= 5).then_some(until)
 }
 
 /// What vendors' keys begin with, and how many characters follow at least.

@@ -1,24 +1,25 @@
 //! Does an upstream credential, or another fixed text, stand in a text?
 
-use super::bytes;
+use super::bytes::Block;
 
 /// Whether one of `secrets` stands in `text`. Empty secrets are nothing to look for.
 pub(super) fn stands_in(secrets: &[&[u8]], text: &[u8]) -> bool {
     secrets.iter().any(|secret| !secret.is_empty() && find(text, secret, 0).is_some())
 }
 
-/// Where `wanted` stands in `text` first, from `from` on. Its first and last byte are compared for eight places at once, the whole
+/// Where `wanted` stands in `text` first, from `from` on. Its first and last byte are compared for a block of places at once, the whole
 /// only where both agree.
 pub(super) fn find(text: &[u8], wanted: &[u8], from: usize) -> Option<usize> {
     let (&first, &last) = (wanted.first()?, wanted.last()?);
     let starts = text.get(from..)?;
     let ends = starts.get(wanted.len() - 1..)?;
     let is_at = |at: &usize| starts.get(*at..).is_some_and(|rest| rest.starts_with(wanted));
-    let (words, rest) = ends.as_chunks::<8>();
-    for (position, (start, end)) in starts.as_chunks::<8>().0.iter().zip(words).enumerate() {
-        let (start, end) = (u64::from_le_bytes(*start), u64::from_le_bytes(*end));
-        if bytes::is(start, first) & bytes::is(end, last) != 0
-            && let Some(at) = (position * 8..position * 8 + 8).find(is_at)
+    let (blocks, rest) = ends.as_chunks::<{ Block::SIZE }>();
+    for (position, (start, end)) in starts.as_chunks().0.iter().zip(blocks).enumerate() {
+        let both = Block::of(*start).is(first).and(Block::of(*end).is(last));
+        let begin = position * Block::SIZE;
+        if !both.is_empty()
+            && let Some(at) = (begin..begin + Block::SIZE).find(is_at)
         {
             return Some(from + at);
         }

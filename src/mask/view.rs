@@ -3,7 +3,7 @@
 //! The view is never longer than the raw text, and no table of offsets is kept: where a finding stands in the raw text is found
 //! by walking it once more, which only strings with both escapes and findings pay for.
 
-use super::bytes;
+use super::bytes::{self, Block};
 use std::ops::Range;
 
 /// How a text is written.
@@ -46,8 +46,8 @@ pub(super) fn is_plain(raw: &str, form: Form) -> bool {
 /// The next character or escape from `from` on that may not be seen as it stands.
 fn next_odd(text: &[u8], from: usize, form: Form) -> Option<usize> {
     match form {
-        Form::Json | Form::Bare => bytes::find(text, from, |word| bytes::wide(word) | bytes::is(word, b'\\')),
-        Form::Plain => bytes::find(text, from, bytes::wide),
+        Form::Json | Form::Bare => bytes::find(text, from, |block| block.wide().or(block.is(b'\\'))),
+        Form::Plain => bytes::find(text, from, Block::wide),
     }
 }
 

@@ -3,19 +3,16 @@
 use super::class::is_word;
 use super::scan::Scan;
 use super::{Context, Proof};
-use crate::mask::bytes;
+use crate::mask::bytes::{self, Block};
 use crate::mask::kind::Kind;
 
 /// Looks at all tokens of eight or eleven letters and digits that begin with four letters and a country. They need no digit, so
-/// no byte announces them; but they have six capitals in a row, of which three at least stand in the same eight bytes.
+/// no byte announces them; but they have six capitals in a row, of which three at least stand in the same block.
 pub(super) fn look(scan: &mut Scan<'_>) {
     if !scan.wants(Kind::Bic) {
         return;
     }
-    let dense = |word| {
-        let capitals = bytes::between(word, b'A', b'Z');
-        if capitals.count_ones() >= 3 { capitals } else { 0 }
-    };
+    let dense = |block: Block| block.between(b'A', b'Z').in_threes();
     let mut at = 0;
     while let Some(found) = bytes::find(scan.text, at, dense) {
         let start = scan.start_of(found, 11, is_word);

@@ -118,11 +118,18 @@ fn is_joiner(byte: u8) -> bool {
 
 /// Shows every window of the run that has digits enough to the detectors of numbers.
 fn windows(scan: &mut Scan<'_>, run: &Run) {
+    // No number has more groups, but one that is written digit by digit, or in pairs; and such a one is not looked for in the
+    // middle of a row of others.
+    const GROUPS: usize = 7;
+    let mut row = None;
     for from in 0..run.groups().len() {
         let groups = run.groups_from(from);
+        let size = groups.first().map(|group| group.digits());
+        let most = if row == size { GROUPS } else { Run::GROUPS };
+        row = size;
         let mut digits = [0_u8; LONGEST];
         let mut length = 0_usize;
-        for (position, group) in groups.iter().enumerate() {
+        for (position, group) in groups.iter().enumerate().take(most) {
             if length + group.digits() > LONGEST {
                 break;
             }
@@ -167,7 +174,7 @@ fn time_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
 }
 
 /// Where the UUID (RFC 9562) that begins at `start` ends. Databases are full of them, and nothing else is in them.
-fn uuid_end(scan: &Scan<'_>, start: usize) -> Option<usize> {
+pub(super) fn uuid_end(scan: &Scan<'_>, start: usize) -> Option<usize> {
     const LENGTH: usize = 36;
     let uuid = scan.text.get(start..start + LENGTH)?;
     let fits = uuid.iter().enumerate().all(|(place, byte)| match place {

@@ -110,7 +110,10 @@ fn valid_code(scan: &Scan<'_>, group: Group) -> bool {
 /// Any other form, where the words or names around speak of telephones. `cut`: the last group is not the end.
 fn national(scan: &Scan<'_>, groups: &[Group], cut: bool) -> Option<Number> {
     let first = groups.first()?;
-    if matches!(first.join, Join::Dot | Join::Slash | Join::Hyphen) {
+    // Spelled digit by digit, a number is not looked for in the middle of a row of them.
+    let spelled =
+        first.join != Join::First && first.digits() == 1 && groups.get(1).is_some_and(|next| next.digits() == 1);
+    if spelled || matches!(first.join, Join::Dot | Join::Slash | Join::Hyphen) {
         return None;
     }
     let mut count = groups_up_to(groups, LONGEST)?;

@@ -41,7 +41,7 @@ impl<'a> Scan<'a> {
     /// The first place at or behind `from` where a finding can begin or be joined.
     pub(super) fn next_candidate(&self, from: usize) -> Option<usize> {
         // The colon comes right behind the nine.
-        bytes::find(self.text, from, |word| bytes::between(word, b'0', b':') | bytes::is(word, b'@'))
+        bytes::find(self.text, from, |block| block.between(b'0', b':').or(block.is(b'@')))
     }
 
     /// The byte at `at`; 0 outside the text.

@@ -5,8 +5,8 @@
 
 use super::class::{is_part, is_token};
 use super::scan::Scan;
-use super::{Proof, crypto, network};
-use crate::mask::bytes;
+use super::{Proof, crypto, network, number};
+use crate::mask::bytes::{self, Block};
 use crate::mask::kind::{Kind, Kinds};
 use crate::mask::secret::find;
 
@@ -27,18 +27,27 @@ pub(super) fn look(scan: &mut Scan<'_>) {
         return;
     }
     // Nothing below `+` is part of a token: no space, quote or parenthesis.
-    let full = |word| bytes::between(word, 0, b'*') == 0;
+    let outside = |block: Block| block.between(0, b'*');
     let mut at = 0;
-    while let Some(found) = bytes::find_eight(scan.text, at, full) {
+    while let Some(found) = bytes::find_eight(scan.text, at, outside) {
         at = found + 8;
-        if is_part(&scan.byte(found)) {
+        if is_part(&scan.byte(found)) && goes_on(scan, found) {
             let start = scan.start_of(found, found, is_part);
             let end = scan.end_of(found, is_part);
-            let until = if end - start >= SHORTEST { parts(scan, start, end) } else { end };
+            let token = end - start >= SHORTEST && number::uuid_end(scan, start) != Some(end);
+            let until = if token { parts(scan, start, end) } else { end };
             // On in the same steps, so that every word is looked at.
             at = at.max(until / 8 * 8);
         }
     }
+}
+
+/// Whether at least four bytes more stand before or behind the eight at `at`: of sixteen, four do on one side. Words of a
+/// sentence seldom go on so long.
+fn goes_on(scan: &Scan<'_>, at: usize) -> bool {
+    let before = scan.text.get(at.saturating_sub(4)..at).unwrap_or_default();
+    let behind = scan.text.get(at + 8..at + 12).unwrap_or_default();
+    [before, behind].iter().any(|four| four.len() == 4 && four.iter().all(is_part))
 }
 
 /// Looks at the tokens that signs such as `.`, `/` and `=` join. Returns where to go on.
@@ -136,15 +145,14 @@ fn jwt_end(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
     if !head.starts_with(b"eyJ") || !(signed || encrypted) {
         return None;
     }
-    // No more parts than five are read, so that many such heads in a row cost no more than one.
+    // All that hangs on it, so that no rest of a longer chain is left to be looked at again.
     let mut until = end;
     let mut parts = 1;
-    while parts < 5 && scan.byte(until) == b'.' {
+    while scan.byte(until) == b'.' {
         until = scan.end_of(until + 1, is_token);
         parts += 1;
     }
-    let longer = parts == 5 && scan.byte(until) == b'.' && is_token(&scan.byte(until + 1));
-    (signed && parts >= 3 || parts == 5 && !longer).then_some(until)
+    (signed && parts >= 3 || parts >= 5).then_some(until)
 }
 
 /// What vendors' keys begin with, and how many characters follow at least.

@@ -1,7 +1,7 @@
 //! Reads the tokens of RFC 8259.
 
 use super::Unmaskable;
-use crate::mask::bytes;
+use crate::mask::bytes::{self, Block, Set};
 use std::ops::Range;
 
 /// A place in a body.
@@ -44,13 +44,13 @@ impl Cursor<'_> {
         let mut plain = true;
         self.at = start;
         loop {
-            let mut wide = 0;
-            let ends = |word| {
-                wide |= bytes::wide(word);
-                bytes::is(word, b'"') | bytes::is(word, b'\\') | bytes::between(word, 0, 0x1f)
+            let mut wide = Set::NONE;
+            let ends = |block: Block| {
+                wide = wide.or(block.wide());
+                block.is(b'"').or(block.is(b'\\')).or(block.between(0, 0x1f))
             };
             self.at = bytes::find(self.text.as_bytes(), self.at, ends).unwrap_or(self.text.len());
-            plain &= wide == 0;
+            plain &= wide.is_empty();
             match self.byte() {
                 Some(b'"') => {
                     self.at += 1;

@@ -360,6 +360,27 @@ mod tests {
         assert!(read(&dialect("cohere-v2"), &Places::default(), not_utf8).is_err());
     }
 
+    /// NVIDIA NIM's `/v1/ranking`, written as a platform team would.
+    #[test]
+    fn a_fifth_dialect_is_data() {
+        let written = r#"{
+            "name": "nim",
+            "request": {"model": "/model", "query": "/query/text", "documents": {"at": "/passages", "objects": true},
+                        "return_documents": {"always": false}, "parameters": ["truncate"]},
+            "response": {"kept": ["/rankings/*/index", "/rankings/*/logit"]}}"#;
+        let nim = Dialect::new(serde_json::from_str(written).unwrap()).unwrap();
+        let body = r#"{"model":"m","query":{"text":"q"},"passages":[{"text":"abc"},{"text":"d"}],"truncate":"END"}"#;
+        let asked = read(&nim, &Places::default(), body.as_bytes()).unwrap();
+        assert_eq!((asked.query.as_str(), asked.documents, asked.largest_document), ("q", 2, 7));
+        for body in [
+            r#"{"model":"m","query":"q","passages":[{"text":"a"}]}"#,
+            r#"{"model":"m","query":{"text":"q","text":"r"},"passages":[{"text":"a"}]}"#,
+            r#"{"model":"m","query":{"text":"q","image":"x"},"passages":[{"text":"a"}]}"#,
+        ] {
+            assert!(read(&nim, &Places::default(), body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
     #[test]
     fn documents_say_whose_they_are() {
         let read = |documents: &str| {

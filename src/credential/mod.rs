@@ -166,8 +166,8 @@ pub fn check(name: &str, written: &Written) -> Result<(), Unusable> {
 /// Headers that choose the upstream or frame the message; no credential may stand in them.
 const ROUTING: [&str; 7] = ["host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade"];
 
-/// Whether a request header of the caller is a credential, or a header that only this filter may set, and so never goes
-/// upstream. `name` is lower case, as Envoy hands it out.
+/// Whether a request header of the caller is a credential, or a header that only the gateway may set (`x-envoy-retry-on` would
+/// multiply calls), and so never goes upstream. `name` is lower case, as Envoy hands it out.
 #[must_use]
 pub fn is_callers_own(name: &str) -> bool {
     const NAMES: [&str; 17] = [
@@ -189,7 +189,7 @@ pub fn is_callers_own(name: &str) -> bool {
         "x-forwarded-access-token",
         "dpop",
     ];
-    NAMES.contains(&name) || name.starts_with("x-rerank-guard-")
+    NAMES.contains(&name) || name.starts_with("x-rerank-guard-") || name.starts_with("x-envoy-")
 }
 
 #[cfg(test)]
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn credentials_of_the_caller_and_spoofed_headers_stay_here() {
-        for name in ["authorization", "cookie", "api-key", "x-rerank-guard-decision", "dpop"] {
+        for name in ["authorization", "cookie", "api-key", "x-rerank-guard-decision", "x-envoy-retry-on", "dpop"] {
             assert!(is_callers_own(name), "{name}");
         }
         for name in ["accept", "content-type", "x-request-id"] {

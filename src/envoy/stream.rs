@@ -91,9 +91,13 @@ impl Stream {
         }
     }
 
-    /// The host did not do what it was asked to: nothing goes on.
+    /// Nothing goes on.
     fn withhold(&mut self) -> Action {
-        host::reply(&Problem::NotReady.reply(self.exchange.as_ref().map_or("", Exchange::id)));
+        let reply = match &mut self.exchange {
+            Some(exchange) => exchange.withhold(),
+            None => Problem::NotReady.reply(""),
+        };
+        host::reply(&reply);
         Action::Pause
     }
 

@@ -259,6 +259,14 @@ impl Exchange {
         self.guard.seal(&self.record(now))
     }
 
+    /// The host did not do what it was asked to: nothing goes on, whatever was decided.
+    pub fn withhold(&mut self) -> Reply {
+        let problem = Problem::NotReady;
+        let reply = problem.reply(&self.id);
+        self.refuse(problem, "host-refused");
+        reply
+    }
+
     /// The one place where a call is refused.
     fn refuse(&mut self, problem: Problem, reason: &'static str) -> Step {
         let reply = problem.reply(&self.id);

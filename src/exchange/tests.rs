@@ -453,3 +453,16 @@ fn a_call_whose_client_left_is_on_record_as_aborted() {
     let record = record(&exchange);
     assert_eq!((record["result"]["outcome"].as_str(), record["result"]["status"].as_u64()), (Some("aborted"), None));
 }
+
+#[test]
+fn what_the_host_refused_to_do_is_told_as_withheld() {
+    let world = world();
+    let mut exchange = sent(&world);
+    assert_eq!(exchange.withhold().status, 503);
+    let record = record(&exchange);
+    assert_eq!(
+        (record["result"]["reason"].as_str(), record["result"]["status"].as_u64()),
+        (Some("host-refused"), Some(503))
+    );
+    assert_eq!(exchange.response_body(10, true), Step::Continue, "our own reply goes on");
+}

@@ -434,7 +434,12 @@ fn pointer(open: &[Open], text: &str, name: Option<&str>) -> String {
             (Inside::Object { name, .. }, _) => unescaped(text.get(name.clone()).unwrap_or_default()),
         };
         pointer.push('/');
-        pointer.push_str(&step.replace('~', "~0").replace('/', "~1"));
+        // RFC 6901, section 3. Hardly a name needs it, and every finding comes by here.
+        if step.bytes().any(|byte| byte == b'~' || byte == b'/') {
+            pointer.push_str(&step.replace('~', "~0").replace('/', "~1"));
+        } else {
+            pointer.push_str(&step);
+        }
     }
     if let Some((cut, _)) = pointer.char_indices().nth(LONGEST) {
         pointer.truncate(cut);

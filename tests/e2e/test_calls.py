@@ -4,7 +4,7 @@ import json
 
 import people
 import pytest
-from gateway import COHERE, CREDENTIALS, MODELS, body, expect_seen, expect_served
+from gateway import COHERE, CREDENTIALS, MODELS, ROUTES, body, expect_problem, expect_seen, expect_served, plugin
 from wire import Http1, answer_json
 
 CALLS = {
@@ -47,6 +47,31 @@ def test_an_allowed_call_of_each_dialect_reaches_its_upstream_under_its_credenti
     assert record["decision"]["effect"] == "allow" and f"analysts-{upstream}" in record["decision"]["rules"]
     assert record["credential"] == upstream
     assert record["result"]["masks"] == []
+
+
+# NVIDIA NIM's ranking API.
+NIM = {
+    "name": "nim",
+    "request": {"model": "/model", "query": "/query/text", "documents": {"at": "/passages", "objects": True},
+                "return_documents": {"always": False}, "parameters": ["truncate"]},
+    "response": {"kept": ["/rankings/*/index", "/rankings/*/logit"]},
+}
+
+
+def test_a_dialect_that_the_configuration_adds_is_served_without_code(changeable):
+    route = {"path": "/cohere/{dataset}/v1/ranking", "dialect": "nim", "dataset": {"segment": "dataset"}, "credentials": ["cohere"]}
+    gateway = changeable.change(plugin(dialects=[NIM], routes=[*ROUTES, route]))
+    server = gateway.services.upstreams["cohere"]
+    server.answer = lambda _: answer_json(b'{"rankings":[{"index":1,"logit":4111111111111111},{"index":0,"note":"ann@example.org"}]}')
+    content = {"model": MODELS["cohere"], "query": {"text": "q"}, "passages": [{"text": "one"}, {"text": "two"}], "truncate": "END"}
+    token = people.token()
+    reply = gateway.call("/cohere/web-docs/v1/ranking", body=content, token=token)
+    record = expect_served(reply)
+    assert reply.body == b'{"rankings":[{"index":1,"logit":4111111111111111},{"index":0,"note":"[email]"}]}'
+    expect_seen(server, "cohere", "/v1/ranking", content, caller=token)
+    assert (record["call"]["dialect"], record["call"]["documents"]) == ("nim", 2)
+    expect_problem(gateway.call("/cohere/web-docs/v1/ranking", body={**content, "query": "q"}, token=token), 422, "malformed-call")
+    assert gateway.sent() == 1
 
 
 @pytest.mark.parametrize("key", [people.RSA, people.EC], ids=["RS256", "ES256"])

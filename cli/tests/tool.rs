@@ -187,7 +187,7 @@ fn check_refuses_an_envoy_configuration_that_leaves_the_filter_unsafe() {
         ("request_timeout: 60s", "request_timeout: 0s", "request_timeout: 0s", "a call that is held may hang for ever"),
         ("request_timeout: 60s", "", "v3.HttpConnectionManager", "a call that is held has no end"),
         (
-            "stream_idle_timeout: 60s",
+            "stream_idle_timeout: 35s",
             "stream_idle_timeout: 0s",
             "stream_idle_timeout: 0s",
             "a call that is held may hang for ever",
@@ -296,7 +296,7 @@ fn check_refuses_an_envoy_configuration_that_leaves_the_filter_unsafe() {
     let patch = format!("filter_patches:\n          - name: rerank-guard\n{}", filter.trim_end());
     let ran = run_with(&["check", "--config", "-"], &patch);
     assert_eq!((ran.code, ran.err.starts_with("warning: the filter's listener is not here")), (0, true), "{}", ran.err);
-    let idle = run_with(&["check", "--config", "-"], &minimal.replace("stream_idle_timeout: 60s", ""));
+    let idle = run_with(&["check", "--config", "-"], &minimal.replace("stream_idle_timeout: 35s", ""));
     assert_eq!((idle.code, idle.err.starts_with("warning: a call that is held ends after")), (0, true), "{}", idle.err);
 }
 

@@ -1,11 +1,10 @@
 //! An approver over HTTP: gateways ask, people decide, a signed receipt goes out once. In memory, and without a login:
 //! who a person is, and in which groups, it believes. A real one stands behind the company's login.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use hyper::header::{ACCEPT, CACHE_CONTROL, HeaderValue};
 use hyper::{Method, StatusCode};
@@ -16,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::id;
 use crate::keys::{self, Algorithm, Key};
 use crate::server::{self, Answer, Asked};
+use crate::signer::{Failure, now};
 use desk::{Ask, Desk, Entry, Outcome, Refusal, Word};
 
 mod desk;
@@ -48,13 +48,6 @@ pub(crate) struct Args {
     /// Keeps the signing key in this file, made if absent; by default the key lives as long as the program
     #[arg(long)]
     key_file: Option<PathBuf>,
-}
-
-/// Why the approver did not start.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    Server(server::Failure),
-    Key(keys::Failure),
 }
 
 /// Serves until told to stop.
@@ -225,34 +218,6 @@ fn refuse(refusal: &Refusal) -> Answer {
     };
     server::refusal(status, &refusal.to_string())
 }
-
-/// Seconds since the epoch.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
-}
-
-impl From<server::Failure> for Failure {
-    fn from(failure: server::Failure) -> Self {
-        Self::Server(failure)
-    }
-}
-
-impl From<keys::Failure> for Failure {
-    fn from(failure: keys::Failure) -> Self {
-        Self::Key(failure)
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Server(failure) => failure.fmt(f),
-            Self::Key(failure) => failure.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for Failure {}
 
 #[cfg(test)]
 mod tests {

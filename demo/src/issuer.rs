@@ -1,9 +1,7 @@
 //! An OIDC issuer that gives a token to whoever asks: for demos and tests only.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
@@ -12,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::id;
 use crate::keys::{self, Algorithm, Key};
 use crate::server::{self, Answer, Asked};
+use crate::signer::{Failure, now};
 
 const LIMIT: usize = 1 << 16;
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa];
@@ -25,13 +24,6 @@ pub(crate) struct Args {
     /// The issuer's name, `iss` of its tokens; by default the URL it serves at
     #[arg(long)]
     issuer: Option<String>,
-}
-
-/// Why the issuer did not start.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    Server(server::Failure),
-    Keys(keys::Failure),
 }
 
 /// Serves until told to stop.
@@ -190,34 +182,6 @@ impl Issuer {
 fn make(algorithms: &[Algorithm]) -> Result<Vec<Key>, keys::Failure> {
     algorithms.iter().map(|&algorithm| Key::generate(algorithm)).collect()
 }
-
-/// Seconds since the epoch.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
-}
-
-impl From<server::Failure> for Failure {
-    fn from(failure: server::Failure) -> Self {
-        Self::Server(failure)
-    }
-}
-
-impl From<keys::Failure> for Failure {
-    fn from(failure: keys::Failure) -> Self {
-        Self::Keys(failure)
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Server(failure) => failure.fmt(f),
-            Self::Keys(failure) => failure.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for Failure {}
 
 #[cfg(test)]
 mod tests {

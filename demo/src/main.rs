@@ -16,6 +16,7 @@ mod issuer;
 mod keys;
 mod load;
 mod server;
+mod signer;
 mod sized;
 mod upstream;
 

@@ -153,9 +153,7 @@ impl Callers {
     /// then [`Self::identify_sender`] judges it.
     pub fn remembered(&mut self, token: &[u8], now: Time) -> Option<Rc<Caller>> {
         let moment = self.heed(now);
-        let issuers = &self.issuers;
-        let stands = |proof: ProvedBy| issuers.get(proof.issuer).is_some_and(|issuer| issuer.stands(proof, now));
-        self.verified.get(token, moment, stands).filter(|caller| matches!(caller.binding, Binding::None))
+        self.proved_before(token, moment).filter(|caller| matches!(caller.binding, Binding::None))
     }
 
     /// The caller that a token and its sender prove together.
@@ -170,9 +168,7 @@ impl Callers {
     ) -> Result<Rc<Caller>, Refusal> {
         let moment = self.heed(now);
         let native = self.host.tested(native);
-        let issuers = &self.issuers;
-        let stands = |proof: ProvedBy| issuers.get(proof.issuer).is_some_and(|issuer| issuer.stands(proof, now));
-        let caller = match self.verified.get(presented.token, moment, stands) {
+        let caller = match self.proved_before(presented.token, moment) {
             Some(caller) => caller,
             None => {
                 let (caller, proof) = self.verify(presented, moment, native)?;
@@ -242,6 +238,13 @@ impl Callers {
     #[must_use]
     pub const fn uses_host(&self) -> Option<bool> {
         self.host.is_good()
+    }
+
+    /// The caller that the cache has for `token`, if its issuer's keys still stand.
+    fn proved_before(&mut self, token: &[u8], moment: Moment) -> Option<Rc<Caller>> {
+        let issuers = &self.issuers;
+        let stands = |proof: ProvedBy| issuers.get(proof.issuer).is_some_and(|issuer| issuer.stands(proof, moment.now));
+        self.verified.get(token, moment, stands)
     }
 
     /// Holds the clock against the latest time it has shown.

@@ -36,9 +36,7 @@ impl Exchange {
         let path = headers.one(":path").unwrap_or_default();
         if guard.passes(method, path) {
             self.stage = Stage::Passing;
-            self.story.problem = None;
-            let edits = edits_in_passing(&headers, &guard);
-            return Ok(Step::Release(edits));
+            return Ok(Step::Release(edits_in_passing(&headers, &guard)));
         }
         let Some((route, segments)) = guard.route(path) else {
             return Err((Problem::NoRoute, "unknown-path"));
@@ -120,33 +118,22 @@ impl Exchange {
             parameters: &call.parameters,
         };
         let decision = guard.config.policy.decide(&question);
-        let outcome = self.act_on(&decision, &call, incoming, body);
+        let judged = self.judge(&decision, &call, incoming, body);
         self.story.call = Some(call);
-        let reason = decision.reason.as_str();
         self.story.decision = Some(decision);
-        match outcome {
-            Ok(Some(step)) => Ok(step),
-            Ok(None) => self.proceed(now),
-            Err((problem, None)) => Err((problem, reason)),
-            Err((problem, Some(reason))) => Err((problem, reason)),
-        }
+        judged?;
+        self.proceed(now)
     }
 
-    /// Denies, or sets the stage for asking. None: go on with [`Self::proceed`].
-    fn act_on(
-        &mut self,
-        decision: &Decision,
-        call: &Call,
-        incoming: Incoming,
-        body: &[u8],
-    ) -> Result<Option<Step>, (Problem, Option<&'static str>)> {
+    /// Denies, or sets the stage for [`Self::proceed`].
+    fn judge(&mut self, decision: &Decision, call: &Call, incoming: Incoming, body: &[u8]) -> Result<(), Refused> {
         let guard = self.guard.clone();
         if decision.effect == Effect::Deny {
-            return Err((Problem::Forbidden, None));
+            return Err((Problem::Forbidden, decision.reason.as_str()));
         }
-        let route = guard.config.routes.get(incoming.route).ok_or((Problem::Forbidden, None))?;
+        let route = guard.config.routes.get(incoming.route).ok_or((Problem::Forbidden, "undecidable"))?;
         Permit::credential(decision, route, &guard.credentials)
-            .map_err(|withheld| (Problem::Forbidden, Some(withheld.reason())))?;
+            .map_err(|withheld| (Problem::Forbidden, withheld.reason()))?;
         let path = incoming.head.headers.one(":path").unwrap_or_default();
         let digest = |approval: &Rc<str>| {
             let caller = &incoming.caller;
@@ -156,7 +143,7 @@ impl Exchange {
         let masked_query = if wanted.is_empty() { String::new() } else { guard.preview(&call.query) };
         let consultation = Consultation { incoming, wanted, receipts: Vec::new(), masked_query };
         self.stage = Stage::Asking(Box::new(consultation));
-        Ok(None)
+        Ok(())
     }
 
     /// Asks for the next approval, or forwards when there are receipts for all.

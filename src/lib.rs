@@ -18,4 +18,5 @@ pub mod exchange;
 pub mod json;
 pub mod mask;
 pub mod policy;
+pub mod shared;
 pub mod time;

@@ -2,6 +2,7 @@
 
 use crate::caller::{Hash, NativeSignatures};
 use crate::exchange::{CallOut, Certificate, Edits, Headers, Host, Reply};
+use crate::shared::{SharedMemory, Unavailable, Versioned};
 use crate::time::Time;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, Status};
@@ -101,6 +102,37 @@ impl Host for Envoy {
             uri: text(&["connection", "uri_san_peer_certificate"]),
             dns: text(&["connection", "dns_san_peer_certificate"]),
         })
+    }
+
+    fn shared(&self) -> &dyn SharedMemory {
+        &Shared
+    }
+}
+
+/// Envoy's shared data: one map for all VMs of the process with this `vm_id`.
+struct Shared;
+
+/// No slot ever has this version, so a write with it succeeds only where there is no slot yet. (Without a version the host
+/// overwrites whatever is there, and a slot that is not there takes a write with any version.)
+const NO_VERSION: u32 = u32::MAX;
+
+impl SharedMemory for Shared {
+    fn get(&self, key: &str) -> Result<Option<Versioned>, Unavailable> {
+        match hostcalls::get_shared_data(key) {
+            Ok((Some(value), Some(version))) => Ok(Some(Versioned { value, version })),
+            Ok((None, None)) => Ok(None),
+            // The SDK reports an empty value as none.
+            Ok((None, Some(version))) => Ok(Some(Versioned { value: Vec::new(), version })),
+            Ok((Some(_), None)) | Err(_) => Err(Unavailable),
+        }
+    }
+
+    fn put(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<bool, Unavailable> {
+        match hostcalls::set_shared_data(key, Some(value), Some(version.unwrap_or(NO_VERSION))) {
+            Ok(()) => Ok(true),
+            Err(Status::CasMismatch) => Ok(false),
+            Err(_) => Err(Unavailable),
+        }
     }
 }
 

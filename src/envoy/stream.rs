@@ -60,7 +60,7 @@ impl Stream {
                 let Some(body) = host::body(side.body()) else { return self.withhold() };
                 let Some(exchange) = &mut self.exchange else { return self.withhold() };
                 let step = match side {
-                    Side::Request => exchange.request_whole(&body, host::now()),
+                    Side::Request => exchange.request_whole(&body, host::now(), &host::Envoy),
                     Side::Response => exchange.response_whole(&body),
                 };
                 self.act(side, step)

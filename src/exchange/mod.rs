@@ -29,6 +29,7 @@ use crate::call::Call;
 use crate::caller::{Caller, NativeSignatures};
 use crate::mask::Found;
 use crate::policy::Decision;
+use crate::shared::SharedMemory;
 use crate::time::{Span, Time};
 use head::{MediaType, RequestHead};
 use permit::Permit;
@@ -44,6 +45,8 @@ pub trait Host {
     fn source(&self) -> Option<Vec<u8>>;
     /// The client certificate that the listener has verified.
     fn certificate(&self) -> Option<Certificate>;
+    /// What all workers of the process remember together.
+    fn shared(&self) -> &dyn SharedMemory;
 }
 
 /// A client certificate.

@@ -79,17 +79,17 @@ impl Exchange {
     }
 
     /// The whole body of the request.
-    pub fn request_whole(&mut self, body: &[u8], now: Time) -> Step {
+    pub fn request_whole(&mut self, body: &[u8], now: Time, host: &dyn Host) -> Step {
         let Stage::Body(incoming) = std::mem::replace(&mut self.stage, Stage::Over) else {
             return Step::Hold;
         };
-        match self.decide(incoming, body, now) {
+        match self.decide(incoming, body, now, host) {
             Ok(step) => step,
             Err((problem, reason)) => self.refuse(problem, reason),
         }
     }
 
-    fn decide(&mut self, incoming: Incoming, body: &[u8], now: Time) -> Result<Step, Refused> {
+    fn decide(&mut self, incoming: Incoming, body: &[u8], now: Time, _host: &dyn Host) -> Result<Step, Refused> {
         let guard = self.guard.clone();
         let undecidable = || (Problem::Forbidden, "undecidable");
         if body.len() > guard.config.limits.request_bytes {

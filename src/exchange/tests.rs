@@ -3,6 +3,7 @@
 use super::*;
 use crate::caller::Hash;
 use crate::config::Config;
+use crate::shared::{Unavailable, Versioned};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_compact::KeyPair;
@@ -24,6 +25,20 @@ impl Host for NoHost {
 
     fn certificate(&self) -> Option<Certificate> {
         None
+    }
+
+    fn shared(&self) -> &dyn SharedMemory {
+        self
+    }
+}
+
+impl SharedMemory for NoHost {
+    fn get(&self, _: &str) -> Result<Option<Versioned>, Unavailable> {
+        Err(Unavailable)
+    }
+
+    fn put(&self, _: &str, _: &[u8], _: Option<u32>) -> Result<bool, Unavailable> {
+        Err(Unavailable)
     }
 }
 
@@ -129,7 +144,7 @@ impl World {
         let mut exchange = self.exchange();
         assert_eq!(exchange.request_headers(self.headers(path, &[]), false, NOW, &NoHost), Step::Hold);
         assert_eq!(exchange.request_body(body.len(), true), Step::Read);
-        let step = exchange.request_whole(body.as_bytes(), NOW);
+        let step = exchange.request_whole(body.as_bytes(), NOW, &NoHost);
         (exchange, step)
     }
 }
@@ -163,7 +178,7 @@ fn an_allowed_call_goes_up_under_the_gateways_credential_alone() {
     assert_eq!(exchange.request_headers(world.headers("/web/v2/rerank", &more), false, NOW, &NoHost), Step::Hold);
     assert_eq!(exchange.request_body(10, false), Step::Hold);
     assert_eq!(exchange.request_body(CALL.len(), true), Step::Read);
-    let Step::Release(edits) = exchange.request_whole(CALL.as_bytes(), NOW) else { panic!("not forwarded") };
+    let Step::Release(edits) = exchange.request_whole(CALL.as_bytes(), NOW, &NoHost) else { panic!("not forwarded") };
     assert!(edits.set.contains(&("authorization".to_owned(), format!("Bearer {SECRET}"))));
     assert!(edits.set.contains(&("accept-encoding".to_owned(), "identity".to_owned())));
     assert_eq!(edits.remove, ["cookie", "x-rerank-guard-allow"]);

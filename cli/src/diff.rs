@@ -8,7 +8,7 @@ use crate::bundle;
 use crate::explain::now;
 use crate::report::{say, say_json, unable};
 use crate::{End, Output};
-use rerank_guard::policy::{Bundle, Decision, Effect, Limits, Policy, Question, Selectors};
+use rerank_guard::policy::{Bundle, Decision, Effect, Limits, Policy, Question, Selectors, Stated};
 use rerank_guard::time::Time;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -150,7 +150,7 @@ impl Change {
 }
 
 fn changes(world: &World, before: &Policy, after: &Policy, at: Time) -> (Vec<Change>, usize) {
-    let (claims, mut changes, mut tried) = (Map::new(), Vec::new(), 0usize);
+    let (claims, facts, mut changes, mut tried) = (Map::new(), Stated::default(), Vec::new(), 0usize);
     for group in &world.groups {
         let groups = [group.clone()];
         for dataset in &world.datasets {
@@ -172,6 +172,7 @@ fn changes(world: &World, before: &Policy, after: &Policy, at: Time) -> (Vec<Cha
                         top_n: 1,
                         return_documents: false,
                         parameters: &[],
+                        facts: &facts,
                     };
                     tried = tried.saturating_add(1);
                     if let Some((way, widens, what)) = compared(&before.decide(&question), &after.decide(&question)) {

@@ -3,7 +3,7 @@
 use crate::bundle::{self, Refused};
 use crate::report::{say, say_json};
 use crate::{End, Output};
-use rerank_guard::policy::{Decision, Effect, Policy, Request};
+use rerank_guard::policy::{Decision, Effect, Force, Policy, Request};
 use rerank_guard::time::Time;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -59,6 +59,21 @@ pub(crate) struct Arguments {
     /// A claim of the caller, as `name=value`; once for each.
     #[arg(long = "claim")]
     claims: Vec<String>,
+    /// A kind of personal data in the call, such as `iban`; once for each.
+    #[arg(long = "pii")]
+    pii: Vec<String>,
+    /// A sensitive term in the call; once for each.
+    #[arg(long = "term")]
+    terms: Vec<String>,
+    /// What the caller uses for the first time: `model` or `dataset`; once for each.
+    #[arg(long = "first-use")]
+    first_use: Vec<String>,
+    /// The caller's calls in this minute, this one counted.
+    #[arg(long)]
+    calls_per_minute: Option<u64>,
+    /// The documents of those calls.
+    #[arg(long)]
+    documents_per_minute: Option<u64>,
     /// When, such as 2027-01-31T08:00:00Z; now where it is not said.
     #[arg(long)]
     at: Option<String>,
@@ -111,6 +126,20 @@ impl Arguments {
                 members.insert(name.to_owned(), given);
             }
         }
+        let signals = [
+            ("pii", (!self.pii.is_empty()).then(|| Value::from(self.pii.clone()))),
+            ("terms", (!self.terms.is_empty()).then(|| Value::from(self.terms.clone()))),
+            ("first_use", (!self.first_use.is_empty()).then(|| Value::from(self.first_use.clone()))),
+            ("calls_per_minute", self.calls_per_minute.map(Value::from)),
+            ("documents_per_minute", self.documents_per_minute.map(Value::from)),
+        ];
+        for (name, given) in signals {
+            if let (Some(given), Some(stated)) =
+                (given, members.entry("signals").or_insert_with(|| json!({})).as_object_mut())
+            {
+                stated.insert(name.to_owned(), given);
+            }
+        }
         members.entry("at").or_insert_with(|| now().to_string().into());
         Request::read(&Value::Object(members)).map_err(|flaw| Refused::Unreadable(format!("no call: {flaw}")))
     }
@@ -145,6 +174,11 @@ fn text(policy: &Policy, decision: &Decision) -> String {
     }
     if !decision.masks.is_empty() {
         lines.push(("masks", list(&decision.masks)));
+    }
+    let forced = forced(decision);
+    if !forced.is_empty() {
+        let forced: Vec<String> = forced.into_iter().map(|(name, value)| format!("{name} {value}")).collect();
+        lines.push(("forced", forced.join(", ")));
     }
     if decision.effect != Effect::Deny {
         lines.push(("credential", decision.credential.as_deref().unwrap_or("none").to_owned()));
@@ -182,6 +216,14 @@ fn limits(decision: &Decision) -> Vec<(&'static str, Value)> {
     .collect()
 }
 
+fn forced(decision: &Decision) -> Vec<(&'static str, Value)> {
+    let Force { return_documents, top_n } = decision.force;
+    [("return_documents", return_documents.map(Value::from)), ("top_n", top_n.map(Value::from))]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+}
+
 fn machine(policy: &Policy, decision: &Decision) -> Value {
     let names = |names: &[std::rc::Rc<str>]| names.iter().map(|name| Value::from(&**name)).collect::<Vec<_>>();
     let near_misses: Vec<Value> =
@@ -199,6 +241,7 @@ fn machine(policy: &Policy, decision: &Decision) -> Value {
         "reasons": reasons,
         "limits": limits,
         "masks": names(&decision.masks),
+        "force": forced(decision).into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>(),
         "credential": decision.credential.as_deref(),
         "approvals": names(&decision.approvals),
         "shadow": decision.shadow.as_ref().map(|shadow| json!({"decision": shadow.effect.as_str(), "rules": names(&shadow.rules)})),

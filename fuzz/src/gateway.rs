@@ -97,7 +97,7 @@ pub(crate) fn digest_of(step: &Step) -> String {
     asked["request_digest"].as_str().expect("a digest").to_owned()
 }
 
-struct Mesh;
+pub(crate) struct Mesh;
 
 impl Host for Mesh {
     fn signatures(&self) -> &dyn NativeSignatures {

@@ -1,6 +1,7 @@
 //! What must hold for every input, one module for each fuzz target. A `check` panics where it does not hold; so the same code runs
 //! under libFuzzer (`targets/`) and, over the committed seeds, in a plain test.
 
+pub mod bundle;
 pub mod call;
 mod gateway;
 pub mod mask_json;
@@ -36,6 +37,11 @@ mod tests {
             count += 1;
         }
         assert!(count > 0, "no seeds in {folder}");
+    }
+
+    #[test]
+    fn bundle() {
+        run("bundle", crate::bundle::check);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Answers of approvers, and their receipts.
 
-use crate::gateway::{Gateway, NOW, digest_of};
+use crate::gateway::{Gateway, Mesh, NOW, digest_of};
 use rerank_guard::exchange::Step;
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ pub fn check(data: &[u8]) {
     };
     // The status is in the first byte as well.
     let status = if *choice >= 128 { 202 } else { 200 };
-    match exchange.answered(Some((status, &body)), NOW) {
+    match exchange.answered(Some((status, &body)), NOW, &Mesh) {
         Step::Release(_) => assert!(may_go && status == 200, "sent on by {}", String::from_utf8_lossy(&body)),
         Step::Reply(reply) => assert!((400..600).contains(&reply.status), "refused with {}", reply.status),
         other => panic!("neither sent nor refused: {other:?}"),

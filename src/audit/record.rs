@@ -4,7 +4,7 @@ use crate::call::Call;
 use crate::caller::Caller;
 use crate::exchange::SecondOpinion;
 use crate::mask::Found;
-use crate::policy::{Decision, Policy};
+use crate::policy::{Decision, Force, Policy};
 use crate::time::{Span, Time};
 use serde::Serialize;
 use std::rc::Rc;
@@ -154,6 +154,7 @@ impl Record<'_> {
             risk_reasons: decision.reasons.iter().map(|(rule, points)| Risk { rule, points: *points }).collect(),
             approvals: &decision.approvals,
             masks: &decision.masks,
+            force: Some(decision.force).filter(|force| *force != Force::default()),
             shadow: decision
                 .shadow
                 .as_ref()
@@ -229,6 +230,8 @@ struct Decided<'a> {
     risk_reasons: Vec<Risk<'a>>,
     approvals: &'a [Rc<str>],
     masks: &'a [Rc<str>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    force: Option<Force>,
     shadow: Option<Shadowed<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shadow_bundle: Option<Opinion<'a>>,

@@ -230,6 +230,14 @@ impl Places {
         }
     }
 
+    /// The names on the way to the one place that means `role`.
+    pub(crate) fn way(&self, role: Role) -> Option<Vec<&str>> {
+        self.members.iter().find_map(|(name, place)| match place {
+            Place::Leaf(leaf) => (*leaf == role).then(|| vec![name.as_str()]),
+            Place::Inner(inner) => Some([vec![name.as_str()], inner.way(role)?].concat()),
+        })
+    }
+
     pub(crate) fn find(&self, member: &str) -> Option<&Place> {
         self.members.iter().find(|(name, _)| name == member).map(|(_, place)| place)
     }

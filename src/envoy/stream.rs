@@ -84,7 +84,7 @@ impl Stream {
                 Some(_) => Action::Pause,
                 None => {
                     let Some(exchange) = &mut self.exchange else { return self.withhold() };
-                    let step = exchange.answered(None, host::now());
+                    let step = exchange.answered(None, host::now(), &host::Envoy);
                     self.act(side, step)
                 }
             },
@@ -170,7 +170,8 @@ impl Context for Stream {
     fn on_http_call_response(&mut self, _: u32, _: usize, body_size: usize, _: usize) {
         let answer = host::answer(body_size);
         let Some(exchange) = &mut self.exchange else { return };
-        let step = exchange.answered(answer.as_ref().map(|(status, body)| (*status, body.as_slice())), host::now());
+        let answer = answer.as_ref().map(|(status, body)| (*status, body.as_slice()));
+        let step = exchange.answered(answer, host::now(), &host::Envoy);
         let mut action = self.act(Side::Request, step);
         if self.request_trailers {
             action = self.without_trailers(Side::Request, action);

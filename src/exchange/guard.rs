@@ -9,7 +9,7 @@ use crate::caller::{Answer, Caller, Callers, Dpop, Fetch, Fetched, Found, Peer, 
 use crate::config::Config;
 use crate::credential::Credentials;
 use crate::mask::{Masks, mask_text};
-use crate::policy::{Question, fetched};
+use crate::policy::{Policy, Question, fetched};
 use crate::time::{Span, Time};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -149,6 +149,20 @@ impl Guard {
     /// The bundle to name in the record of a call that was not judged.
     pub(super) fn latest_bundle(&self) -> Option<Rc<InForce>> {
         self.bundle.try_borrow().ok()?.latest().cloned()
+    }
+
+    /// Whether calls are to be counted: the bundle, or the one that is only asked, wants to know.
+    pub(super) fn counts_calls(&self, bundle: &InForce) -> bool {
+        bundle.policy.counts_calls() || self.shadow_asks(Policy::counts_calls)
+    }
+
+    /// Whether uses are to be remembered, likewise.
+    pub(super) fn remembers_uses(&self, bundle: &InForce) -> bool {
+        bundle.policy.remembers_uses() || self.shadow_asks(Policy::remembers_uses)
+    }
+
+    fn shadow_asks(&self, what: fn(&Policy) -> bool) -> bool {
+        self.shadow.try_borrow().is_ok_and(|shadow| shadow.latest().is_some_and(|bundle| what(&bundle.policy)))
     }
 
     /// What the shadow bundle would say. None where there is none.

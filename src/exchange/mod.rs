@@ -11,7 +11,9 @@
 
 mod bundles;
 mod events;
+mod facts;
 mod guard;
+mod habits;
 mod head;
 mod permit;
 mod reply;
@@ -144,6 +146,12 @@ struct Consultation {
     wanted: Vec<(Rc<str>, String)>,
     receipts: Vec<(Rc<str>, Receipt)>,
     masked_query: String,
+    /// The body as it goes upstream; None: as the caller sent it.
+    outgoing: Option<Vec<u8>>,
+    /// The body as it came, for bundles that come while people are asked; empty where nobody is.
+    body: Vec<u8>,
+    /// The caller's calls in this minute, and their documents.
+    rates: Option<(u64, u64)>,
     /// Whether people were asked. Then the bundle may be another one by now.
     is_asked: bool,
 }

@@ -1,13 +1,15 @@
 //! The way in: admitted by its headers, decided by its body, approved by people, sent with a permit.
 
+use super::facts::Observed;
+use super::habits;
 use super::head::{MediaType, RequestHead};
 use super::permit::{Permit, edits_in_passing};
 use super::{CallOut, Consultation, Exchange, Headers, Host, Incoming, Problem, Refused, Sent, Stage, Step, Ticket};
 use crate::approval::{self, Answer, Asking, Receipt, Terms};
 use crate::audit::Approved;
-use crate::call::{Call, NoCall};
+use crate::call::{Call, Dialect, NoCall, Role, set_member};
 use crate::caller::Caller;
-use crate::policy::{Decision, Effect, Question};
+use crate::policy::{Decision, Effect, Force, Novelty, Question};
 use crate::time::{Span, Time};
 use std::rc::Rc;
 
@@ -92,7 +94,7 @@ impl Exchange {
         }
     }
 
-    fn decide(&mut self, incoming: Incoming, body: &[u8], now: Time, _host: &dyn Host) -> Result<Step, Refused> {
+    fn decide(&mut self, incoming: Incoming, body: &[u8], now: Time, host: &dyn Host) -> Result<Step, Refused> {
         let guard = self.guard.clone();
         let undecidable = || (Problem::Forbidden, "undecidable");
         if body.len() > guard.config.limits.request_bytes {
@@ -103,19 +105,36 @@ impl Exchange {
         let call = Call::read(route, &dialect.dialect, &incoming.head, body).map_err(no_call)?;
         self.story.request_digest = guard.content_digest(body);
         let bundle = guard.bundle(now)?;
-        let question = question(&incoming.caller, &call, now);
+        let caller = incoming.caller.clone();
+        let counted = guard.counts_calls(&bundle);
+        let rates = if counted {
+            habits::count(host.shared(), (caller.issuer(), caller.subject()), call.documents, now)
+        } else {
+            None
+        };
+        let (dialect, memory) = (&dialect.dialect, host.shared());
+        let facts = Observed { call: &call, caller: &caller, dialect, body, rates, memory };
+        let question = question(&caller, &call, &facts, now);
         let decision = bundle.policy.decide(&question);
         self.story.second_opinion = guard.second_opinion(&question);
         self.story.bundle = Some(bundle);
-        let judged = self.judge(&decision, &call, incoming, body);
+        let judged = self.judge(&decision, &call, dialect, incoming, body, rates);
         self.story.call = Some(call);
         self.story.decision = Some(decision);
         judged?;
-        self.proceed(now)
+        self.proceed(now, host)
     }
 
     /// Denies, or sets the stage for [`Self::proceed`].
-    fn judge(&mut self, decision: &Decision, call: &Call, incoming: Incoming, body: &[u8]) -> Result<(), Refused> {
+    fn judge(
+        &mut self,
+        decision: &Decision,
+        call: &Call,
+        dialect: &Dialect,
+        incoming: Incoming,
+        body: &[u8],
+        rates: Option<(u64, u64)>,
+    ) -> Result<(), Refused> {
         let guard = self.guard.clone();
         if decision.effect == Effect::Deny {
             return Err((Problem::Forbidden, decision.reason.as_str()));
@@ -123,6 +142,8 @@ impl Exchange {
         let route = guard.config.routes.get(incoming.route).ok_or((Problem::Forbidden, "undecidable"))?;
         Permit::credential(decision, route, &guard.credentials)
             .map_err(|withheld| (Problem::Forbidden, withheld.reason()))?;
+        let outgoing = self.outgoing(decision, call, dialect, body)?;
+        // What people approve is the call as the caller sent it.
         let path = incoming.head.headers.one(":path").unwrap_or_default();
         let digest = |approval: &Rc<str>| {
             let caller = &incoming.caller;
@@ -130,13 +151,36 @@ impl Exchange {
         };
         let wanted: Vec<_> = decision.approvals.iter().map(digest).collect();
         let masked_query = if wanted.is_empty() { String::new() } else { guard.preview(&call.query) };
-        let consultation = Consultation { incoming, wanted, receipts: Vec::new(), masked_query, is_asked: false };
+        let body = if wanted.is_empty() { Vec::new() } else { body.to_vec() };
+        let consultation = Consultation {
+            incoming,
+            wanted,
+            receipts: Vec::new(),
+            masked_query,
+            outgoing,
+            body,
+            rates,
+            is_asked: false,
+        };
         self.stage = Stage::Asking(Box::new(consultation));
         Ok(())
     }
 
+    /// The body as it goes upstream; None: as the caller sent it. The one place where it is edited.
+    fn outgoing(
+        &self,
+        decision: &Decision,
+        call: &Call,
+        dialect: &Dialect,
+        body: &[u8],
+    ) -> Result<Option<Vec<u8>>, Refused> {
+        let mut outgoing = None;
+        force(decision.force, call, dialect, body, &mut outgoing)?;
+        Ok(outgoing)
+    }
+
     /// Asks for the next approval, or forwards when there are receipts for all.
-    fn proceed(&mut self, now: Time) -> Result<Step, Refused> {
+    fn proceed(&mut self, now: Time, host: &dyn Host) -> Result<Step, Refused> {
         let guard = self.guard.clone();
         let undecidable = || (Problem::Forbidden, "undecidable");
         let Stage::Asking(consultation) = &mut self.stage else { return Err(undecidable()) };
@@ -170,14 +214,14 @@ impl Exchange {
             }));
         }
         if consultation.is_asked {
-            self.judge_again(now)?;
+            self.judge_again(now, host)?;
         }
-        self.forward(now)
+        self.forward(now, host)
     }
 
     /// People took their time, and what they agreed to may be forbidden by now: a deny of the bundle in force beats any receipt.
     /// What it allows goes on as it says now.
-    fn judge_again(&mut self, now: Time) -> Result<(), Refused> {
+    fn judge_again(&mut self, now: Time, host: &dyn Host) -> Result<(), Refused> {
         let guard = self.guard.clone();
         let undecidable = || (Problem::Forbidden, "undecidable");
         let Stage::Asking(consultation) = &self.stage else { return Err(undecidable()) };
@@ -185,22 +229,31 @@ impl Exchange {
             return Err(undecidable());
         };
         let bundle = guard.bundle(now)?;
-        let decision = bundle.policy.decide(&question(&consultation.incoming.caller, call, now));
+        let Consultation { incoming, body, rates, .. } = &**consultation;
+        let (caller, route) = (&incoming.caller, guard.config.routes.get(incoming.route).ok_or_else(undecidable)?);
+        let dialect = &guard.config.dialects.get(route.dialect).ok_or_else(undecidable)?.dialect;
+        let facts = Observed { call, caller, dialect, body, rates: *rates, memory: host.shared() };
+        let decision = bundle.policy.decide(&question(caller, call, &facts, now));
         let reason = decision.reason.as_str();
         let is_denied = decision.effect == Effect::Deny;
         let is_unchanged = |name: &Rc<str>| before.policy.approval(name) == bundle.policy.approval(name);
         let is_covered = decision.approvals.iter().all(is_unchanged);
+        let outgoing = if is_denied { Ok(None) } else { self.outgoing(&decision, call, dialect, &consultation.body) };
         self.story.decision = Some(decision);
         self.story.bundle = Some(bundle);
         if is_denied {
             return Err((Problem::Forbidden, reason));
+        }
+        let outgoing = outgoing?;
+        if let Stage::Asking(consultation) = &mut self.stage {
+            consultation.outgoing = outgoing;
         }
         // Other people have to agree than those who were asked; which of the approvals is missing shows in the permit.
         if is_covered { Ok(()) } else { Err((Problem::ApprovalUnavailable, "bundle-changed")) }
     }
 
     /// Sends the call upstream with a permit, which there is only for what the decision allows and people approved.
-    fn forward(&mut self, now: Time) -> Result<Step, Refused> {
+    fn forward(&mut self, now: Time, host: &dyn Host) -> Result<Step, Refused> {
         let guard = self.guard.clone();
         let undecidable = || (Problem::Forbidden, "undecidable");
         let Stage::Asking(consultation) = &self.stage else { return Err(undecidable()) };
@@ -209,7 +262,15 @@ impl Exchange {
         let route = guard.config.routes.get(incoming.route).ok_or_else(undecidable)?;
         let permit = Permit::new(decision, &consultation.receipts, route, &guard.credentials)
             .map_err(|withheld| (Problem::Forbidden, withheld.reason()))?;
-        let edits = permit.edits(&incoming.head.headers, route, &guard);
+        if let Some(call) = &self.story.call
+            && self.story.bundle.as_ref().is_some_and(|bundle| guard.remembers_uses(bundle))
+        {
+            // Only what was let through was used: an attempt that was refused is a first use again.
+            let who = (incoming.caller.issuer(), incoming.caller.subject());
+            habits::remember_use(host.shared(), who, Novelty::Model, &call.model);
+            habits::remember_use(host.shared(), who, Novelty::Dataset, &call.dataset);
+        }
+        let edits = permit.edits(&incoming.head.headers, route, &guard, consultation.outgoing.clone());
         self.story.credential = Some(permit.credential_name().clone());
         self.story.sent = Some(now);
         self.stage = Stage::Upstream(Sent { permit, dialect: route.dialect });
@@ -217,15 +278,15 @@ impl Exchange {
     }
 
     /// The approver's answer; None: there is none (unknown cluster, time-out, reset).
-    pub fn answered(&mut self, answer: Option<(u16, &[u8])>, now: Time) -> Step {
+    pub fn answered(&mut self, answer: Option<(u16, &[u8])>, now: Time, host: &dyn Host) -> Step {
         let Stage::Asking(_) = &self.stage else { return Step::Hold };
-        match self.weigh(answer, now) {
+        match self.weigh(answer, now, host) {
             Ok(step) => step,
             Err((problem, reason)) => self.refuse(problem, reason),
         }
     }
 
-    fn weigh(&mut self, answer: Option<(u16, &[u8])>, now: Time) -> Result<Step, Refused> {
+    fn weigh(&mut self, answer: Option<(u16, &[u8])>, now: Time, host: &dyn Host) -> Result<Step, Refused> {
         let guard = self.guard.clone();
         let unavailable = |reason: &'static str| (Problem::ApprovalUnavailable, reason);
         let Stage::Asking(consultation) = &mut self.stage else { return Err(unavailable("undecidable")) };
@@ -269,11 +330,11 @@ impl Exchange {
             Some(Approved { id, receipt: Some(receipt.id().to_owned()), approvers: receipt.approvers().to_vec() });
         let name = name.clone();
         consultation.receipts.push((name, receipt));
-        self.proceed(now)
+        self.proceed(now, host)
     }
 }
 
-fn question<'a>(caller: &'a Caller, call: &'a Call, now: Time) -> Question<'a> {
+fn question<'a>(caller: &'a Caller, call: &'a Call, facts: &'a Observed<'_>, now: Time) -> Question<'a> {
     Question {
         now,
         subject: caller.subject(),
@@ -290,7 +351,29 @@ fn question<'a>(caller: &'a Caller, call: &'a Call, now: Time) -> Question<'a> {
         top_n: call.top_n,
         return_documents: call.return_documents,
         parameters: &call.parameters,
+        facts,
     }
+}
+
+/// Writes forced parameters into the body as it goes upstream so far. What a dialect has no member for cannot be forced: then the
+/// call goes nowhere.
+fn force(
+    force: Force,
+    call: &Call,
+    dialect: &Dialect,
+    body: &[u8],
+    outgoing: &mut Option<Vec<u8>>,
+) -> Result<(), Refused> {
+    let echo = (force.return_documents == Some(false) && call.return_documents).then(|| "false".to_owned());
+    let most = force.top_n.filter(|most| call.top_n > *most).map(|most| most.to_string());
+    for (role, value) in [(Role::ReturnDocuments, echo), (Role::TopN, most)] {
+        if let Some(value) = value {
+            let before = outgoing.as_deref().unwrap_or(body);
+            let after = set_member(dialect, role, &value, before);
+            *outgoing = Some(after.ok_or((Problem::Forbidden, "force-impossible"))?);
+        }
+    }
+    Ok(())
 }
 
 fn no_call(why: NoCall) -> Refused {

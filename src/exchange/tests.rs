@@ -1,6 +1,7 @@
 //! The story without a host: what goes on, what is held, what the record says.
 
 mod bundles;
+mod signals;
 
 use super::*;
 use crate::caller::Hash;
@@ -331,12 +332,12 @@ fn an_approved_call_goes_up_once_and_only_with_a_receipt_for_itself() {
     assert_eq!(exchange.request_body(0, true), Step::Hold);
     let receipt = world.receipt(&json!({"req": digest}));
     let approved = json!({"status": "approved", "id": "a-1", "receipt": receipt}).to_string();
-    let step = exchange.answered(Some((200, approved.as_bytes())), NOW);
+    let step = exchange.answered(Some((200, approved.as_bytes())), NOW, &NoHost);
     assert!(matches!(step, Step::Release(_)), "{step:?}");
     assert_eq!(record(&exchange)["approval"], json!({"id": "a-1", "receipt": "r-1", "approvers": ["lea"]}));
     // The same receipt again, for the same call.
     let (mut again, _) = world.ask("/hr-x/v2/rerank", CALL);
-    assert_eq!(status(&again.answered(Some((200, approved.as_bytes())), NOW)), 403);
+    assert_eq!(status(&again.answered(Some((200, approved.as_bytes())), NOW, &NoHost)), 403);
     assert_eq!(record(&again)["result"]["reason"], "receipt-used-before");
 }
 
@@ -364,7 +365,7 @@ fn a_receipt_that_is_not_for_this_call_and_caller_denies() {
             claims[name] = value.clone();
         }
         let body = json!({"status": "approved", "id": "a-1", "receipt": world.receipt(&claims)}).to_string();
-        let step = exchange.answered(Some((200, body.as_bytes())), NOW);
+        let step = exchange.answered(Some((200, body.as_bytes())), NOW, &NoHost);
         assert_eq!(status(&step), 403, "{change}");
         assert_eq!(record(&exchange)["result"]["reason"], reason, "{change}");
         assert!(!exchange.is_sent());
@@ -374,7 +375,7 @@ fn a_receipt_that_is_not_for_this_call_and_caller_denies() {
     let (mut exchange, step) = world.ask("/hr-x/v2/rerank", CALL);
     let body = json!({"status": "approved", "id": "a-1", "receipt": forger.receipt(&json!({"req": digest_of(&step)}))})
         .to_string();
-    assert_eq!(status(&exchange.answered(Some((200, body.as_bytes())), NOW)), 403);
+    assert_eq!(status(&exchange.answered(Some((200, body.as_bytes())), NOW, &NoHost)), 403);
 }
 
 #[test]
@@ -388,11 +389,11 @@ fn an_approver_that_does_not_clearly_approve_denies() {
         (Some((202, r#"{"status":"pending","id":"a-1","retry_after":7}"#)), "approval-pending"),
     ] {
         let (mut exchange, _) = world.ask("/hr-x/v2/rerank", CALL);
-        let step = exchange.answered(answer.map(|(status, body)| (status, body.as_bytes())), NOW);
+        let step = exchange.answered(answer.map(|(status, body)| (status, body.as_bytes())), NOW, &NoHost);
         assert_eq!(status(&step), 403, "{reason}");
         assert_eq!(record(&exchange)["result"]["reason"], reason);
         // A second answer changes nothing.
-        assert_eq!(exchange.answered(None, NOW), Step::Hold);
+        assert_eq!(exchange.answered(None, NOW, &NoHost), Step::Hold);
     }
 }
 

@@ -2,10 +2,11 @@
 //! say impossible things, a [`Policy`](super::Policy) may not.
 
 use super::Effect;
+use super::facts::Stated;
 use super::when::When;
 use crate::mask;
 use crate::time::{Span, Time};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -168,9 +169,36 @@ pub struct Require {
     pub approval: Option<String>,
     /// The approval is needed only when the risk of all matching guards together reaches this. Masks do not wait for it.
     pub when_risk_at_least: Option<u32>,
+    /// The call is denied when the risk of all matching guards together reaches this.
+    pub deny_when_risk_at_least: Option<u32>,
+    /// Parameters that go upstream as written here, whatever the caller wrote. Limits look at what the caller wrote.
+    #[serde(default)]
+    pub force: Force,
     /// Names of `masks`.
     #[serde(default)]
     pub masks: Vec<String>,
+}
+
+/// Parameters that are changed on the way upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Force {
+    /// Only `false`: the response does not repeat the documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub return_documents: Option<bool>,
+    /// The most results that are asked for upstream: a call that asks for more, or for all, gets this many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_n: Option<u64>,
+}
+
+impl Force {
+    /// Both together.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            return_documents: self.return_documents.or(other.return_documents),
+            top_n: self.top_n.into_iter().chain(other.top_n).min(),
+        }
+    }
 }
 
 /// How large a call may be. A number is the largest value still allowed.
@@ -245,6 +273,9 @@ pub struct Request {
     /// The claims of the caller's token.
     #[serde(default)]
     pub claims: Map<String, Value>,
+    /// What is found in the call, and what the caller did before.
+    #[serde(default)]
+    pub signals: Stated,
     /// When. Without it the call is at 1970-01-01T00:00:00Z, when nothing has expired yet, so that a test says the same every day.
     #[serde(default)]
     pub at: Time,
@@ -271,6 +302,8 @@ pub struct Expect {
     pub masks: Option<Vec<String>>,
     /// Exactly the approvals.
     pub approvals: Option<Vec<String>>,
+    /// Exactly the parameters that are changed on the way upstream.
+    pub force: Option<Force>,
     /// The credential.
     pub credential: Option<String>,
     /// The risk.

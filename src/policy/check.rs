@@ -1,13 +1,13 @@
 //! From a [`Bundle`](super::Bundle) to rules that mean something: every name resolved, every pattern compiled, every
 //! obligation known to be possible. All flaws are found in one go.
 
-use super::bundle::{Bundle, Limits, Mode, Named, OPERATIONS, Rule as Written, Selectors, Test};
+use super::bundle::{Bundle, Force, Limits, Mode, Named, OPERATIONS, Rule as Written, Selectors, Test};
 use super::flaw::{Flaw, Part, Place, Spot, nearest};
 use super::glob::Pattern;
 use super::index::{Dimension, Reach};
 use super::lexicon::{Lexicon, Symbol};
 use super::read::Draft;
-use super::when::Condition;
+use super::when::{Condition, When};
 use super::{Approval, Reason};
 use crate::mask;
 use crate::time::{Span, Time};
@@ -34,7 +34,10 @@ pub(super) struct Guard {
     pub(super) approval: Option<Rc<str>>,
     /// The risk from which on the approval is needed.
     pub(super) threshold: u32,
+    /// The risk from which on the call is denied.
+    pub(super) deny_at: Option<u32>,
     pub(super) risk: u32,
+    pub(super) force: Force,
 }
 
 /// What an allow grants.
@@ -293,6 +296,15 @@ impl<'b> Checker<'b> {
         }
         let reach = self.reach(selectors, kind, &place.name(kind));
         let when = rule.when.as_ref().and_then(|when| Condition::check(when, &place.name("when"), &mut self.flaws));
+        if kind == "allow" {
+            for name in rule.when.iter().flat_map(When::signals) {
+                let mut flaw = Flaw::new(place.name("when").name(name), format!("`{name}` cannot stand in an allow"));
+                flaw.part = Part::Name;
+                self.flaw(
+                    flaw.hint("signals of risk are for denies and guards: a signal that is missing must not grant"),
+                );
+            }
+        }
         let limits = self.limits(rule.limits.as_ref(), &place.name("limits"));
         let (id, mode): (Rc<str>, Mode) = (rule.id.as_str().into(), rule.mode);
         match kind {
@@ -332,6 +344,24 @@ impl<'b> Checker<'b> {
                 self.declared("mask", "masks", name, known, &place.name("masks").item(number));
                 guard.masks.push(name.as_str().into());
             }
+            guard.force = require.force;
+            let (force, written) = (place.name("force"), require.force);
+            if written.return_documents == Some(true) {
+                self.flaw(
+                    Flaw::new(force.name("return_documents"), "forces what nobody minds")
+                        .hint("write `false`, or leave it out"),
+                );
+            }
+            if written.top_n == Some(0) {
+                self.flaw(Flaw::new(force.name("top_n"), "no results at all").hint("write at least 1, or a deny"));
+            }
+            guard.deny_at = require.deny_when_risk_at_least;
+            if guard.deny_at == Some(0) {
+                self.flaw(
+                    Flaw::new(place.name("deny_when_risk_at_least"), "denies whatever it matches")
+                        .hint("write a `deny`"),
+                );
+            }
             guard.threshold = require.when_risk_at_least.unwrap_or(0);
             if require.when_risk_at_least.is_some() && require.approval.is_none() {
                 self.flaw(
@@ -340,7 +370,11 @@ impl<'b> Checker<'b> {
                 );
             }
         }
-        if guard.risk == 0 && guard.masks.is_empty() && guard.approval.is_none() && guard.limits == Limits::default() {
+        let asks = guard.force != Force::default()
+            || !guard.masks.is_empty()
+            || guard.approval.is_some()
+            || guard.deny_at.is_some();
+        if guard.risk == 0 && !asks && guard.limits == Limits::default() {
             self.flaw(
                 Flaw::new(place, "a guard that asks for nothing")
                     .hint("give it `require`, `limits` or `risk`, or take it out"),
@@ -357,15 +391,20 @@ impl<'b> Checker<'b> {
         };
         let (enforced, all) = (sum(&|mode| mode == Mode::Enforce), sum(&|_| true));
         for (number, rule) in draft.rules.iter().zip(&draft.bundle.rules) {
-            let threshold = rule.require.as_ref().and_then(|require| require.when_risk_at_least);
+            let require = rule.require.as_ref();
             let most = if rule.mode == Mode::Enforce { enforced } else { all };
-            if threshold.is_some_and(|threshold| threshold > most) {
-                let rules = Spot::Root.name("rules");
-                let rule = rules.item(*number);
-                self.flaw(
-                    Flaw::new(rule.name("require").name("when_risk_at_least"), "no call reaches that risk")
-                        .hint(format!("the guards' `risk` of this bundle sums up to {most}")),
-                );
+            for (name, threshold) in [
+                ("when_risk_at_least", require.and_then(|require| require.when_risk_at_least)),
+                ("deny_when_risk_at_least", require.and_then(|require| require.deny_when_risk_at_least)),
+            ] {
+                if threshold.is_some_and(|threshold| threshold > most) {
+                    let rules = Spot::Root.name("rules");
+                    let rule = rules.item(*number);
+                    self.flaw(
+                        Flaw::new(rule.name("require").name(name), "no call reaches that risk")
+                            .hint(format!("the guards' `risk` of this bundle sums up to {most}")),
+                    );
+                }
             }
         }
     }

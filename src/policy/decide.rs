@@ -1,8 +1,9 @@
 //! The decision on one call. Deny beats approval beats allow, and nothing matching denies.
 
 use super::Policy;
-use super::bundle::{Limits, Mode};
+use super::bundle::{Force, Limits, Mode};
 use super::check::{Allow, Guard, Rule};
+use super::facts::Facts;
 use super::glob::{Exactness, Pattern};
 use super::index::{Dimension, Meant, Met, Target};
 use super::lexicon::Lexicon;
@@ -47,6 +48,8 @@ pub struct Question<'a> {
     pub return_documents: bool,
     /// The names of further parameters.
     pub parameters: &'a [String],
+    /// What is found in the call, and what the caller did before.
+    pub facts: &'a dyn Facts,
 }
 
 /// What a policy says about a call.
@@ -60,7 +63,7 @@ pub struct Decision {
     pub rules: Vec<Rc<str>>,
     /// Allows that would have matched but for one thing; at most [`NEAR_MISSES`].
     pub near_misses: Vec<NearMiss>,
-    /// The points of all matching guards.
+    /// The points of all matching guards; 0 where the call is denied for anything else.
     pub risk: u32,
     /// Which guard gave how many points, by id.
     pub reasons: Vec<(Rc<str>, u32)>,
@@ -68,6 +71,8 @@ pub struct Decision {
     pub limits: Limits,
     /// What to mask in the response, by name. Empty when denied.
     pub masks: Vec<Rc<str>>,
+    /// Parameters to change on the way upstream.
+    pub force: Force,
     /// The credential to go upstream with. None when denied, or when the allow uses none.
     pub credential: Option<Rc<str>>,
     /// The approvals to get, by name; empty unless the effect is [`Effect::Ask`].
@@ -117,18 +122,21 @@ pub enum Reason {
     NoRule,
     /// A matching guard's limit is exceeded.
     LimitExceeded,
+    /// The risk is one that a matching guard denies at.
+    RiskTooHigh,
     /// The bundle is past its `not_after`.
     BundleExpired,
 }
 
 impl Reason {
     /// All there are.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Granted,
         Self::ApprovalRequired,
         Self::DeniedByRule,
         Self::NoRule,
         Self::LimitExceeded,
+        Self::RiskTooHigh,
         Self::BundleExpired,
     ];
 
@@ -141,6 +149,7 @@ impl Reason {
             Self::DeniedByRule => "denied-by-rule",
             Self::NoRule => "no-rule",
             Self::LimitExceeded => "limit-exceeded",
+            Self::RiskTooHigh => "risk-too-high",
             Self::BundleExpired => "bundle-expired",
         }
     }
@@ -274,7 +283,7 @@ fn strictly<'p, Terms>(mut rules: Vec<&'p Rule<Terms>>, question: &Question<'_>)
 }
 
 fn holds<Terms>(rule: &Rule<Terms>, question: &Question<'_>) -> Holds {
-    rule.when.as_ref().map_or(Holds::Yes, |when| when.holds(question.claims, question.now))
+    rule.when.as_ref().map_or(Holds::Yes, |when| when.stands(question))
 }
 
 /// The rules that match a call, allows by their selectors alone, in the order of their ids.
@@ -343,6 +352,7 @@ fn deny(reason: Reason, rules: Vec<Rc<str>>) -> Decision {
         reasons: Vec::new(),
         limits: Limits::default(),
         masks: Vec::new(),
+        force: Force::default(),
         credential: None,
         approvals: Vec::new(),
         shadow: None,
@@ -356,6 +366,15 @@ fn grant(allow: &Rule<Allow>, guards: &[&Rule<Guard>], near_misses: Vec<NearMiss
         .map(|guard| (Rc::clone(&guard.id), guard.terms.risk))
         .collect();
     let risk = reasons.values().fold(0u32, |sum, points| sum.saturating_add(*points));
+    let denying: Vec<Rc<str>> = guards
+        .iter()
+        .filter(|guard| guard.terms.deny_at.is_some_and(|most| risk >= most))
+        .map(|guard| Rc::clone(&guard.id))
+        .collect();
+    if !denying.is_empty() {
+        let reasons = reasons.into_iter().collect();
+        return Decision { near_misses, risk, reasons, ..deny(Reason::RiskTooHigh, denying) };
+    }
     let masks: BTreeSet<Rc<str>> = guards.iter().flat_map(|guard| guard.terms.masks.iter().cloned()).collect();
     let approvals: BTreeSet<Rc<str>> = guards
         .iter()
@@ -377,6 +396,7 @@ fn grant(allow: &Rule<Allow>, guards: &[&Rule<Guard>], near_misses: Vec<NearMiss
         reasons: reasons.into_iter().collect(),
         limits,
         masks: masks.into_iter().collect(),
+        force: guards.iter().fold(Force::default(), |force, guard| force.and(guard.terms.force)),
         credential: allow.terms.credential.clone(),
         approvals: approvals.into_iter().collect(),
         shadow: None,
@@ -415,7 +435,8 @@ fn misses(allow: &Rule<Allow>, question: &Question<'_>) -> Vec<Miss> {
     let unmet = match holds(allow, question) {
         Holds::Yes => None,
         Holds::NotTheClaims | Holds::UnknownClaims => Some(Miss::Claims),
-        Holds::NotTheHours => Some(Miss::Hours),
+        // An allow asks nothing else of a call.
+        Holds::NotTheHours | Holds::NotTheCall => Some(Miss::Hours),
     };
     let exceeded = exceeded(&allow.terms.limits, question).into_iter().map(Miss::Limit);
     expired.then_some(Miss::Expired).into_iter().chain(unmet).chain(exceeded).collect()

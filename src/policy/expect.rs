@@ -1,6 +1,6 @@
 //! The tests a bundle brings along: calls, and what must come out.
 
-use super::bundle::{Expect, Request, Test};
+use super::bundle::{Expect, Force, Request, Test};
 use super::decide::{Decision, Effect, Question};
 use super::{Flaw, Policy, tracked};
 use serde_json::Value;
@@ -64,6 +64,7 @@ impl Request {
             top_n: self.top_n.unwrap_or(self.documents),
             return_documents: self.return_documents,
             parameters: &self.parameters,
+            facts: &self.signals,
         }
     }
 }
@@ -75,6 +76,11 @@ impl Expect {
             among("rules", &self.rules, &decision.rules),
             self.masks.as_ref().and_then(|masks| all("masks", masks, &decision.masks)),
             self.approvals.as_ref().and_then(|approvals| all("approvals", approvals, &decision.approvals)),
+            self.force.filter(|force| *force != decision.force).map(|force| Difference {
+                member: "force",
+                expected: written(force),
+                got: written(decision.force),
+            }),
             same("credential", self.credential.as_deref(), decision.credential.as_deref().unwrap_or("none")),
             same("risk", self.risk.map(|risk| risk.to_string()).as_deref(), &decision.risk.to_string()),
             same("reason", self.reason.as_deref(), decision.reason.as_str()),
@@ -85,6 +91,10 @@ impl Expect {
         compared.push(same("shadow", self.shadow.map(Effect::as_str), shadow));
         compared.into_iter().flatten().collect()
     }
+}
+
+fn written(force: Force) -> String {
+    serde_json::to_string(&force).unwrap_or_default()
 }
 
 fn same(member: &'static str, expected: Option<&str>, got: &str) -> Option<Difference> {

@@ -8,6 +8,7 @@ mod bundle;
 mod check;
 mod decide;
 mod expect;
+mod facts;
 pub mod fetched;
 mod flaw;
 mod glob;
@@ -24,9 +25,12 @@ mod ties;
 mod tracked;
 mod when;
 
-pub use bundle::{Bundle, Expect, Limits, Named, OPERATIONS, Request, Rule as WrittenRule, SCHEMA, Selectors, Test};
+pub use bundle::{
+    Bundle, Expect, Force, Limits, Named, OPERATIONS, Request, Rule as WrittenRule, SCHEMA, Selectors, Test,
+};
 pub use decide::{Decision, Effect, Limit, Miss, NEAR_MISSES, NearMiss, Question, Reason, Shadow};
 pub use expect::{Difference, Outcome};
+pub use facts::{Facts, Novelty, Stated};
 pub use flaw::{Flaw, Part, Place, Step};
 pub use index::Dimension;
 pub use lint::lint;
@@ -61,6 +65,8 @@ pub struct Policy {
     credentials: Vec<Rc<str>>,
     tests: Vec<Test>,
     lexicon: Lexicon,
+    counts_calls: bool,
+    remembers_uses: bool,
 }
 
 /// Who can approve a call.
@@ -100,7 +106,12 @@ impl Policy {
     fn from_draft(draft: read::Draft, digest: String) -> Result<Self, Vec<Flaw>> {
         let identity = draft.bundle.bundle.clone();
         let Checked { denies, guards, allows, masks, approvals, credentials, tests, lexicon } = check::check(draft)?;
+        let conditions = denies.iter().map(|rule| &rule.when).chain(guards.iter().map(|rule| &rule.when)).flatten();
+        let (counts_calls, remembers_uses) = conditions
+            .fold((false, false), |(counts, uses), when| (counts || when.counts_calls(), uses || when.asks_for_uses()));
         Ok(Self {
+            counts_calls,
+            remembers_uses,
             id: identity.id,
             serial: identity.serial,
             not_after: identity.not_after,
@@ -181,6 +192,16 @@ impl Policy {
         let denies = self.denies.iter().map(|rule| &rule.id);
         let guards = self.guards.iter().map(|rule| &rule.id);
         denies.chain(guards).chain(self.allows.iter().map(|rule| &rule.id))
+    }
+
+    /// Whether a rule asks how often a caller calls: then every call is counted.
+    pub(crate) const fn counts_calls(&self) -> bool {
+        self.counts_calls
+    }
+
+    /// Whether a rule asks what a caller has used before: then uses are remembered.
+    pub(crate) const fn remembers_uses(&self) -> bool {
+        self.remembers_uses
     }
 
     /// Runs the bundle's own tests.

@@ -1,7 +1,9 @@
 //! The semantics once more, straight from the bundle's document and without any index: slow and plain. The tests hold the
 //! real thing against it, and against what must be true of every policy.
 
-use super::bundle::{ApprovalTerms, Bundle, Credential, Identity, Limits, Mode, Named, Require, Rule, Selectors};
+use super::bundle::{
+    ApprovalTerms, Bundle, Credential, Force, Identity, Limits, Mode, Named, Require, Rule, Selectors,
+};
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -81,6 +83,19 @@ fn over(limits: Option<&Limits>, q: &Question<'_>) -> Vec<&'static str> {
 /// Whether a rule's condition holds, said for claims that are text and hours of whole UTC days.
 fn holds(rule: &Rule, unknown: bool, q: &Question<'_>) -> Result<(), &'static str> {
     let Some(when) = &rule.when else { return Ok(()) };
+    let facts = q.facts;
+    if when.documents_above.is_some_and(|most| q.documents <= most)
+        || when.query_bytes_above.is_some_and(|most| q.query_bytes <= most)
+        || when.document_bytes_above.is_some_and(|most| q.document_bytes <= most)
+        || when.top_n_above.is_some_and(|most| q.top_n <= most)
+        || when.pii.as_ref().is_some_and(|kinds| !facts.has_kind(kinds, &mask::Masks::default()))
+        || when.terms.as_ref().is_some_and(|terms| !facts.has_term(terms))
+        || when.first_use.is_some_and(|of| !facts.is_first_use(of))
+        || when.calls_per_minute_above.is_some_and(|most| facts.calls_this_minute().unwrap() <= most)
+        || when.documents_per_minute_above.is_some_and(|most| facts.documents_this_minute().unwrap() <= most)
+    {
+        return Err("the call");
+    }
     if let Some(hours) = &when.hours {
         let today = ["thu", "fri", "sat", "sun", "mon", "tue", "wed"][(q.now.0 / 86_400_000 % 7) as usize];
         if !hours.days.as_ref().unwrap().iter().any(|day| day == today) {
@@ -111,6 +126,7 @@ struct Plain {
     risk: u32,
     limits: Limits,
     masks: BTreeSet<String>,
+    force: Force,
     credential: Option<String>,
     approvals: BTreeSet<String>,
 }
@@ -124,6 +140,7 @@ fn plain_deny(reason: Reason, rules: Vec<String>, near_misses: Vec<(String, Stri
         risk: 0,
         limits: Limits::default(),
         masks: BTreeSet::new(),
+        force: Force::default(),
         credential: None,
         approvals: BTreeSet::new(),
     }
@@ -192,6 +209,13 @@ fn decide(bundle: &Bundle, q: &Question<'_>, counts: impl Fn(Mode) -> bool) -> P
         return plain_deny(Reason::LimitExceeded, ids(&strict), near_misses);
     }
     let risk = guards.iter().map(|rule| rule.risk.unwrap_or(0)).sum();
+    let denying = |rule: &&&Rule| {
+        rule.require.as_ref().and_then(|require| require.deny_when_risk_at_least).is_some_and(|most| risk >= most)
+    };
+    let denying: Vec<&Rule> = guards.iter().filter(denying).copied().collect();
+    if !denying.is_empty() {
+        return Plain { risk, ..plain_deny(Reason::RiskTooHigh, ids(&denying), near_misses) };
+    }
     let requires: Vec<&Require> = guards.iter().filter_map(|rule| rule.require.as_ref()).collect();
     let approvals: BTreeSet<String> = requires
         .iter()
@@ -223,6 +247,10 @@ fn decide(bundle: &Bundle, q: &Question<'_>, counts: impl Fn(Mode) -> bool) -> P
             }),
         },
         masks: requires.iter().flat_map(|require| require.masks.clone()).collect(),
+        force: Force {
+            return_documents: requires.iter().find_map(|require| require.force.return_documents),
+            top_n: requires.iter().filter_map(|require| require.force.top_n).min(),
+        },
         credential: chosen.credential.clone(),
         approvals,
     }
@@ -315,14 +343,64 @@ fn when() -> impl Strategy<Value = Option<When>> {
             .filter_map(|(name, values)| Some((name, values?)))
             .collect(),
         hours: days.map(|days| Hours { days: Some(days), from: None, to: None, offset: None }),
-        outside_hours: None,
+        ..When::default()
     });
     proptest::option::weighted(0.3, when).prop_map(|when| when.filter(|when| *when != When::default()))
 }
 
 /// A rule without an id yet.
 fn rule() -> impl Strategy<Value = Rule> {
-    (unconditional(), when()).prop_map(|(rule, when)| Rule { when, ..rule })
+    (unconditional(), when(), proptest::option::weighted(0.3, signals())).prop_map(|(rule, when, signals)| {
+        let when = match signals.filter(|_| rule.allow.is_none()) {
+            Some(signals) => Some(When {
+                claims: when.as_ref().map(|when| when.claims.clone()).unwrap_or_default(),
+                hours: when.and_then(|when| when.hours),
+                ..signals
+            }),
+            None => when,
+        };
+        Rule { when: when.filter(|when| *when != When::default()), ..rule }
+    })
+}
+
+/// Some of what only denies and guards may ask of a call.
+fn signals() -> impl Strategy<Value = When> {
+    let size = || proptest::option::weighted(0.2, 0u64..3);
+    let kinds = proptest::sample::subsequence(vec![mask::Kind::Email, mask::Kind::Iban], 1..=2);
+    let novelty = prop_oneof![Just(Novelty::Model), Just(Novelty::Dataset)];
+    (
+        (size(), size(), size(), size()),
+        proptest::option::weighted(0.3, kinds),
+        proptest::option::weighted(0.2, pick(&["falcon", "Eagle"], 2)),
+        proptest::option::weighted(0.3, novelty),
+        (size(), size()),
+    )
+        .prop_map(|(sizes, pii, terms, first_use, (calls, documents))| When {
+            documents_above: sizes.0,
+            query_bytes_above: sizes.1,
+            document_bytes_above: sizes.2,
+            top_n_above: sizes.3,
+            pii,
+            terms: terms.map(|terms| terms.iter().map(|term| term.to_lowercase()).collect()),
+            first_use,
+            calls_per_minute_above: calls,
+            documents_per_minute_above: documents,
+            ..When::default()
+        })
+}
+
+fn stated() -> impl Strategy<Value = Stated> {
+    let novelty = proptest::sample::subsequence(vec![Novelty::Model, Novelty::Dataset], 0..=2);
+    let kinds = proptest::sample::subsequence(vec![mask::Kind::Email, mask::Kind::Iban], 0..=2);
+    (kinds, proptest::option::of(pick(&["falcon", "Eagle"], 2)), novelty, 0u64..4, 0u64..4).prop_map(
+        |(pii, terms, first_use, calls_per_minute, documents_per_minute)| Stated {
+            pii,
+            terms: terms.unwrap_or_default(),
+            first_use,
+            calls_per_minute,
+            documents_per_minute,
+        },
+    )
 }
 
 fn unconditional() -> impl Strategy<Value = Rule> {
@@ -333,8 +411,13 @@ fn unconditional() -> impl Strategy<Value = Rule> {
         proptest::option::of(prop_oneof![Just("desk".to_owned()), Just("board".to_owned())]),
         proptest::option::of(1u32..40),
         proptest::sample::subsequence(vec!["pii".to_owned(), "cards".to_owned()], 0..=2),
+        proptest::option::weighted(0.3, 20u32..60),
+        (proptest::option::weighted(0.2, Just(false)), proptest::option::weighted(0.2, 1u64..4))
+            .prop_map(|(return_documents, top_n)| Force { return_documents, top_n }),
     )
-        .prop_map(|(approval, threshold, masks)| Require {
+        .prop_map(|(approval, threshold, masks, deny_when_risk_at_least, force)| Require {
+            deny_when_risk_at_least,
+            force,
             when_risk_at_least: threshold.filter(|_| approval.is_some()),
             approval,
             masks,
@@ -417,9 +500,10 @@ fn request() -> impl Strategy<Value = Request> {
             proptest::sample::subsequence(vec!["p".to_owned(), "q".to_owned(), "r".to_owned()], 0..=1),
             proptest::sample::subsequence(vec!["one", "two"], 0..=2),
             one(&["x", "y", "z"]),
+            stated(),
         ),
     )
-        .prop_map(|(groups, model, dataset, tenant, operation, sizes, (parameters, claims, value))| {
+        .prop_map(|(groups, model, dataset, tenant, operation, sizes, (parameters, claims, value, signals))| {
             let (documents, query_bytes, document_bytes, top_n, return_documents, at, day) = sizes;
             Request {
                 sub: "ann".to_owned(),
@@ -436,6 +520,7 @@ fn request() -> impl Strategy<Value = Request> {
                 return_documents,
                 parameters,
                 claims: claims.into_iter().map(|name| (name.to_owned(), value.as_str().into())).collect(),
+                signals,
                 at: Time(at + day * 86_400_000 * (at % 2)),
             }
         })
@@ -447,6 +532,7 @@ fn no_wider(before: &Decision, after: &Decision) -> bool {
     after.effect == Effect::Deny
         || (after.effect >= before.effect
             && after.risk >= before.risk
+            && after.force == after.force.and(before.force)
             && kept(&before.masks, &after.masks)
             && kept(&before.approvals, &after.approvals))
 }
@@ -469,6 +555,7 @@ proptest! {
             prop_assert_eq!(decision.risk, plain.risk);
             prop_assert_eq!(decision.reasons.iter().map(|(_, points)| points).sum::<u32>(), plain.risk);
             prop_assert_eq!(decision.limits, plain.limits);
+            prop_assert_eq!(decision.force, plain.force);
             prop_assert_eq!(texts(&decision.masks), plain.masks.into_iter().collect::<Vec<_>>());
             prop_assert_eq!(decision.credential.as_ref().map(|name| name.to_string()), plain.credential);
             prop_assert_eq!(texts(&decision.approvals), plain.approvals.into_iter().collect::<Vec<_>>());

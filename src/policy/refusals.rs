@@ -239,6 +239,38 @@ fn every_flaw_is_refused_at_its_place() {
             "no call reaches that risk",
         ),
         (
+            rule(json!({"guard": {}, "require": {"deny_when_risk_at_least": 61}})),
+            "rules[4].require.deny_when_risk_at_least",
+            "no call reaches that risk",
+        ),
+        (
+            rule(json!({"guard": {}, "risk": 1, "require": {"deny_when_risk_at_least": 0}})),
+            "rules[4].require.deny_when_risk_at_least",
+            "denies whatever it matches",
+        ),
+        (
+            rule(json!({"guard": {}, "require": {"force": {"return_documents": true}}})),
+            "rules[4].require.force.return_documents",
+            "forces what nobody minds",
+        ),
+        (
+            rule(json!({"guard": {}, "require": {"force": {"top_n": 0}}})),
+            "rules[4].require.force.top_n",
+            "no results at all",
+        ),
+        (
+            rule(json!({"guard": {}, "require": {"force": {"topn": 1}}})),
+            "rules[4].require.force.topn",
+            "unknown name `topn`",
+        ),
+        (with("/rules/2/when", json!({"pii": ["email"]})), "rules[2].when.pii", "`pii` cannot stand in an allow"),
+        (rule(json!({"deny": {}, "when": {"pii": ["emial"]}})), "rules[4].when.pii[0]", "unknown value `emial`"),
+        (
+            rule(json!({"deny": {}, "when": {"first_use": "tenant"}})),
+            "rules[4].when.first_use",
+            "unknown value `tenant`",
+        ),
+        (
             rule(json!({"allow": {"groups": ["analysts"]}})),
             "rules[4].allow",
             "an allow without `models`, `datasets`, `operations`",

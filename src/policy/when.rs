@@ -1,6 +1,9 @@
-//! Conditions that no index can hold: claims of the caller, and hours of the week.
+//! Conditions that no index can hold: claims of the caller, hours of the week, and signals of risk in what is asked and how often.
 
+use super::Question;
+use super::facts::Novelty;
 use super::flaw::{Flaw, Spot, nearest};
+use crate::mask::{self, Kind, Masks};
 use crate::time::Time;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -19,6 +22,24 @@ pub struct When {
     pub hours: Option<Hours>,
     /// Only outside of these hours.
     pub outside_hours: Option<Hours>,
+    /// Only calls with more documents than this. This and all below stand in denies and guards only.
+    pub documents_above: Option<u64>,
+    /// Only calls with a longer query than this, in bytes.
+    pub query_bytes_above: Option<u64>,
+    /// Only calls with a document of more bytes than this.
+    pub document_bytes_above: Option<u64>,
+    /// Only calls that ask for more results than this.
+    pub top_n_above: Option<u64>,
+    /// Only calls in which personal data of one of these kinds is found.
+    pub pii: Option<Vec<Kind>>,
+    /// Only calls with one of these terms in the query or the documents, in whatever case, also as a part of a word.
+    pub terms: Option<Vec<String>>,
+    /// Only calls for a model or dataset to which the caller has not yet been let through.
+    pub first_use: Option<Novelty>,
+    /// Only when the caller makes more calls than this in one minute of the clock, this one counted, whatever became of them.
+    pub calls_per_minute_above: Option<u64>,
+    /// Only when the caller's calls in one minute of the clock have more documents than this, this one's counted.
+    pub documents_per_minute_above: Option<u64>,
 }
 
 /// Hours of some days, with a fixed distance from UTC: there is no clock change in them.
@@ -41,6 +62,19 @@ pub(super) struct Condition {
     claims: Vec<(String, Vec<String>)>,
     inside: Option<Week>,
     outside: Option<Week>,
+    signals: Signals,
+}
+
+/// What must be so of the call, cheap things first.
+#[derive(Debug, Default)]
+struct Signals {
+    /// Documents, bytes of the query, bytes of the largest document, results.
+    sizes: [Option<u64>; 4],
+    calls: Option<u64>,
+    documents: Option<u64>,
+    first_use: Option<Novelty>,
+    terms: Option<Vec<String>>,
+    pii: Option<(Vec<Kind>, Masks)>,
 }
 
 /// How a condition stands for a call.
@@ -53,6 +87,8 @@ pub(super) enum Holds {
     UnknownClaims,
     /// It is another time.
     NotTheHours,
+    /// The call has not what it asks for.
+    NotTheCall,
 }
 
 impl Condition {
@@ -72,10 +108,34 @@ impl Condition {
         let inside = when.hours.as_ref().map(|hours| Week::check(hours, &place.name("hours"), flaws));
         let outside = when.outside_hours.as_ref().map(|hours| Week::check(hours, &place.name("outside_hours"), flaws));
         let claims = when.claims.iter().map(|(claim, values)| (claim.clone(), values.clone())).collect();
-        (flaws.len() == before).then_some(Self { claims, inside: inside.flatten(), outside: outside.flatten() })
+        let signals = Signals::check(when, place, flaws);
+        (flaws.len() == before).then_some(Self {
+            claims,
+            inside: inside.flatten(),
+            outside: outside.flatten(),
+            signals,
+        })
     }
 
-    pub(super) fn holds(&self, claims: &Map<String, Value>, now: Time) -> Holds {
+    /// How the condition stands for a call. What costs is asked last.
+    pub(super) fn stands(&self, question: &Question<'_>) -> Holds {
+        match self.holds(question.claims, question.now) {
+            Holds::Yes | Holds::UnknownClaims if !self.signals.hold(question) => Holds::NotTheCall,
+            held => held,
+        }
+    }
+
+    /// Whether it asks how often the caller calls.
+    pub(super) const fn counts_calls(&self) -> bool {
+        self.signals.calls.is_some() || self.signals.documents.is_some()
+    }
+
+    /// Whether it asks what the caller has used before.
+    pub(super) const fn asks_for_uses(&self) -> bool {
+        self.signals.first_use.is_some()
+    }
+
+    fn holds(&self, claims: &Map<String, Value>, now: Time) -> Holds {
         if self.inside.as_ref().is_some_and(|week| !week.has(now))
             || self.outside.as_ref().is_some_and(|week| week.has(now))
         {
@@ -90,6 +150,72 @@ impl Condition {
             }
         }
         holds
+    }
+}
+
+impl When {
+    /// The members that an allow cannot have: what cannot be told would grant.
+    pub(super) fn signals(&self) -> impl Iterator<Item = &'static str> {
+        [
+            ("documents_above", self.documents_above.is_some()),
+            ("query_bytes_above", self.query_bytes_above.is_some()),
+            ("document_bytes_above", self.document_bytes_above.is_some()),
+            ("top_n_above", self.top_n_above.is_some()),
+            ("pii", self.pii.is_some()),
+            ("terms", self.terms.is_some()),
+            ("first_use", self.first_use.is_some()),
+            ("calls_per_minute_above", self.calls_per_minute_above.is_some()),
+            ("documents_per_minute_above", self.documents_per_minute_above.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, is_there)| is_there.then_some(name))
+    }
+}
+
+impl Signals {
+    fn check(when: &When, place: &Spot<'_>, flaws: &mut Vec<Flaw>) -> Self {
+        let list = place.name("pii");
+        let pii = when.pii.as_ref().and_then(|kinds| {
+            if kinds.is_empty() {
+                flaws.push(Flaw::new(list, "an empty list matches nothing").hint("name a kind, or leave it out"));
+                return None;
+            }
+            let rule = mask::Rule { detect: kinds.clone(), replace: "[{kind}]".to_owned() };
+            let masks = Masks::compile(&[("pii", &rule)]);
+            let masks = masks.map_err(|refused| flaws.push(Flaw::new(list, refused.to_string())));
+            masks.ok().map(|masks| (kinds.clone(), masks))
+        });
+        let list = place.name("terms");
+        if when.terms.as_ref().is_some_and(Vec::is_empty) {
+            flaws.push(Flaw::new(list, "an empty list matches nothing").hint("name a term, or leave it out"));
+        }
+        for (number, term) in when.terms.iter().flatten().enumerate() {
+            if !(2..=128).contains(&term.trim().chars().count()) || term.trim().len() != term.len() {
+                let flaw = Flaw::new(list.item(number), "no term to look for");
+                flaws.push(flaw.hint("write 2 to 128 characters, without blanks around them"));
+            }
+        }
+        Self {
+            sizes: [when.documents_above, when.query_bytes_above, when.document_bytes_above, when.top_n_above],
+            calls: when.calls_per_minute_above,
+            documents: when.documents_per_minute_above,
+            first_use: when.first_use,
+            terms: when.terms.as_ref().map(|terms| terms.iter().map(|term| term.to_lowercase()).collect()),
+            pii,
+        }
+    }
+
+    /// Whether all of them are there, or cannot be told.
+    fn hold(&self, question: &Question<'_>) -> bool {
+        let sizes = [question.documents, question.query_bytes, question.document_bytes, question.top_n];
+        let above = |most: Option<u64>, size: Option<u64>| most.is_none_or(|most| size.is_none_or(|size| size > most));
+        let facts = question.facts;
+        self.sizes.iter().zip(sizes).all(|(most, size)| above(*most, Some(size)))
+            && (self.calls.is_none() || above(self.calls, facts.calls_this_minute()))
+            && (self.documents.is_none() || above(self.documents, facts.documents_this_minute()))
+            && self.first_use.is_none_or(|of| facts.is_first_use(of))
+            && self.terms.as_ref().is_none_or(|terms| facts.has_term(terms))
+            && self.pii.as_ref().is_none_or(|(kinds, masks)| facts.has_kind(kinds, masks))
     }
 }
 
@@ -288,6 +414,9 @@ mod tests {
             (json!({"hours": {"from": "8:00"}}), "hours.from: no time of day"),
             (json!({"hours": {"to": "24:00"}}), "hours.to: no time of day"),
             (json!({"hours": {"from": "08:00", "to": "08:00"}}), "hours.to: ends when it begins"),
+            (json!({"pii": []}), "pii: an empty list"),
+            (json!({"terms": []}), "terms: an empty list"),
+            (json!({"terms": ["falcon", "x"]}), "terms[1]: no term to look for"),
             (
                 json!({"outside_hours": {"from": "08:00", "offset": "CET"}}),
                 "outside_hours.offset: no distance from UTC",

@@ -1,0 +1,190 @@
+//! Signals of risk and forced parameters, by what goes upstream.
+
+use super::*;
+use crate::shared::LocalMemory;
+
+/// A host whose workers remember.
+#[derive(Default)]
+struct Remembering(LocalMemory);
+
+impl Host for Remembering {
+    fn signatures(&self) -> &dyn NativeSignatures {
+        &NoHost
+    }
+
+    fn source(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn certificate(&self) -> Option<Certificate> {
+        None
+    }
+
+    fn route(&self) -> Option<String> {
+        None
+    }
+
+    fn shared(&self) -> &dyn SharedMemory {
+        &self.0
+    }
+}
+
+/// The world with more rules, and with routes that speak more dialects.
+fn ruled(rules: Value) -> World {
+    world_with(|config| {
+        let bundle = &mut config["bundle"]["inline"];
+        bundle["rules"].as_array_mut().unwrap().extend(rules.as_array().unwrap().clone());
+        for dialect in ["jina", "tei"] {
+            let mut route = json!({"path": format!("/{dialect}/{{dataset}}"), "dialect": dialect, "dataset": {"segment": "dataset"},
+                "credentials": ["tei"]});
+            if dialect == "tei" {
+                route["model"] = json!("m1");
+            }
+            config["routes"].as_array_mut().unwrap().push(route);
+        }
+    })
+}
+
+impl World {
+    fn ask_at(&self, host: &dyn Host, path: &str, body: &str, now: Time) -> (Exchange, Step) {
+        let mut exchange = self.exchange();
+        let length = body.len().to_string();
+        let headers = self.headers(path, &[("content-length", &length), ("content-digest", "sha-256=:x:")]);
+        assert_eq!(exchange.request_headers(headers, false, now, host), Step::Hold);
+        assert_eq!(exchange.request_body(body.len(), true), Step::Read);
+        let step = exchange.request_whole(body.as_bytes(), now, host);
+        (exchange, step)
+    }
+}
+
+fn says(exchange: &Exchange) -> (Value, Value) {
+    let record = record(exchange);
+    (record["decision"]["effect"].clone(), record["decision"]["risk_reasons"].clone())
+}
+
+#[test]
+fn signals_add_up_to_an_approval_and_to_a_denial_with_their_points_on_record() {
+    let world = ruled(json!([
+        {"id": "pii", "guard": {}, "when": {"pii": ["email"]}, "risk": 30},
+        {"id": "falcon", "guard": {}, "when": {"terms": ["Falcon"]}, "risk": 30},
+        {"id": "many", "guard": {}, "when": {"documents_above": 2}, "risk": 30},
+        {"id": "look", "guard": {"datasets": ["web"]}, "require": {"approval": "desk", "when_risk_at_least": 30, "deny_when_risk_at_least": 60}},
+    ]));
+    let one = |rule: &str| json!([{"rule": rule, "points": 30}]);
+    for (query, documents, effect, reasons) in [
+        ("q", json!(["a"]), "allow", json!([])),
+        ("ann@example.org", json!(["a"]), "approval", one("pii")),
+        ("q", json!(["a", "ann@example.org"]), "approval", one("pii")),
+        ("q", json!(["a", "PROJECT FALCON!"]), "approval", one("falcon")),
+        ("q", json!(["a", "b", "c"]), "approval", one("many")),
+        (
+            "q",
+            json!(["a", "b", "ann@example.org"]),
+            "deny",
+            json!([{"rule": "many", "points": 30}, {"rule": "pii", "points": 30}]),
+        ),
+    ] {
+        let body = json!({"model": "m1", "query": query, "documents": documents}).to_string();
+        let (exchange, _) = world.ask_at(&NoHost, "/web/v2/rerank", &body, NOW);
+        assert_eq!(says(&exchange), (json!(effect), reasons), "{body}");
+    }
+    let body = json!({"model": "m1", "query": "falcon ann@example.org", "documents": ["a"]}).to_string();
+    let (exchange, step) = world.ask_at(&NoHost, "/web/v2/rerank", &body, NOW);
+    assert_eq!((status(&step), &record(&exchange)["result"]["reason"]), (403, &json!("risk-too-high")));
+    assert_eq!(record(&exchange)["decision"]["rules"], json!(["look"]));
+    // The same words where they name nothing that people wrote.
+    let body = json!({"model": "m1", "query": "q", "documents": ["a"], "priority": 1}).to_string();
+    assert_eq!(says(&world.ask_at(&NoHost, "/web/v2/rerank", &body, NOW).0).0, "allow");
+}
+
+#[test]
+fn what_is_used_for_the_first_time_is_so_until_it_was_let_through() {
+    let world = ruled(json!([
+        {"id": "new", "guard": {"datasets": ["web"]}, "when": {"first_use": "dataset"}, "risk": 10, "require": {"approval": "desk"}},
+    ]));
+    let host = Remembering::default();
+    let (mut exchange, step) = world.ask_at(&host, "/web/v2/rerank", CALL, NOW);
+    let digest = digest_of(&step);
+    assert!(matches!(world.ask_at(&host, "/web/v2/rerank", CALL, NOW).1, Step::CallOut(_)), "an attempt is no use");
+    let receipt = world.receipt(&json!({"req": digest}));
+    let approved = json!({"status": "approved", "id": "a-1", "receipt": receipt}).to_string();
+    assert!(matches!(exchange.answered(Some((200, approved.as_bytes())), NOW, &host), Step::Release(_)));
+    assert!(matches!(world.ask_at(&host, "/web/v2/rerank", CALL, NOW).1, Step::Release(_)));
+    // Without memory everything is new.
+    assert!(matches!(world.ask_at(&NoHost, "/web/v2/rerank", CALL, NOW).1, Step::CallOut(_)));
+}
+
+#[test]
+fn calls_of_one_minute_are_counted_whatever_became_of_them() {
+    let world = ruled(json!([{"id": "burst", "deny": {"models": ["m1"]}, "when": {"calls_per_minute_above": 2}}]));
+    let host = Remembering::default();
+    let refused = CALL.replace("m1", "m9");
+    assert_eq!(status(&world.ask_at(&host, "/web/v2/rerank", &refused, NOW).1), 403);
+    assert!(matches!(world.ask_at(&host, "/web/v2/rerank", CALL, NOW).1, Step::Release(_)));
+    let (exchange, step) = world.ask_at(&host, "/web/v2/rerank", CALL, NOW);
+    assert_eq!((status(&step), &record(&exchange)["decision"]["rules"]), (403, &json!(["burst"])));
+    let later = NOW.plus(Span::from_secs(60));
+    assert!(matches!(world.ask_at(&host, "/web/v2/rerank", CALL, later).1, Step::Release(_)));
+    assert_eq!(status(&world.ask_at(&NoHost, "/web/v2/rerank", CALL, NOW).1), 403, "nobody knows how many");
+    let world = ruled(json!([{"id": "flood", "deny": {}, "when": {"documents_per_minute_above": 3}}]));
+    assert!(matches!(world.ask_at(&host, "/web/v2/rerank", CALL, later.plus(Span::from_secs(60))).1, Step::Release(_)));
+    assert_eq!(status(&world.ask_at(&host, "/web/v2/rerank", CALL, later.plus(Span::from_secs(60))).1), 403);
+}
+
+#[test]
+fn forced_parameters_go_upstream_and_all_else_as_the_caller_wrote_it() {
+    let world = ruled(json!([
+        {"id": "quiet", "guard": {}, "require": {"force": {"return_documents": false, "top_n": 2}}},
+    ]));
+    for (path, body, becomes) in [
+        (
+            "/jina/web",
+            r#"{"model":"m1", "query":"q","documents":["a","b","c"]}"#,
+            Some(r#"{"top_n":2,"return_documents":false,"model":"m1", "query":"q","documents":["a","b","c"]}"#),
+        ),
+        (
+            "/jina/web",
+            r#"{"model":"m1","query":"q","documents":["a"],"top_n":1,"return_documents": true}"#,
+            Some(r#"{"model":"m1","query":"q","documents":["a"],"top_n":1,"return_documents": false}"#),
+        ),
+        ("/jina/web", r#"{"model":"m1","query":"q","documents":["a"],"return_documents":false}"#, None),
+        (
+            "/web/v2/rerank",
+            r#"{"model":"m1","query":"q","documents":["a","b","c"],"top_n":3}"#,
+            Some(r#"{"model":"m1","query":"q","documents":["a","b","c"],"top_n":2}"#),
+        ),
+        (
+            "/tei/web",
+            r#"{"query":"q","texts":["a","b"],"return_text":true}"#,
+            Some(r#"{"query":"q","texts":["a","b"],"return_text":false}"#),
+        ),
+    ] {
+        let (exchange, step) = world.ask_at(&NoHost, path, body, NOW);
+        let Step::Release(edits) = step else { panic!("{body}: {step:?}") };
+        assert_eq!(edits.body.as_deref(), becomes.map(str::as_bytes), "{body}");
+        let length = edits.set.iter().find(|(name, _)| name == "content-length").map(|(_, value)| value.clone());
+        assert_eq!(length, becomes.map(|body| body.len().to_string()));
+        assert_eq!(
+            edits.remove.contains(&"content-digest".to_owned()),
+            becomes.is_some(),
+            "the digest of another body"
+        );
+        assert_eq!(record(&exchange)["decision"]["force"], json!({"return_documents": false, "top_n": 2}));
+    }
+    // TEI ranks all there is, and nothing can be forced on it.
+    let (exchange, step) = world.ask_at(&NoHost, "/tei/web", r#"{"query":"q","texts":["a","b","c"]}"#, NOW);
+    assert_eq!((status(&step), &record(&exchange)["result"]["reason"]), (403, &json!("force-impossible")));
+}
+
+#[test]
+fn what_people_approve_is_the_call_as_it_came_and_what_goes_on_is_forced() {
+    let world = ruled(json!([{"id": "quiet", "guard": {}, "require": {"force": {"top_n": 1}}}]));
+    let (mut exchange, step) = world.ask_at(&NoHost, "/hr-x/v2/rerank", CALL, NOW);
+    let plain = self::world();
+    let digest = digest_of(&step);
+    assert_eq!(digest, digest_of(&plain.ask("/hr-x/v2/rerank", CALL).1));
+    let receipt = world.receipt(&json!({"req": digest}));
+    let approved = json!({"status": "approved", "id": "a-1", "receipt": receipt}).to_string();
+    let Step::Release(edits) = exchange.answered(Some((200, approved.as_bytes())), NOW, &NoHost) else { panic!() };
+    assert_eq!(edits.body.as_deref(), Some(CALL.replacen('{', "{\"top_n\":1,", 1).as_bytes()));
+}

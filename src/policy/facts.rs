@@ -1,0 +1,68 @@
+//! What conditions may ask of a call beyond what it says of itself. Each answer costs something, so it is asked only where a rule
+//! that is about the call needs it.
+
+use crate::mask::{Kind, Masks};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The costly half of a call. What cannot be told is told as if it were so: towards the stricter side.
+pub trait Facts: fmt::Debug {
+    /// Whether the query or the documents hold personal data of one of the `kinds`, which `masks` finds.
+    fn has_kind(&self, kinds: &[Kind], masks: &Masks) -> bool;
+    /// Whether one of the `terms`, which are in lower case, stands in the query or the documents, in whatever case.
+    fn has_term(&self, terms: &[String]) -> bool;
+    /// Whether the caller has not yet been let through to this model or dataset.
+    fn is_first_use(&self, of: Novelty) -> bool;
+    /// The caller's calls in this minute of the clock, this one among them. None: nobody knows.
+    fn calls_this_minute(&self) -> Option<u64>;
+    /// The documents of those calls.
+    fn documents_this_minute(&self) -> Option<u64>;
+}
+
+/// What a caller can use for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Novelty {
+    /// The model.
+    Model,
+    /// The dataset.
+    Dataset,
+}
+
+/// What is stated of a call that somebody wrote by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Stated {
+    /// The kinds of personal data in query and documents.
+    pub pii: Vec<Kind>,
+    /// The sensitive terms in them.
+    pub terms: Vec<String>,
+    /// What the caller uses for the first time.
+    pub first_use: Vec<Novelty>,
+    /// The caller's calls in this minute, this one among them.
+    pub calls_per_minute: u64,
+    /// The documents of those calls.
+    pub documents_per_minute: u64,
+}
+
+impl Facts for Stated {
+    fn has_kind(&self, kinds: &[Kind], _: &Masks) -> bool {
+        self.pii.iter().any(|kind| kinds.contains(kind))
+    }
+
+    fn has_term(&self, terms: &[String]) -> bool {
+        self.terms.iter().any(|term| terms.contains(&term.to_lowercase()))
+    }
+
+    fn is_first_use(&self, of: Novelty) -> bool {
+        self.first_use.contains(&of)
+    }
+
+    fn calls_this_minute(&self) -> Option<u64> {
+        Some(self.calls_per_minute)
+    }
+
+    fn documents_this_minute(&self) -> Option<u64> {
+        Some(self.documents_per_minute)
+    }
+}

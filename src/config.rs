@@ -203,7 +203,7 @@ impl Config {
         for name in written.response_headers.iter().filter(|name| !is_header_name(name)) {
             flaws.push(format!("response_headers: `{name}` is no header name: write it in lower case"));
         }
-        let everything = Rule { detect: Kind::ALL.to_vec(), replace: "[{kind}]".to_owned() };
+        let everything = Rule::detecting(Kind::ALL, "[{kind}]");
         let every_mask = match Masks::compile(&[("preview", &everything)]) {
             Ok(masks) => masks,
             Err(refused) => return Err(one(format!("preview: {refused}"))),
@@ -351,7 +351,7 @@ mod tests {
             (|all| all["gateway"] = json!(""), "gateway:"),
             (|all| all["bundle"] = json!({"embedded": true}), "bundle.embedded:"),
             (|all| all["bundle"]["inline"]["rules"][1]["use"] = json!("nope"), "bundle: rules[1].use"),
-            (|all| all["bundle"]["inline"]["masks"]["pii"]["replace"] = json!("{nope}"), "bundle: masks:"),
+            (|all| all["bundle"]["inline"]["masks"]["pii"]["replace"] = json!("{nope}"), "bundle: masks.pii.replace:"),
             (|all| all["bundle"]["inline"]["masks"]["pii"]["replace"] = json!("[{pseudonym:k1}]"), "bundle: masks:"),
             (|all| all["callers"]["issuers"] = json!([]), "callers."),
             (|all| all["routes"] = json!([]), "routes:"),

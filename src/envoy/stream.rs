@@ -163,6 +163,9 @@ impl HttpContext for Stream {
         for found in exchange.found() {
             self.metrics.masked(found.kind.name(), found.count);
         }
+        for found in exchange.request_found() {
+            self.metrics.masked_in_request(found.kind.name(), found.count);
+        }
     }
 }
 

@@ -137,6 +137,8 @@ struct Consultation {
     wanted: Vec<(Rc<str>, String)>,
     receipts: Vec<(Rc<str>, Receipt)>,
     masked_query: String,
+    /// The body as it goes upstream; None: as the caller sent it.
+    outgoing: Option<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -163,6 +165,7 @@ struct Story {
     problem: Option<&'static str>,
     reason: Option<&'static str>,
     found: Vec<Found>,
+    request_found: Vec<Found>,
     headers_dropped: usize,
     request_digest: Option<String>,
     response_digest: Option<String>,
@@ -198,9 +201,14 @@ impl Exchange {
         }
     }
 
-    /// The kinds and counts of what was masked.
+    /// The kinds and counts of what was masked in the answer.
     pub fn found(&self) -> &[Found] {
         &self.story.found
+    }
+
+    /// The kinds and counts of what was masked in the request.
+    pub fn request_found(&self) -> &[Found] {
+        &self.story.request_found
     }
 
     /// What is left in the log should the VM die while the upstream works: who was let go upstream, and as whom.
@@ -249,6 +257,7 @@ impl Exchange {
             upstream: story.upstream,
             duration: now.since(self.started),
             found: &story.found,
+            request_found: &story.request_found,
             headers_dropped: story.headers_dropped,
             request_digest: story.request_digest.as_deref(),
             response_digest: story.response_digest.as_deref(),

@@ -5,7 +5,8 @@ use super::permit::{Permit, edits_in_passing};
 use super::{CallOut, Consultation, Exchange, Headers, Host, Incoming, Problem, Refused, Sent, Stage, Step, Ticket};
 use crate::approval::{self, Answer, Asking, Receipt, Terms};
 use crate::audit::Approved;
-use crate::call::{Call, NoCall};
+use crate::call::{Call, Dialect, NoCall};
+use crate::mask::{Unmaskable, mask_parts};
 use crate::policy::{Decision, Effect, Question};
 use crate::time::{Span, Time};
 use std::rc::Rc;
@@ -118,7 +119,7 @@ impl Exchange {
             parameters: &call.parameters,
         };
         let decision = guard.config.policy.decide(&question);
-        let judged = self.judge(&decision, &call, incoming, body);
+        let judged = self.judge(&decision, &call, &dialect.dialect, incoming, body);
         self.story.call = Some(call);
         self.story.decision = Some(decision);
         judged?;
@@ -126,7 +127,14 @@ impl Exchange {
     }
 
     /// Denies, or sets the stage for [`Self::proceed`].
-    fn judge(&mut self, decision: &Decision, call: &Call, incoming: Incoming, body: &[u8]) -> Result<(), Refused> {
+    fn judge(
+        &mut self,
+        decision: &Decision,
+        call: &Call,
+        dialect: &Dialect,
+        incoming: Incoming,
+        body: &[u8],
+    ) -> Result<(), Refused> {
         let guard = self.guard.clone();
         if decision.effect == Effect::Deny {
             return Err((Problem::Forbidden, decision.reason.as_str()));
@@ -134,6 +142,8 @@ impl Exchange {
         let route = guard.config.routes.get(incoming.route).ok_or((Problem::Forbidden, "undecidable"))?;
         Permit::credential(decision, route, &guard.credentials)
             .map_err(|withheld| (Problem::Forbidden, withheld.reason()))?;
+        let outgoing = self.outgoing(decision, dialect, body)?;
+        // What people approve is the call as the caller sent it.
         let path = incoming.head.headers.one(":path").unwrap_or_default();
         let digest = |approval: &Rc<str>| {
             let caller = &incoming.caller;
@@ -141,9 +151,30 @@ impl Exchange {
         };
         let wanted: Vec<_> = decision.approvals.iter().map(digest).collect();
         let masked_query = if wanted.is_empty() { String::new() } else { guard.preview(&call.query) };
-        let consultation = Consultation { incoming, wanted, receipts: Vec::new(), masked_query };
+        let consultation = Consultation { incoming, wanted, receipts: Vec::new(), masked_query, outgoing };
         self.stage = Stage::Asking(Box::new(consultation));
         Ok(())
+    }
+
+    /// The body as it goes upstream; None: as the caller sent it. The one place where it is edited.
+    fn outgoing(&mut self, decision: &Decision, dialect: &Dialect, body: &[u8]) -> Result<Option<Vec<u8>>, Refused> {
+        if decision.request_masks.is_empty() {
+            return Ok(None);
+        }
+        let masks = self.guard.masks(&decision.request_masks).ok_or((Problem::Forbidden, "unknown-mask"))?;
+        let texts = dialect.texts.each_ref().map(String::as_str);
+        match mask_parts(body, &texts, &masks) {
+            Ok(masked) => {
+                let (masked, found) = masked.into_parts();
+                self.story.request_found = found;
+                Ok(masked)
+            }
+            Err(Unmaskable::Denied(found)) => {
+                self.story.request_found = found;
+                Err((Problem::Forbidden, "request-denied"))
+            }
+            Err(_) => Err((Problem::Malformed("its text cannot be masked".to_owned()), "request-unmaskable")),
+        }
     }
 
     /// Asks for the next approval, or forwards when there are receipts for all.
@@ -179,7 +210,7 @@ impl Exchange {
         let route = guard.config.routes.get(incoming.route).ok_or_else(undecidable)?;
         let permit = Permit::new(decision, &consultation.receipts, route, &guard.credentials)
             .map_err(|withheld| (Problem::Forbidden, withheld.reason()))?;
-        let edits = permit.edits(&incoming.head.headers, route, &guard);
+        let edits = permit.edits(&incoming.head.headers, route, &guard, consultation.outgoing.clone());
         self.story.credential = Some(permit.credential_name().clone());
         self.story.sent = Some(now);
         self.stage = Stage::Upstream(Sent { permit, dialect: route.dialect });

@@ -3,7 +3,7 @@
 use super::head::MediaType;
 use super::permit::Edits;
 use super::{Exchange, Headers, Problem, Refused, Sent, Stage, Step};
-use crate::mask::{mask_json, mask_text};
+use crate::mask::{Unmaskable, mask_json, mask_text};
 use crate::time::Time;
 
 impl Exchange {
@@ -125,7 +125,13 @@ impl Exchange {
                 Some(MediaType::Text) => mask_text(body, &masks, &secrets),
                 None => return Err(unmaskable("response-media-type")),
             };
-            let masked = masked.map_err(|why| unmaskable(why.reason()))?;
+            let masked = masked.map_err(|why| {
+                let reason = unmaskable(why.reason());
+                if let Unmaskable::Denied(found) = why {
+                    self.story.found = found;
+                }
+                reason
+            })?;
             let (new, found) = masked.into_parts();
             self.story.found = found;
             if let Some(new) = new {

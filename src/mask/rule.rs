@@ -1,6 +1,8 @@
 //! A mask as the policy bundle writes it.
 
-use super::kind::Kind;
+use super::fields::Field;
+use super::kind::{Kind, What};
+use super::masks::{Masks, Refused};
 use serde::{Deserialize, Serialize};
 
 /// A mask of the bundle: what to look for, and what to put in its place.
@@ -8,14 +10,122 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// The kinds to find.
+    #[serde(default)]
     pub detect: Vec<Kind>,
+    /// Places in which everything is masked, of whatever JSON type: names (`ssn`, `customer.name`) or pointers
+    /// (`/results/*/document/address`), see [`fields`](super::fields). Numbers, `true` and `false` that the dialect keeps
+    /// (index, scores, usage) stay where a rule hits them; of an array or object with such in it only the rest is masked. `null`
+    /// stays. These findings are told as `field`.
+    #[serde(default)]
+    pub fields: Vec<String>,
     /// What stands in a finding's place. In it, `{kind}` becomes the kind's name, `{same_length}` as many stars as the value has
     /// characters, `{last:4}` its last characters (1 to 4, at most half), `{domain}` the domain of an e-mail address, and
     /// `{pseudonym:k1}` the key's name and twenty letters that are the same for the same value (HMAC-SHA-256 under that key).
     /// `{drop}` alone takes the whole member out of its object, or leaves `null` in an array; where neither can be, in a
-    /// member's name or a text body, a label stands instead.
+    /// member's name or a text body, a label stands instead. Of arrays, objects, `true` and `false` nothing is kept.
     #[serde(default = "label")]
     pub replace: String,
+    /// When to refuse the whole body instead.
+    #[serde(default)]
+    pub deny: Option<Deny>,
+}
+
+/// Something in a mask that cannot be carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaskFlaw {
+    /// The member of the mask.
+    pub member: &'static str,
+    /// Its item, if it is a list.
+    pub number: Option<usize>,
+    /// What is wrong.
+    pub what: String,
+    /// What would be right.
+    pub hint: String,
+}
+
+/// How many findings are too many for a body to leave at all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deny {
+    /// More findings than this refuse the body.
+    #[serde(default)]
+    pub above: u32,
+    /// The kinds that count, by the names records tell them by; all that the mask finds where it is not said.
+    #[serde(default)]
+    pub kinds: Option<Vec<String>>,
+}
+
+impl Rule {
+    /// A mask that finds `detect` and puts `replace` in its place.
+    #[must_use]
+    pub fn detecting(detect: &[Kind], replace: &str) -> Self {
+        Self { detect: detect.to_vec(), fields: Vec::new(), replace: replace.to_owned(), deny: None }
+    }
+}
+
+impl Rule {
+    /// Whether there is nothing it could find.
+    #[must_use]
+    pub fn finds_nothing(&self) -> bool {
+        self.detect.is_empty() && self.fields.is_empty()
+    }
+
+    /// All that keeps the mask from being carried out, but for keys of pseudonyms that are not there.
+    #[must_use]
+    pub fn flaws(&self) -> Vec<MaskFlaw> {
+        let mut flaws = Vec::new();
+        for (number, text) in self.fields.iter().enumerate() {
+            if let Err(why) = Field::parse(text) {
+                let what = format!("`{}` is no field rule", text.escape_debug());
+                flaws.push(MaskFlaw { member: "fields", number: Some(number), what, hint: format!("it {why}") });
+            }
+        }
+        if !flaws.is_empty() {
+            return flaws;
+        }
+        let ids = self.replace.split("{pseudonym:").skip(1).filter_map(|rest| rest.split_once('}')).map(|(id, _)| id);
+        let keys: Vec<_> = ids.map(|id| (id, &[0u8; 32][..])).collect();
+        let Err(refused) = Masks::compile_with_keys(&[("", self)], &keys) else { return flaws };
+        let (member, number, what, hint) = match refused {
+            Refused::UnknownPlaceholder { .. } => (
+                "replace",
+                None,
+                "braces that say nothing here".to_owned(),
+                "known are `{kind}`, `{same_length}`, `{last:1}` to `{last:4}` (for no keys and passwords), `{domain}` (e-mail \
+                 alone), `{pseudonym:<key>}` and, alone, `{drop}`",
+            ),
+            Refused::UnusableLabel { .. } => (
+                "replace",
+                None,
+                "a replacement that would itself be found".to_owned(),
+                "write at most 96 characters without control characters, and names of kinds only in `[…]` or `<…>`",
+            ),
+            Refused::TooManyFields => (
+                "fields",
+                None,
+                "the rules need too large a table together".to_owned(),
+                "write fewer with `*` or `**`, or more exact ones",
+            ),
+            Refused::DeniesUnfound { number, .. } => {
+                let name = self.deny.iter().flat_map(|deny| &deny.kinds).flatten().nth(number);
+                let what = format!(
+                    "`{}` is nothing that this mask finds",
+                    name.map(String::as_str).unwrap_or_default().escape_debug()
+                );
+                ("deny.kinds", Some(number), what, "name kinds of its `detect`, or `field`")
+            }
+            other => ("replace", None, other.to_string(), "write another"),
+        };
+        flaws.push(MaskFlaw { member, number, what, hint: hint.to_owned() });
+        flaws
+    }
+
+    /// What it can find.
+    #[must_use]
+    pub fn finds(&self) -> Vec<What> {
+        let fields = (!self.fields.is_empty()).then_some(What::Field);
+        self.detect.iter().map(|kind| What::Kind(*kind)).chain(fields).collect()
+    }
 }
 
 fn label() -> String {

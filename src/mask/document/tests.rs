@@ -579,7 +579,10 @@ mod fields {
                 members.map(|(name, value)| (name.clone(), naive(value, &[way, &[name]].concat(), false))).collect()
             }
             Value::String(text) => match serde_json::from_str::<Value>(&text) {
-                Ok(inner @ (Value::Array(_) | Value::Object(_))) => Value::from(naive(inner, way, false).to_string()),
+                // Blanks around and in it stay where nothing is masked; where something is, they are few enough here to go.
+                Ok(inner @ (Value::Array(_) | Value::Object(_))) if naive(inner.clone(), way, false) != inner => {
+                    Value::from(naive(inner, way, false).to_string())
+                }
                 _ => Value::from(text),
             },
             other => other,

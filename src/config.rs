@@ -73,11 +73,13 @@ pub struct Limits {
     pub request_bytes: usize,
     /// Of a response, in bytes.
     pub response_bytes: usize,
+    /// Of one record of a response that is a stream, in bytes.
+    pub record_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { request_bytes: 1 << 20, response_bytes: 4 << 20 }
+        Self { request_bytes: 1 << 20, response_bytes: 4 << 20, record_bytes: 256 << 10 }
     }
 }
 
@@ -197,7 +199,8 @@ impl Config {
         }
         flaws.extend(caller::Callers::new(&written.callers).err().map(|unusable| unusable.to_string()));
         let limits = written.limits;
-        if !(1..=64 << 20).contains(&limits.request_bytes) || !(1..=64 << 20).contains(&limits.response_bytes) {
+        let sizes = [limits.request_bytes, limits.response_bytes, limits.record_bytes];
+        if !sizes.iter().all(|size| (1..=64 << 20).contains(size)) {
             flaws.push("limits: write sizes from 1 to 67108864 bytes".to_owned());
         }
         for name in written.response_headers.iter().filter(|name| !is_header_name(name)) {

@@ -73,9 +73,14 @@ impl Exchange {
             }
             Stage::Body(_) if end => Step::Read,
             // While a human is asked, a body that goes on would take the held headers with it.
-            Stage::New | Stage::Body(_) | Stage::Asking(_) | Stage::Upstream(_) | Stage::Answer(..) | Stage::Over => {
-                Step::Hold
-            }
+            Stage::New
+            | Stage::Body(_)
+            | Stage::Asking(_)
+            | Stage::Upstream(_)
+            | Stage::Answer(..)
+            | Stage::Streaming(_)
+            | Stage::Broken
+            | Stage::Over => Step::Hold,
         }
     }
 
@@ -213,7 +218,7 @@ impl Exchange {
         let edits = permit.edits(&incoming.head.headers, route, &guard, consultation.outgoing.clone());
         self.story.credential = Some(permit.credential_name().clone());
         self.story.sent = Some(now);
-        self.stage = Stage::Upstream(Sent { permit, dialect: route.dialect });
+        self.stage = Stage::Upstream(Sent { permit, dialect: route.dialect, streams: route.streams });
         Ok(Step::Release(edits))
     }
 

@@ -20,7 +20,8 @@ use super::kept::{Kept, Place};
 use super::kind::What;
 use super::masks::Masks;
 use super::secret;
-use super::text::Masker;
+use super::stream::With;
+use super::text::{Masker, merge};
 use super::unmaskable::Unmaskable;
 use super::view::Form;
 use cursor::Cursor;
@@ -49,6 +50,26 @@ pub fn mask_json(body: &[u8], masks: &Masks, kept: &Kept, secrets: &[&[u8]]) -> 
     pass.value_and_end()?;
     masks.let_pass(&pass.tally)?;
     Ok(Masked::new(pass.output.finish(), pass.tally))
+}
+
+/// As [`mask_json`], for one record of a stream: gives what it becomes, if that is something else, and counts its findings in
+/// `tally`, with pointers that begin with `prefix`.
+pub(super) fn mask_record(
+    record: &[u8],
+    prefix: &str,
+    with: With<'_>,
+    tally: &mut Tally,
+) -> Result<Option<Vec<u8>>, Unmaskable> {
+    let text = std::str::from_utf8(record).map_err(|error| Unmaskable::NotUtf8 { at: error.valid_up_to() })?;
+    if secret::stands_in(with.secrets, record) {
+        return Err(Unmaskable::Secret);
+    }
+    let mut pass = Pass::new(text, Path::default(), with.masks, with.kept, with.secrets);
+    pass.prefix = prefix;
+    pass.tally = std::mem::take(tally);
+    let end = pass.value_and_end();
+    *tally = pass.tally;
+    end.map(|()| pass.output.finish())
 }
 
 /// How deep arrays and objects may be nested.
@@ -393,25 +414,31 @@ impl<'a> Pass<'a> {
         self.cursor.number_end()?;
         let raw = self.cursor.text.get(start..self.cursor.at).unwrap_or_default();
         // The shortest number that can be found has six digits.
-        if raw.len() < 6 || self.place().is_kept() {
+        let patterns = self.masker.masks.has_patterns();
+        if (raw.len() < 6 && !patterns) || self.place().is_kept() {
             return Ok(());
         }
         let digits = integer(raw);
         let spans = detect::find(digits.as_bytes(), self.context(), self.masker.masks.kinds());
-        let Some(first) = spans.first() else { return Ok(()) };
-        let Some(replacement) = self.masker.masks.of_kind(first.kind) else {
+        let mut hits: Vec<_> = spans.iter().map(|span| (span.start..span.end, What::Kind(span.kind))).collect();
+        if patterns {
+            self.masker.masks.find_patterns(digits.as_bytes(), &mut hits);
+            merge(&mut hits, self.masker.masks);
+        }
+        let Some((seen, what)) = hits.first() else { return Ok(()) };
+        let Some(replacement) = self.masker.masks.replacement(what) else {
             return Err(Unmaskable::Unsettled { at: start });
         };
         if replacement.drops && !self.keeps_shape {
             self.drop_value(start);
         } else {
             let mut label = String::from("\"");
-            let value = digits.as_bytes().get(first.start..first.end).unwrap_or_default();
+            let value = digits.as_bytes().get(seen.clone()).unwrap_or_default();
             replacement.write(value, Form::Json, &mut label);
             label.push('"');
             self.output.replace(start..self.cursor.at, &label);
         }
-        let kinds: Vec<What> = spans.iter().map(|span| What::Kind(span.kind)).collect();
+        let kinds: Vec<What> = hits.into_iter().map(|(_, what)| what).collect();
         self.count(&kinds);
         Ok(())
     }

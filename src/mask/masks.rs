@@ -4,11 +4,14 @@ use super::detect::{self, Context};
 use super::fields::{Field, Fields, NoField};
 use super::found::{Found, Tally};
 use super::kind::{Kind, Kinds, What};
+use super::pattern::{Compiled, Pattern};
 use super::replacement::{Replacement, Unusable};
-use super::rule::Rule;
+use super::rule::{Rule, is_pattern_name};
 use super::unmaskable::Unmaskable;
 use super::view::Form;
 use std::fmt;
+use std::ops::Range;
+use std::rc::Rc;
 
 /// The union of a call's masks.
 ///
@@ -22,7 +25,17 @@ pub struct Masks {
     fields: Option<Fields>,
     /// By the number that a hit of `fields` has: what gives away least comes first.
     field_replacements: Vec<Replacement>,
+    patterns: Vec<Custom>,
     denials: Vec<Denial>,
+}
+
+/// A pattern of the operator's own.
+#[derive(Debug, Clone)]
+struct Custom {
+    name: Rc<str>,
+    written: Pattern,
+    compiled: Compiled,
+    replacement: Replacement,
 }
 
 /// What is not let pass at all.
@@ -65,6 +78,20 @@ pub enum Refused {
         /// Why.
         why: NoField,
     },
+    /// A pattern cannot be looked for, or has no name for records.
+    Pattern {
+        /// The mask.
+        mask: String,
+        /// The pattern's name.
+        name: String,
+    },
+    /// Two masks mean different things by one pattern's name.
+    PatternTwice {
+        /// The name.
+        name: String,
+    },
+    /// The masks have more patterns than [`Masks::PATTERNS`] together.
+    TooManyPatterns,
     /// The field rules of all masks together need too large a table.
     TooManyFields,
     /// A mask's `deny` counts a kind that the mask does not find.
@@ -87,6 +114,9 @@ pub enum Refused {
 }
 
 impl Masks {
+    /// The most patterns that the masks of a call may have: each is looked for by itself, and each is a name in metrics.
+    pub const PATTERNS: usize = 16;
+
     /// The longest replacement, in bytes.
     const LONGEST: usize = 96;
 
@@ -117,8 +147,12 @@ impl Masks {
             if !rule.fields.is_empty() {
                 fields.push((compile_one(name, &rule.replace, What::Field, keys)?, read_fields(name, rule)?));
             }
+            for (pattern, written) in &rule.patterns {
+                masks.add_pattern(name, pattern, written, &rule.replace, keys)?;
+            }
             masks.denials.extend(denial(name, rule)?);
         }
+        masks.patterns.sort_by(|one, other| one.name.cmp(&other.name));
         fields.sort_by_key(|(replacement, _)| replacement.reveals());
         let numbered =
             (0..).zip(&fields).flat_map(|(number, (_, fields))| fields.iter().map(move |field| (field, number)));
@@ -129,6 +163,7 @@ impl Masks {
         }
         masks.fields = Fields::compile(&numbered).map_err(|_| Refused::TooManyFields)?;
         masks.field_replacements = fields.into_iter().map(|(replacement, _)| replacement).collect();
+        masks.check_against_patterns()?;
         Ok(masks)
     }
 
@@ -141,6 +176,64 @@ impl Masks {
         }
     }
 
+    fn add_pattern(
+        &mut self,
+        mask: &str,
+        name: &str,
+        written: &Pattern,
+        replace: &str,
+        keys: &[(&str, &[u8])],
+    ) -> Result<(), Refused> {
+        let refused = || Refused::Pattern { mask: mask.to_owned(), name: name.to_owned() };
+        let compiled = Compiled::new(written).ok().filter(|_| is_pattern_name(name)).ok_or_else(refused)?;
+        let name: Rc<str> = format!("custom_{name}").into();
+        let replacement = compile_one(mask, replace, What::Custom(name.clone()), keys)?;
+        let count = self.patterns.len();
+        match self.patterns.iter_mut().find(|other| other.name == name) {
+            Some(other) if other.written != *written => Err(Refused::PatternTwice { name: name.to_string() }),
+            Some(other) => {
+                if replacement.reveals() < other.replacement.reveals() {
+                    other.replacement = replacement;
+                }
+                Ok(())
+            }
+            None if count >= Self::PATTERNS => Err(Refused::TooManyPatterns),
+            None => {
+                self.patterns.push(Custom { name, written: written.clone(), compiled, replacement });
+                Ok(())
+            }
+        }
+    }
+
+    /// No pattern may find what stands in the place of a finding.
+    fn check_against_patterns(&self) -> Result<(), Refused> {
+        let kinds = self.replacements.iter().flatten();
+        let all = kinds.chain(&self.field_replacements).chain(self.patterns.iter().map(|custom| &custom.replacement));
+        for replacement in all {
+            let sample = sample(replacement);
+            let mut found = Vec::new();
+            self.patterns.iter().for_each(|custom| custom.compiled.find_into(sample.as_bytes(), &mut found));
+            if !found.is_empty() {
+                return Err(Refused::UnusableLabel { mask: replacement.what.name().to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there are patterns of the operator's own.
+    pub(super) fn has_patterns(&self) -> bool {
+        !self.patterns.is_empty()
+    }
+
+    /// Appends what patterns find in `text`, pattern by pattern.
+    pub(super) fn find_patterns(&self, text: &[u8], found: &mut Vec<(Range<usize>, What)>) {
+        let mut ranges = Vec::new();
+        for custom in &self.patterns {
+            custom.compiled.find_into(text, &mut ranges);
+            found.extend(ranges.drain(..).map(|range| (range, What::Custom(custom.name.clone()))));
+        }
+    }
+
     pub(super) fn kinds(&self) -> Kinds {
         self.kinds
     }
@@ -150,7 +243,9 @@ impl Masks {
         match what {
             What::Kind(kind) => self.of_kind(*kind),
             What::Field => self.field_replacements.first(),
-            What::Custom(_) => None,
+            What::Custom(name) => {
+                self.patterns.iter().find(|custom| custom.name == *name).map(|custom| &custom.replacement)
+            }
         }
     }
 
@@ -212,17 +307,22 @@ fn denial(mask: &str, rule: &Rule) -> Result<Option<Denial>, Refused> {
     Ok(Some(Denial { kinds, above: deny.above }))
 }
 
+/// What a replacement puts in the place of something.
+fn sample(replacement: &Replacement) -> String {
+    let mut sample = String::new();
+    let value: &[u8] = if replacement.what == Kind::Email { b"ann@example.org" } else { b"4155550132" };
+    replacement.write(value, Form::Plain, &mut sample);
+    sample
+}
+
 /// Reads one replacement, and looks at what it could bring into a body.
 fn compile_one(mask: &str, template: &str, what: What, keys: &[(&str, &[u8])]) -> Result<Replacement, Refused> {
     let mask = || mask.to_owned();
-    let is_email = what == Kind::Email;
     let replacement = Replacement::compile(template, what, keys).map_err(|why| match why {
         Unusable::Placeholder => Refused::UnknownPlaceholder { mask: mask() },
         Unusable::Key => Refused::NoKey { mask: mask() },
     })?;
-    let mut sample = String::new();
-    let value: &[u8] = if is_email { b"ann@example.org" } else { b"4155550132" };
-    replacement.write(value, Form::Plain, &mut sample);
+    let sample = sample(&replacement);
     let found = !detect::find(sample.as_bytes(), Context::anything(), Kinds::all()).is_empty();
     // A bare word such as `PHONE` would make telephone numbers of the numbers next to it.
     let speaks = Context::of_text(sample.as_bytes()).0 != Context::NONE;
@@ -251,6 +351,9 @@ impl fmt::Display for Refused {
                 Masks::LONGEST
             ),
             Self::Field { mask, number, why } => write!(out, "field rule {number} of mask `{mask}` {why}"),
+            Self::Pattern { mask, name } => write!(out, "pattern `{name}` of mask `{mask}` cannot be looked for"),
+            Self::PatternTwice { name } => write!(out, "two masks mean different things by `{name}`: name one otherwise"),
+            Self::TooManyPatterns => write!(out, "the masks have more than {} patterns in all", Masks::PATTERNS),
             Self::TooManyFields => out.write_str(
                 "the field rules need too large a table together: write fewer of those with `*` or `**`, or more exact ones",
             ),

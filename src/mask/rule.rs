@@ -3,7 +3,9 @@
 use super::fields::Field;
 use super::kind::{Kind, What};
 use super::masks::{Masks, Refused};
+use super::pattern::{Compiled, Pattern};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A mask of the bundle: what to look for, and what to put in its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +20,10 @@ pub struct Rule {
     /// stays. These findings are told as `field`.
     #[serde(default)]
     pub fields: Vec<String>,
+    /// The operator's own patterns, by name: small letters, digits and `_`, a letter first, 32 at most. Their findings are told as
+    /// `custom_` and the name. All masks of a call may have [`Masks::PATTERNS`] in all.
+    #[serde(default)]
+    pub patterns: BTreeMap<String, Pattern>,
     /// What stands in a finding's place. In it, `{kind}` becomes the kind's name, `{same_length}` as many stars as the value has
     /// characters, `{last:4}` its last characters (1 to 4, at most half), `{domain}` the domain of an e-mail address, and
     /// `{pseudonym:k1}` the key's name and twenty letters that are the same for the same value (HMAC-SHA-256 under that key).
@@ -33,8 +39,8 @@ pub struct Rule {
 /// Something in a mask that cannot be carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaskFlaw {
-    /// The member of the mask.
-    pub member: &'static str,
+    /// The member of the mask, names with a `.` between them.
+    pub member: String,
     /// Its item, if it is a list.
     pub number: Option<usize>,
     /// What is wrong.
@@ -59,7 +65,13 @@ impl Rule {
     /// A mask that finds `detect` and puts `replace` in its place.
     #[must_use]
     pub fn detecting(detect: &[Kind], replace: &str) -> Self {
-        Self { detect: detect.to_vec(), fields: Vec::new(), replace: replace.to_owned(), deny: None }
+        Self {
+            detect: detect.to_vec(),
+            fields: Vec::new(),
+            patterns: BTreeMap::new(),
+            replace: replace.to_owned(),
+            deny: None,
+        }
     }
 }
 
@@ -67,7 +79,7 @@ impl Rule {
     /// Whether there is nothing it could find.
     #[must_use]
     pub fn finds_nothing(&self) -> bool {
-        self.detect.is_empty() && self.fields.is_empty()
+        self.detect.is_empty() && self.fields.is_empty() && self.patterns.is_empty()
     }
 
     /// All that keeps the mask from being carried out, but for keys of pseudonyms that are not there.
@@ -77,7 +89,23 @@ impl Rule {
         for (number, text) in self.fields.iter().enumerate() {
             if let Err(why) = Field::parse(text) {
                 let what = format!("`{}` is no field rule", text.escape_debug());
-                flaws.push(MaskFlaw { member: "fields", number: Some(number), what, hint: format!("it {why}") });
+                flaws.push(MaskFlaw {
+                    member: "fields".to_owned(),
+                    number: Some(number),
+                    what,
+                    hint: format!("it {why}"),
+                });
+            }
+        }
+        for (name, pattern) in &self.patterns {
+            let member = format!("patterns.{name}");
+            if !is_pattern_name(name) {
+                let what = format!("`{}` cannot be a pattern's name", name.escape_debug());
+                let hint = "write at most 32 small letters, digits and `_`, a letter first".to_owned();
+                flaws.push(MaskFlaw { member: "patterns".to_owned(), number: None, what, hint });
+            } else if let Err(why) = Compiled::new(pattern) {
+                let what = "no pattern that can be looked for".to_owned();
+                flaws.push(MaskFlaw { member: format!("{member}.regex"), number: None, what, hint: why.to_string() });
             }
         }
         if !flaws.is_empty() {
@@ -114,9 +142,12 @@ impl Rule {
                 );
                 ("deny.kinds", Some(number), what, "name kinds of its `detect`, or `field`")
             }
+            Refused::TooManyPatterns => {
+                ("patterns", None, "too many patterns".to_owned(), "the masks of a call may have 16 patterns in all")
+            }
             other => ("replace", None, other.to_string(), "write another"),
         };
-        flaws.push(MaskFlaw { member, number, what, hint: hint.to_owned() });
+        flaws.push(MaskFlaw { member: member.to_owned(), number, what, hint: hint.to_owned() });
         flaws
     }
 
@@ -124,8 +155,16 @@ impl Rule {
     #[must_use]
     pub fn finds(&self) -> Vec<What> {
         let fields = (!self.fields.is_empty()).then_some(What::Field);
-        self.detect.iter().map(|kind| What::Kind(*kind)).chain(fields).collect()
+        let patterns = self.patterns.keys().map(|name| What::Custom(format!("custom_{name}").into()));
+        self.detect.iter().map(|kind| What::Kind(*kind)).chain(fields).chain(patterns).collect()
     }
+}
+
+/// Names stand in labels, records and metrics.
+pub(super) fn is_pattern_name(name: &str) -> bool {
+    name.len() <= 32
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 fn label() -> String {

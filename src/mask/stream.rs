@@ -295,7 +295,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn masks() -> Masks {
-        let rule = Rule { fields: vec!["ssn".to_owned()], ..Rule::detecting(&[Kind::Email, Kind::CreditCard], "[{kind}]") };
+        let rule =
+            Rule { fields: vec!["ssn".to_owned()], ..Rule::detecting(&[Kind::Email, Kind::CreditCard], "[{kind}]") };
         Masks::compile(&[("m", &rule)]).unwrap()
     }
 
@@ -338,7 +339,10 @@ mod tests {
     #[test]
     fn lines_are_masked_however_they_are_cut() {
         for (stream, wanted) in [
-            ("{\"a\":\"a@b.de\"}\n{\"index\":4111111111111111}\n", "{\"a\":\"[email]\"}\n{\"index\":4111111111111111}\n"),
+            (
+                "{\"a\":\"a@b.de\"}\n{\"index\":4111111111111111}\n",
+                "{\"a\":\"[email]\"}\n{\"index\":4111111111111111}\n",
+            ),
             ("{\"a\":1}\r\n\r\n \n[\"x@y.de\"]", "{\"a\":1}\r\n\r\n \n[\"[email]\"]"),
             ("", ""),
             ("\n\n", "\n\n"),
@@ -352,7 +356,9 @@ mod tests {
     #[test]
     fn of_a_line_that_cannot_be_masked_nothing_leaves() {
         let long = format!("{{\"a\":\"{}\"}}", "x".repeat(MOST));
-        for bad in ["{\"a\":", "{} {}", "oops", "{\"a\":\"\u{1}\"}", "\"s3cret\"", "\"s3c\\u0072et\"", "\"\\ud800\"", &long] {
+        for bad in
+            ["{\"a\":", "{} {}", "oops", "{\"a\":\"\u{1}\"}", "\"s3cret\"", "\"s3c\\u0072et\"", "\"\\ud800\"", &long]
+        {
             for end in ["", "\n"] {
                 let stream = format!("{{\"a\":\"a@b.de\"}}\n{bad}{end}");
                 // Whatever came before in the same chunk may be held back with it.

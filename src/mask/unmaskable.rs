@@ -33,6 +33,13 @@ pub enum Unmaskable {
         /// Where the string begins.
         at: usize,
     },
+    /// A record of a stream is larger than may be.
+    TooLarge {
+        /// The most bytes.
+        most: usize,
+    },
+    /// A stream ended within a record.
+    CutOff,
     /// There are more findings than a mask's `deny` lets leave. All of them, for the record.
     Denied(Vec<Found>),
 }
@@ -48,6 +55,8 @@ impl Unmaskable {
             Self::TooDeep { .. } => "response-too-deep",
             Self::Secret => "response-leaks-credential",
             Self::Unsettled { .. } => "response-unsettled",
+            Self::TooLarge { .. } => "response-record-too-large",
+            Self::CutOff => "response-cut-off",
             Self::Denied(_) => "response-denied",
         }
     }
@@ -64,6 +73,8 @@ impl fmt::Display for Unmaskable {
             Self::TooDeep { at } => write!(out, "the body is nested more than 128 deep at byte {at}"),
             Self::Secret => out.write_str("the body repeats an upstream credential"),
             Self::Unsettled { at } => write!(out, "masking does not settle in the string at byte {at}"),
+            Self::TooLarge { most } => write!(out, "a record of the stream has more than {most} bytes"),
+            Self::CutOff => out.write_str("the stream ends within a record"),
             Self::Denied(_) => out.write_str("the body has more findings than a mask lets leave"),
         }
     }

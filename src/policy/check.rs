@@ -174,7 +174,7 @@ impl<'b> Checker<'b> {
             }
             if mask.finds_nothing() {
                 let flaw = Flaw::new(place.name("detect"), "a mask that finds nothing");
-                self.flaw(flaw.hint("name at least one kind, or a place under `fields`"));
+                self.flaw(flaw.hint("name at least one kind, a place under `fields`, or a pattern"));
                 continue;
             }
             self.mask(mask, &place);

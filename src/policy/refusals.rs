@@ -176,6 +176,16 @@ fn every_flaw_is_refused_at_its_place() {
         (with("/credentials/cohere-prod", json!({"env": "KEY"})), "credentials.cohere-prod.env", "unknown name `env`"),
         (with("/masks/pii/detect", json!([])), "masks.pii.detect", "a mask that finds nothing"),
         (with("/masks/pii/fields", json!(["ssn", "a*"])), "masks.pii.fields[1]", "`a*` is no field rule"),
+        (
+            with("/masks/pii/patterns", json!({"a": {"regex": "[a-z]{3}"}})),
+            "masks.pii.patterns.a.regex",
+            "no pattern that can be",
+        ),
+        (
+            with("/masks/pii/patterns", json!({"A": {"regex": "ABC"}})),
+            "masks.pii.patterns",
+            "`A` cannot be a pattern's name",
+        ),
         (with("/masks/pii/replace", json!("{nope}")), "masks.pii.replace", "braces that say nothing here"),
         (
             with("/masks/pii/replace", json!("a@example.org")),

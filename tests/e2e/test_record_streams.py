@@ -231,7 +231,7 @@ def test_an_empty_stream_and_one_of_errors_do_not_leave_as_streams(gateway, cohe
 
 
 def test_a_slow_reader_slows_the_upstream_down_and_gets_everything(gateway, cohere):
-    one = framed(LINES, record(0, people.EMAIL + "x" * 2000))
+    one = framed(LINES, record(0, people.EMAIL + " " + "x" * 2000))
     count = 8000
 
     def pieces():
@@ -245,5 +245,5 @@ def test_a_slow_reader_slows_the_upstream_down_and_gets_everything(gateway, cohe
         gateway.envoy.wait(lambda: gateway.envoy.stat("cluster.cohere.upstream_flow_control_paused_reading_total") > before,
                            "the upstream to be slowed down")
         response = client.response()
-    assert response.whole and response.body == framed(LINES, record(0, "[email]" + "x" * 2000)) * count
+    assert response.whole and response.body == framed(LINES, record(0, "[email] " + "x" * 2000)) * count
     gateway.next_line()

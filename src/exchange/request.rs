@@ -215,9 +215,13 @@ impl Exchange {
         let route = guard.config.routes.get(incoming.route).ok_or_else(undecidable)?;
         let permit = Permit::new(decision, &consultation.receipts, route, &guard.credentials)
             .map_err(|withheld| (Problem::Forbidden, withheld.reason()))?;
-        let edits = permit.edits(&incoming.head.headers, route, &guard, consultation.outgoing.clone());
+        let length = consultation.outgoing.as_ref().map(Vec::len);
+        let mut edits = permit.edits(&incoming.head.headers, route, &guard, length);
         self.story.credential = Some(permit.credential_name().clone());
         self.story.sent = Some(now);
+        if let Stage::Asking(consultation) = &mut self.stage {
+            edits.body = consultation.outgoing.take();
+        }
         self.stage = Stage::Upstream(Sent { permit, dialect: route.dialect, streams: route.streams });
         Ok(Step::Release(edits))
     }

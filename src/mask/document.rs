@@ -309,6 +309,7 @@ impl<'a> Pass<'a> {
         let (masks, secrets, context) = (self.masker.masks, self.masker.secrets, self.context());
         let mut masked: Option<String> = None;
         let mut found = Vec::new();
+        let mut fields = self.fields;
         for _ in 0..ROUNDS {
             let before = masked.as_deref().unwrap_or(string);
             let text = unescaped(before);
@@ -316,9 +317,14 @@ impl<'a> Pass<'a> {
             let mut pass = Pass::new(&text, self.path(), masks, &kept, secrets);
             pass.nested = self.nested + 1;
             pass.keeps_shape = self.keeps_shape;
-            pass.root_field = self.fields.map(|fields| self.field(fields)).unwrap_or_default();
+            pass.fields = fields;
+            pass.root_field = fields.map(|fields| self.field(fields)).unwrap_or_default();
             let inner = match pass.value_and_end() {
-                Ok(()) => pass.output.finish().and_then(|body| String::from_utf8(body).ok()),
+                Ok(()) => {
+                    // What stands there now is no value any more, and must not be masked again.
+                    fields = None;
+                    pass.output.finish().and_then(|body| String::from_utf8(body).ok())
+                }
                 // It only looked like it: then it is text.
                 Err(Unmaskable::Malformed { .. }) => None,
                 // Others may read it, and rules would have to go on into it.

@@ -517,7 +517,13 @@ mod fields {
         ] {
             assert_eq!(mask(body, &masks(&["ssn"], replace)), wanted);
         }
+        // Nor is what stands there masked again, where JSON in strings is looked at until nothing is found.
+        let nested = |value: &str| {
+            mask(&Value::from(format!(r#"{{"ssn":{value},"a":"b@c.de"}}"#)).to_string(), &masks(&["ssn"], "#{last:4}"))
+        };
+        assert_eq!(nested(r#""219-45-6789""#), r###""{\"ssn\":\"#6789\",\"a\":\"#cde\"}""###);
         let pseudonyms = masks(&["ssn"], "{pseudonym:k}");
+        assert!(mask(&Value::from(r#"{"ssn":"x"}"#).to_string(), &pseudonyms).starts_with(r#""{\"ssn\":\"k:"#));
         let of = |value: &str| mask(&format!(r#"[{{"ssn":{value}}}]"#), &pseudonyms);
         assert_eq!(of(r#""Ann""#), of(r#""\u0041nn ""#));
         assert_ne!(of(r#""Ann""#), of(r#""Bob""#));

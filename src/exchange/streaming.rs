@@ -26,7 +26,8 @@ impl Exchange {
     pub(super) fn begin_stream(&mut self, sent: Sent, framing: Framing, dropped: Vec<String>) -> Result<Step, Refused> {
         let unmaskable = |reason: &'static str| (Problem::Unmaskable, reason);
         let decision = self.story.decision.as_ref().ok_or_else(|| unmaskable("undecidable"))?;
-        let masks = self.guard.masks(&decision.masks).ok_or_else(|| unmaskable("unknown-mask"))?;
+        let bundle = self.story.bundle.as_ref().ok_or_else(|| unmaskable("undecidable"))?;
+        let masks = self.guard.masks(bundle, &decision.masks).ok_or_else(|| unmaskable("unknown-mask"))?;
         let records = Records::new(framing, self.guard.config.limits.record_bytes);
         let waiting = masks.can_deny().then(Vec::new);
         self.stage = Stage::Streaming(Box::new(Streaming { sent, dropped, masks, records, waiting, ended: false }));

@@ -180,6 +180,9 @@ fn text(policy: &Policy, decision: &Decision) -> String {
         let forced: Vec<String> = forced.into_iter().map(|(name, value)| format!("{name} {value}")).collect();
         lines.push(("forced", forced.join(", ")));
     }
+    if !decision.request_masks.is_empty() {
+        lines.push(("request masks", list(&decision.request_masks)));
+    }
     if decision.effect != Effect::Deny {
         lines.push(("credential", decision.credential.as_deref().unwrap_or("none").to_owned()));
         let limits: Vec<String> = limits(decision).into_iter().map(|(name, limit)| format!("{name} {limit}")).collect();
@@ -242,6 +245,7 @@ fn machine(policy: &Policy, decision: &Decision) -> Value {
         "limits": limits,
         "masks": names(&decision.masks),
         "force": forced(decision).into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>(),
+        "request_masks": names(&decision.request_masks),
         "credential": decision.credential.as_deref(),
         "approvals": names(&decision.approvals),
         "shadow": decision.shadow.as_ref().map(|shadow| json!({"decision": shadow.effect.as_str(), "rules": names(&shadow.rules)})),

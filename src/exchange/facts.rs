@@ -3,7 +3,7 @@
 use super::habits;
 use crate::call::{Call, Dialect, any_text};
 use crate::caller::Caller;
-use crate::mask::{Kept, Kind, Masks, mask_json};
+use crate::mask::{Kind, Masks, mask_parts};
 use crate::policy::{Facts, Novelty};
 use crate::shared::SharedMemory;
 use std::fmt;
@@ -29,7 +29,8 @@ impl fmt::Debug for Observed<'_> {
 impl Facts for Observed<'_> {
     fn has_kind(&self, _: &[Kind], masks: &Masks) -> bool {
         // What cannot be looked into may hold anything.
-        mask_json(self.body, masks, &Kept::default(), &[]).map_or(true, |masked| !masked.found().is_empty())
+        let texts = self.dialect.texts.each_ref().map(String::as_str);
+        mask_parts(self.body, &texts, masks).map_or(true, |masked| !masked.found().is_empty())
     }
 
     fn has_term(&self, terms: &[String]) -> bool {

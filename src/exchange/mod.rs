@@ -19,6 +19,7 @@ mod permit;
 mod reply;
 mod request;
 mod response;
+mod streaming;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +42,7 @@ pub(crate) use bundles::SecondOpinion;
 use head::{MediaType, RequestHead};
 use permit::Permit;
 use std::rc::Rc;
+use streaming::Streaming;
 
 /// What the host can be asked about the connection of a request. Each question costs a host call, so it is asked only where the
 /// answer decides.
@@ -80,7 +82,15 @@ pub enum Step {
     Read,
     /// Edit the held message and let it go on. Trailers, which nobody looked into, are dropped.
     Release(Edits),
-    /// Answer the caller; nothing goes on.
+    /// Put this in the place of what came of a body whose headers have gone or are held, and let it go on, or hold the headers
+    /// longer.
+    Part {
+        /// What goes on; may be nothing.
+        body: Vec<u8>,
+        /// Whether it does, and the headers with it.
+        goes_on: bool,
+    },
+    /// Answer the caller; nothing goes on. Where the answer's headers have gone this ends the stream.
     Reply(Reply),
     /// Send this request and tell [`Exchange::answered`]; meanwhile let nothing go on.
     CallOut(CallOut),
@@ -126,6 +136,10 @@ enum Stage {
     Upstream(Sent),
     /// The answer's headers are held; its body is awaited.
     Answer(Sent, Option<MediaType>, Vec<String>),
+    /// The answer is a stream, which leaves record by record.
+    Streaming(Box<Streaming>),
+    /// The answer's headers have gone, and nothing more may follow.
+    Broken,
     /// A stream that is listed as no call.
     Passing,
     /// It is decided what the caller gets.
@@ -160,6 +174,8 @@ struct Consultation {
 struct Sent {
     permit: Permit,
     dialect: usize,
+    /// Whether the route's answers may be streams.
+    streams: bool,
 }
 
 /// What the record will say.
@@ -180,9 +196,12 @@ struct Story {
     upstream_status: Option<u16>,
     upstream: Option<Span>,
     status: Option<u16>,
+    /// Whether the answer's headers have gone before its end.
+    open: bool,
     problem: Option<&'static str>,
     reason: Option<&'static str>,
     found: Vec<Found>,
+    request_found: Vec<Found>,
     headers_dropped: usize,
     request_digest: Option<String>,
     response_digest: Option<String>,
@@ -218,9 +237,14 @@ impl Exchange {
         }
     }
 
-    /// The kinds and counts of what was masked.
+    /// The kinds and counts of what was masked in the answer.
     pub fn found(&self) -> &[Found] {
         &self.story.found
+    }
+
+    /// The kinds and counts of what was masked in the request.
+    pub fn request_found(&self) -> &[Found] {
+        &self.story.request_found
     }
 
     /// What is left in the log should the VM die while the upstream works: who was let go upstream, and as whom.
@@ -271,6 +295,7 @@ impl Exchange {
             upstream: story.upstream,
             duration: now.since(self.started),
             found: &story.found,
+            request_found: &story.request_found,
             headers_dropped: story.headers_dropped,
             request_digest: story.request_digest.as_deref(),
             response_digest: story.response_digest.as_deref(),
@@ -296,10 +321,15 @@ impl Exchange {
     /// The one place where a call is refused.
     fn refuse(&mut self, problem: Problem, reason: &'static str) -> Step {
         let reply = problem.reply(&self.id);
-        self.stage = Stage::Over;
         self.story.problem = Some(problem.code());
         self.story.reason = Some(reason);
-        self.story.status = Some(reply.status);
+        if self.story.open {
+            // The caller has the upstream's status already, and an answer that breaks off.
+            self.stage = Stage::Broken;
+        } else {
+            self.stage = Stage::Over;
+            self.story.status = Some(reply.status);
+        }
         Step::Reply(reply)
     }
 }

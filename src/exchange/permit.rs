@@ -94,9 +94,9 @@ impl Permit {
     }
 
     /// The request's way out: the caller's credentials and the headers that named the dataset come off, the upstream's
-    /// credential goes on, and compression is asked not to be used, because what is compressed cannot be masked. A `body` that was
-    /// edited takes its length along, and leaves the digests of the one before behind.
-    pub(crate) fn edits(&self, headers: &Headers, route: &Route, guard: &Guard, body: Option<Vec<u8>>) -> Edits {
+    /// credential goes on, and compression is asked not to be used, because what is compressed cannot be masked. Where the
+    /// body was edited, `length` is its new one, and the digests of the one before come off.
+    pub(crate) fn edits(&self, headers: &Headers, route: &Route, guard: &Guard, length: Option<usize>) -> Edits {
         let named = |name: &str| {
             [Some(&route.dataset), route.tenant.as_ref()]
                 .into_iter()
@@ -107,11 +107,12 @@ impl Permit {
             set: vec![(self.credential.header().to_owned(), self.credential.value().to_owned())],
             ..Edits::default()
         };
-        let digest =
-            |name: &str| body.is_some() && matches!(name, "content-digest" | "repr-digest" | "digest" | "content-md5");
+        let digest = |name: &str| {
+            length.is_some() && matches!(name, "content-digest" | "repr-digest" | "digest" | "content-md5")
+        };
         for (name, _) in headers.iter() {
-            if let ("content-length", Some(body)) = (name, &body) {
-                edits.set.push((name.to_owned(), body.len().to_string()));
+            if let ("content-length", Some(length)) = (name, length) {
+                edits.set.push((name.to_owned(), length.to_string()));
             } else if name == "accept-encoding" {
                 edits.set.push((name.to_owned(), "identity".to_owned()));
             } else if name != self.credential.header()

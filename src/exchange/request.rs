@@ -9,6 +9,7 @@ use crate::approval::{self, Answer, Asking, Receipt, Terms};
 use crate::audit::Approved;
 use crate::call::{Call, Dialect, NoCall, Role, set_member};
 use crate::caller::Caller;
+use crate::mask::{Unmaskable, mask_parts};
 use crate::policy::{Decision, Effect, Force, Novelty, Question};
 use crate::time::{Span, Time};
 use std::rc::Rc;
@@ -77,9 +78,14 @@ impl Exchange {
             }
             Stage::Body(_) if end => Step::Read,
             // While a human is asked, a body that goes on would take the held headers with it.
-            Stage::New | Stage::Body(_) | Stage::Asking(_) | Stage::Upstream(_) | Stage::Answer(..) | Stage::Over => {
-                Step::Hold
-            }
+            Stage::New
+            | Stage::Body(_)
+            | Stage::Asking(_)
+            | Stage::Upstream(_)
+            | Stage::Answer(..)
+            | Stage::Streaming(_)
+            | Stage::Broken
+            | Stage::Over => Step::Hold,
         }
     }
 
@@ -168,15 +174,37 @@ impl Exchange {
 
     /// The body as it goes upstream; None: as the caller sent it. The one place where it is edited.
     fn outgoing(
-        &self,
+        &mut self,
         decision: &Decision,
         call: &Call,
         dialect: &Dialect,
         body: &[u8],
     ) -> Result<Option<Vec<u8>>, Refused> {
-        let mut outgoing = None;
+        let mut outgoing = self.masked(decision, dialect, body)?;
         force(decision.force, call, dialect, body, &mut outgoing)?;
         Ok(outgoing)
+    }
+
+    /// The body with its texts masked; None: there is nothing to mask in it.
+    fn masked(&mut self, decision: &Decision, dialect: &Dialect, body: &[u8]) -> Result<Option<Vec<u8>>, Refused> {
+        if decision.request_masks.is_empty() {
+            return Ok(None);
+        }
+        let bundle = self.story.bundle.as_ref().ok_or((Problem::Forbidden, "undecidable"))?;
+        let masks = self.guard.masks(bundle, &decision.request_masks).ok_or((Problem::Forbidden, "unknown-mask"))?;
+        let texts = dialect.texts.each_ref().map(String::as_str);
+        match mask_parts(body, &texts, &masks) {
+            Ok(masked) => {
+                let (masked, found) = masked.into_parts();
+                self.story.request_found = found;
+                Ok(masked)
+            }
+            Err(Unmaskable::Denied(found)) => {
+                self.story.request_found = found;
+                Err((Problem::Forbidden, "request-denied"))
+            }
+            Err(_) => Err((Problem::Malformed("its text cannot be masked".to_owned()), "request-unmaskable")),
+        }
     }
 
     /// Asks for the next approval, or forwards when there are receipts for all.
@@ -238,18 +266,22 @@ impl Exchange {
         let is_denied = decision.effect == Effect::Deny;
         let is_unchanged = |name: &Rc<str>| before.policy.approval(name) == bundle.policy.approval(name);
         let is_covered = decision.approvals.iter().all(is_unchanged);
-        let outgoing = if is_denied { Ok(None) } else { self.outgoing(&decision, call, dialect, &consultation.body) };
-        self.story.decision = Some(decision);
+        self.story.decision = Some(decision.clone());
         self.story.bundle = Some(bundle);
         if is_denied {
             return Err((Problem::Forbidden, reason));
         }
-        let outgoing = outgoing?;
+        // Other people have to agree than those who were asked; which of the approvals is missing shows in the permit.
+        if !is_covered {
+            return Err((Problem::ApprovalUnavailable, "bundle-changed"));
+        }
+        // What goes on is masked and forced as the bundle in force says.
+        let (body, call) = (body.clone(), call.clone());
+        let outgoing = self.outgoing(&decision, &call, dialect, &body)?;
         if let Stage::Asking(consultation) = &mut self.stage {
             consultation.outgoing = outgoing;
         }
-        // Other people have to agree than those who were asked; which of the approvals is missing shows in the permit.
-        if is_covered { Ok(()) } else { Err((Problem::ApprovalUnavailable, "bundle-changed")) }
+        Ok(())
     }
 
     /// Sends the call upstream with a permit, which there is only for what the decision allows and people approved.
@@ -270,10 +302,14 @@ impl Exchange {
             habits::remember_use(host.shared(), who, Novelty::Model, &call.model);
             habits::remember_use(host.shared(), who, Novelty::Dataset, &call.dataset);
         }
-        let edits = permit.edits(&incoming.head.headers, route, &guard, consultation.outgoing.clone());
+        let length = consultation.outgoing.as_ref().map(Vec::len);
+        let mut edits = permit.edits(&incoming.head.headers, route, &guard, length);
         self.story.credential = Some(permit.credential_name().clone());
         self.story.sent = Some(now);
-        self.stage = Stage::Upstream(Sent { permit, dialect: route.dialect });
+        if let Stage::Asking(consultation) = &mut self.stage {
+            edits.body = consultation.outgoing.take();
+        }
+        self.stage = Stage::Upstream(Sent { permit, dialect: route.dialect, streams: route.streams });
         Ok(Step::Release(edits))
     }
 

@@ -37,7 +37,7 @@ pub struct Bundle {
     /// The credentials rules may use; the secrets stand in the platform's configuration under the same names.
     #[serde(default)]
     pub credentials: BTreeMap<String, Credential>,
-    /// What to find and replace in responses.
+    /// What to find and replace in responses and requests.
     #[serde(default)]
     pub masks: BTreeMap<String, mask::Rule>,
     /// Who can approve a call, and how many of them it takes.
@@ -174,9 +174,12 @@ pub struct Require {
     /// Parameters that go upstream as written here, whatever the caller wrote. Limits look at what the caller wrote.
     #[serde(default)]
     pub force: Force,
-    /// Names of `masks`.
+    /// Names of `masks`: what to mask in the response.
     #[serde(default)]
     pub masks: Vec<String>,
+    /// Names of `masks`: what to mask in query and documents before they go upstream.
+    #[serde(default)]
+    pub request_masks: Vec<String>,
 }
 
 /// Parameters that are changed on the way upstream.
@@ -300,6 +303,8 @@ pub struct Expect {
     pub rules: Vec<String>,
     /// Exactly the masks.
     pub masks: Option<Vec<String>>,
+    /// Exactly the masks of the request.
+    pub request_masks: Option<Vec<String>>,
     /// Exactly the approvals.
     pub approvals: Option<Vec<String>>,
     /// Exactly the parameters that are changed on the way upstream.

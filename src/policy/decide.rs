@@ -73,6 +73,8 @@ pub struct Decision {
     pub masks: Vec<Rc<str>>,
     /// Parameters to change on the way upstream.
     pub force: Force,
+    /// What to mask in the request before it goes upstream, by name. Empty when denied.
+    pub request_masks: Vec<Rc<str>>,
     /// The credential to go upstream with. None when denied, or when the allow uses none.
     pub credential: Option<Rc<str>>,
     /// The approvals to get, by name; empty unless the effect is [`Effect::Ask`].
@@ -353,6 +355,7 @@ fn deny(reason: Reason, rules: Vec<Rc<str>>) -> Decision {
         limits: Limits::default(),
         masks: Vec::new(),
         force: Force::default(),
+        request_masks: Vec::new(),
         credential: None,
         approvals: Vec::new(),
         shadow: None,
@@ -376,6 +379,8 @@ fn grant(allow: &Rule<Allow>, guards: &[&Rule<Guard>], near_misses: Vec<NearMiss
         return Decision { near_misses, risk, reasons, ..deny(Reason::RiskTooHigh, denying) };
     }
     let masks: BTreeSet<Rc<str>> = guards.iter().flat_map(|guard| guard.terms.masks.iter().cloned()).collect();
+    let request_masks: BTreeSet<Rc<str>> =
+        guards.iter().flat_map(|guard| guard.terms.request_masks.iter().cloned()).collect();
     let approvals: BTreeSet<Rc<str>> = guards
         .iter()
         .filter(|guard| risk >= guard.terms.threshold)
@@ -397,6 +402,7 @@ fn grant(allow: &Rule<Allow>, guards: &[&Rule<Guard>], near_misses: Vec<NearMiss
         limits,
         masks: masks.into_iter().collect(),
         force: guards.iter().fold(Force::default(), |force, guard| force.and(guard.terms.force)),
+        request_masks: request_masks.into_iter().collect(),
         credential: allow.terms.credential.clone(),
         approvals: approvals.into_iter().collect(),
         shadow: None,

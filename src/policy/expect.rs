@@ -75,6 +75,7 @@ impl Expect {
             same("decision", Some(self.decision.as_str()), decision.effect.as_str()),
             among("rules", &self.rules, &decision.rules),
             self.masks.as_ref().and_then(|masks| all("masks", masks, &decision.masks)),
+            self.request_masks.as_ref().and_then(|masks| all("request_masks", masks, &decision.request_masks)),
             self.approvals.as_ref().and_then(|approvals| all("approvals", approvals, &decision.approvals)),
             self.force.filter(|force| *force != decision.force).map(|force| Difference {
                 member: "force",

@@ -127,6 +127,7 @@ struct Plain {
     limits: Limits,
     masks: BTreeSet<String>,
     force: Force,
+    request_masks: BTreeSet<String>,
     credential: Option<String>,
     approvals: BTreeSet<String>,
 }
@@ -141,6 +142,7 @@ fn plain_deny(reason: Reason, rules: Vec<String>, near_misses: Vec<(String, Stri
         limits: Limits::default(),
         masks: BTreeSet::new(),
         force: Force::default(),
+        request_masks: BTreeSet::new(),
         credential: None,
         approvals: BTreeSet::new(),
     }
@@ -251,6 +253,7 @@ fn decide(bundle: &Bundle, q: &Question<'_>, counts: impl Fn(Mode) -> bool) -> P
             return_documents: requires.iter().find_map(|require| require.force.return_documents),
             top_n: requires.iter().filter_map(|require| require.force.top_n).min(),
         },
+        request_masks: requires.iter().flat_map(|require| require.request_masks.clone()).collect(),
         credential: chosen.credential.clone(),
         approvals,
     }
@@ -411,16 +414,18 @@ fn unconditional() -> impl Strategy<Value = Rule> {
         proptest::option::of(prop_oneof![Just("desk".to_owned()), Just("board".to_owned())]),
         proptest::option::of(1u32..40),
         proptest::sample::subsequence(vec!["pii".to_owned(), "cards".to_owned()], 0..=2),
+        proptest::sample::subsequence(vec!["pii".to_owned(), "cards".to_owned()], 0..=2),
         proptest::option::weighted(0.3, 20u32..60),
         (proptest::option::weighted(0.2, Just(false)), proptest::option::weighted(0.2, 1u64..4))
             .prop_map(|(return_documents, top_n)| Force { return_documents, top_n }),
     )
-        .prop_map(|(approval, threshold, masks, deny_when_risk_at_least, force)| Require {
+        .prop_map(|(approval, threshold, masks, request_masks, deny_when_risk_at_least, force)| Require {
             deny_when_risk_at_least,
             force,
             when_risk_at_least: threshold.filter(|_| approval.is_some()),
             approval,
             masks,
+            request_masks,
         });
     let guard =
         (selectors(false), mode(), require, limits(), 1u32..30).prop_map(|(selectors, mode, require, limits, risk)| {
@@ -470,7 +475,7 @@ fn with_rules(rules: Vec<Rule>, not_after: Option<Time>) -> Bundle {
     };
     let approval =
         |name: &str| (name.to_owned(), ApprovalTerms { groups: texts(&["leads"]), min: 2, ttl: Span::from_secs(60) });
-    let mask = |name: &str| (name.to_owned(), mask::Rule { detect: vec![mask::Kind::Email], replace: "x".to_owned() });
+    let mask = |name: &str| (name.to_owned(), mask::Rule::detecting(&[mask::Kind::Email], "x"));
     Bundle {
         schema: SCHEMA.to_owned(),
         bundle: Identity { id: "test".to_owned(), serial: 1, not_after },
@@ -534,6 +539,7 @@ fn no_wider(before: &Decision, after: &Decision) -> bool {
             && after.risk >= before.risk
             && after.force == after.force.and(before.force)
             && kept(&before.masks, &after.masks)
+            && kept(&before.request_masks, &after.request_masks)
             && kept(&before.approvals, &after.approvals))
 }
 
@@ -557,6 +563,7 @@ proptest! {
             prop_assert_eq!(decision.limits, plain.limits);
             prop_assert_eq!(decision.force, plain.force);
             prop_assert_eq!(texts(&decision.masks), plain.masks.into_iter().collect::<Vec<_>>());
+            prop_assert_eq!(texts(&decision.request_masks), plain.request_masks.into_iter().collect::<Vec<_>>());
             prop_assert_eq!(decision.credential.as_ref().map(|name| name.to_string()), plain.credential);
             prop_assert_eq!(texts(&decision.approvals), plain.approvals.into_iter().collect::<Vec<_>>());
             if let Some(shadow) = &decision.shadow {

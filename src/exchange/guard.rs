@@ -3,7 +3,7 @@
 use super::reply::Problem;
 use super::{Headers, Host};
 use crate::audit::{Chain, keyed_digest};
-use crate::caller::{Answer, Caller, Callers, Dpop, Fetch, Fetched, Found, Peer, Presented, Refusal};
+use crate::caller::{Answer, Caller, Callers, Dpop, Fetch, Fetched, Found, Peer, Presented, Refusal, Shown};
 use crate::config::Config;
 use crate::credential::Credentials;
 use crate::mask::{Masks, mask_text};
@@ -113,6 +113,7 @@ impl Guard {
             return Err((Problem::NotReady, "undecidable"));
         };
         let found = callers.find(|name| headers.values(name).into_iter());
+        let is_dpop = found.is_ok_and(|found| found.is_dpop);
         let caller = match found {
             // Most calls end here: the same token as before, bound to nothing, so nothing need be asked of the connection.
             Ok(Found { token, is_dpop: false }) if let Some(caller) = callers.remembered(token, now) => Ok(caller),
@@ -122,6 +123,7 @@ impl Guard {
                     uri: shown.uri.as_deref(),
                     dns: shown.dns.as_deref(),
                     certificate: shown.sha256,
+                    route: host.route().as_deref(),
                 }),
                 None => Err(Refusal::NoToken),
             },
@@ -131,7 +133,7 @@ impl Guard {
             let problem = if refusal.is_temporary() {
                 Problem::NotReady
             } else {
-                Problem::Unauthenticated(refusal.bearer_error())
+                Problem::Unauthenticated(callers.challenge(refusal, is_dpop))
             };
             (problem, refusal.reason())
         })
@@ -237,15 +239,18 @@ fn identify_sender(
 ) -> Result<Rc<Caller>, Refusal> {
     let text = |name| headers.one(name).unwrap_or_default();
     let uri = format!("{}://{}{}", text(":scheme"), text(":authority"), text(":path"));
-    // Two proofs are as good as none (RFC 9449, section 4.3, check 1).
-    let proof = headers.one("dpop").map(str::as_bytes);
+    let dpop = match headers.values("dpop").as_slice() {
+        [] => Shown::Nothing,
+        [proof] => Shown::One(Dpop { proof, method: text(":method"), uri: &uri }),
+        _ => Shown::Several,
+    };
     let source = host.source();
     let presented = Presented {
         token: found.token,
         is_dpop: found.is_dpop,
-        dpop: proof.map(|proof| Dpop { proof, method: text(":method"), uri: &uri }),
+        dpop,
         source: source.as_deref(),
         certificate: host.certificate().map(|certificate| certificate.sha256),
     };
-    callers.identify_sender(&presented, now, host.signatures())
+    callers.identify_sender(&presented, now, host.signatures(), host.shared())
 }

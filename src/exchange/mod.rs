@@ -43,8 +43,10 @@ pub trait Host {
     /// Where the request comes from, for the limit on bad signatures: the peer's IPv4 address, or the first 64 bits of its IPv6
     /// address.
     fn source(&self) -> Option<Vec<u8>>;
-    /// The client certificate that the listener has verified.
+    /// The client certificate, if TLS has one: its sender holds its key. Whether anybody verified it, [`Self::route`] tells.
     fn certificate(&self) -> Option<Certificate>;
+    /// The name of Envoy's route for the request as it came.
+    fn route(&self) -> Option<String>;
     /// What all workers of the process remember together.
     fn shared(&self) -> &dyn SharedMemory;
 }

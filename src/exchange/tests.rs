@@ -27,6 +27,10 @@ impl Host for NoHost {
         None
     }
 
+    fn route(&self) -> Option<String> {
+        None
+    }
+
     fn shared(&self) -> &dyn SharedMemory {
         self
     }

@@ -1,0 +1,60 @@
+//! What must hold for every input, one module for each fuzz target. A `check` panics where it does not hold; so the same code runs
+//! under libFuzzer (`targets/`) and, over the committed seeds, in a plain test.
+
+pub mod call;
+mod gateway;
+pub mod mask_json;
+pub mod mask_text;
+pub mod receipt;
+
+use rerank_guard::mask::Masks;
+use serde_json::json;
+
+/// Masks with all kinds. The replacements are chosen by the input's first byte, so that each is met.
+fn masks(choice: u8) -> Masks {
+    let replace = match choice % 4 {
+        0 => "[{kind}]",
+        1 => "",
+        2 => "{same_length}",
+        _ => "{drop}",
+    };
+    let all: Vec<&str> = rerank_guard::mask::Kind::ALL.iter().map(|kind| kind.name()).collect();
+    let rule = serde_json::from_value(json!({"detect": all, "replace": replace})).expect("a rule");
+    Masks::compile(&[("all", &rule)]).expect("a rule that can be carried out")
+}
+
+/// Every seed of every target, and every input that once failed, still passes.
+#[cfg(test)]
+mod tests {
+    fn run(target: &str, check: fn(&[u8])) {
+        let folder = format!("{}/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
+        let mut count = 0;
+        for entry in std::fs::read_dir(&folder).expect("a folder of seeds") {
+            let path = entry.expect("an entry").path();
+            println!("{}", path.display());
+            check(&std::fs::read(path).expect("a seed"));
+            count += 1;
+        }
+        assert!(count > 0, "no seeds in {folder}");
+    }
+
+    #[test]
+    fn mask_json() {
+        run("mask_json", crate::mask_json::check);
+    }
+
+    #[test]
+    fn mask_text() {
+        run("mask_text", crate::mask_text::check);
+    }
+
+    #[test]
+    fn call() {
+        run("call", crate::call::check);
+    }
+
+    #[test]
+    fn receipt() {
+        run("receipt", crate::receipt::check);
+    }
+}

@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test bench bench-decisions wasm trap tools lint unit e2e fuzz fuzz-seeds compose-test deny clean check-tools
+.PHONY: help demo run test bench bench-decisions schema wasm trap tools lint unit e2e fuzz fuzz-seeds compose-test deny clean check-tools
 
 WASM := target/wasm32-wasip1/release/rerank_guard.wasm
 TRAP_WASM := target/wasm32-wasip1/trap/rerank_guard.wasm
@@ -47,6 +47,10 @@ trap: wasm
 
 tools: check-tools ## the operator's tool and the demo's programs
 	cargo build --locked --workspace --bins
+
+schema: tools ## writes schema/*.json anew, from the types that read bundles and configurations
+	@mkdir -p schema
+	@for document in bundle config; do $(TOOLS)/rerank-guard schema $$document > schema/$$document.schema.json || exit 1; done
 
 e2e: wasm tools trap $(VENV)/tests ## every refusal, in real Envoy
 	RERANK_GUARD_WASM=$(CURDIR)/$(WASM) RERANK_GUARD_TRAP_WASM=$(CURDIR)/$(TRAP_WASM) RERANK_GUARD_TOOLS=$(CURDIR)/$(TOOLS) \

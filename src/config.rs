@@ -62,6 +62,7 @@ pub(crate) struct Pass {
 
 /// A key that pseudonyms are made with.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PseudonymKey {
     /// The environment variable that holds it: 32 characters at least.
@@ -70,11 +71,14 @@ pub(crate) struct PseudonymKey {
 
 /// The largest bodies. Envoy's own buffer limit has to be larger, or Envoy answers first.
 #[derive(Debug, Clone, Copy, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Of a request, in bytes.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 67_108_864)))]
     pub request_bytes: usize,
     /// Of a response, in bytes.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 67_108_864)))]
     pub response_bytes: usize,
     /// Of one record of a response that is a stream, in bytes.
     pub record_bytes: usize,
@@ -87,42 +91,71 @@ impl Default for Limits {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Written {
+pub(crate) struct Written {
+    /// This gateway's name: the audience of approval receipts, part of every record.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 128)))]
     gateway: String,
+    /// Where the policy bundle comes from.
     bundle: WrittenSupply,
+    /// Who may prove whom.
     callers: caller::Settings,
+    /// Further dialects, as data.
     #[serde(default)]
     dialects: Vec<WrittenDialect>,
+    /// Which paths carry calls.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     routes: Vec<WrittenRoute>,
+    /// Streams that are no calls and pass without any credential, unmasked. Everything else is refused.
     #[serde(default)]
     pass: Vec<WrittenPass>,
+    /// Where approvals are asked for.
     approver: Option<approval::Settings>,
+    /// The credentials of the bundle, by name.
     credentials: BTreeMap<String, credential::Written>,
+    /// The keys of masks that replace by pseudonyms, by name.
     #[serde(default)]
     pseudonym_keys: BTreeMap<String, PseudonymKey>,
+    /// The largest bodies.
     #[serde(default)]
     limits: Limits,
+    /// The records.
     #[serde(default)]
     audit: audit::Settings,
+    /// Further response headers that go on to callers, in lower case; all others are dropped.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("items" = {"type": "string", "pattern": crate::schema::HEADER})))]
     response_headers: Vec<String>,
 }
 
 /// `inline` or `embedded` is the bundle to start with, and below which none that is fetched may be.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1, "not" = {"required": ["inline", "embedded"]})))]
 struct WrittenSupply {
+    /// The bundle itself.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::policy::Bundle>"))]
     inline: Option<serde_json::Value>,
+    /// `true` for the bundle that was built into the module.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = true)))]
     embedded: Option<bool>,
+    /// A signed bundle, fetched from a cluster again and again.
     fetched: Option<fetched::Settings>,
+    /// A bundle that is evaluated and recorded beside the one in force, and changes nothing.
     shadow: Option<Box<WrittenSupply>>,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct WrittenPass {
+    /// The method.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["GET", "HEAD", "POST", "OPTIONS"])))]
     method: String,
+    /// The path, as in `routes`.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::PATH)))]
     path: String,
 }
 

@@ -19,5 +19,7 @@ mod fetch;
 pub mod json;
 pub mod mask;
 pub mod policy;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod shared;
 pub mod time;

@@ -1,6 +1,7 @@
 //! Bundles in files: YAML as people write it, or the JSON that the module reads.
 
 use crate::document::{Document, Malformed};
+use crate::explain::now;
 use crate::report::{Finding, Severity, Source, complain, say_json};
 use crate::{End, Output};
 use rerank_guard::policy::{Bundle, Flaw, Policy, lint};
@@ -71,7 +72,7 @@ pub(crate) fn load(path: &Path) -> Result<Loaded, Refused> {
         Ok(policy) => {
             let bundle: Bundle = serde_json::from_slice(&bytes)
                 .map_err(|error| Refused::Unreadable(format!("`{}` loads, but not twice: {error}", source.path)))?;
-            let warnings = lint(&bundle).iter().map(|flaw| finding(&source, &document, flaw)).collect();
+            let warnings = lint(&bundle, now()).iter().map(|flaw| finding(&source, &document, flaw)).collect();
             Ok(Loaded { policy, bundle, warnings, value: document.value, source, json })
         }
         Err(flaws) => {

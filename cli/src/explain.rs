@@ -2,12 +2,13 @@
 
 use crate::bundle::{self, Refused};
 use crate::report::{say, say_json};
+use crate::why::why;
 use crate::{End, Output};
 use rerank_guard::policy::{Decision, Effect, Force, Policy, Request};
-use rerank_guard::time::Time;
+use rerank_guard::time::{Span, Time};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(clap::Args)]
@@ -15,8 +16,15 @@ pub(crate) struct Arguments {
     /// A bundle in YAML or JSON; `-` is standard input.
     bundle: PathBuf,
     /// A call in YAML or JSON, as in the tests of a bundle; the options below come on top of it.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     request: Option<PathBuf>,
+    /// A call out of audit records, such as an access log: the last one in it, at the time it came. Records hold no claims: give
+    /// those with `--claim`.
+    #[arg(long, value_name = "FILE", conflicts_with = "request")]
+    record: Option<PathBuf>,
+    /// Of the records, the one with this decision id.
+    #[arg(long, value_name = "ID", requires = "record")]
+    decision_id: Option<String>,
     /// The caller's subject.
     #[arg(long)]
     sub: Option<String>,
@@ -80,30 +88,39 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> End {
-    let policy = match bundle::load(&arguments.bundle) {
-        Ok(loaded) => loaded.policy,
+    let (policy, bundle) = match bundle::load(&arguments.bundle) {
+        Ok(loaded) => (loaded.policy, loaded.bundle),
         Err(refused) => return refused.end(&arguments.bundle, output),
     };
     let request = match arguments.request() {
         Ok(request) => request,
-        Err(refused) => return refused.end(arguments.request.as_deref().unwrap_or(&arguments.bundle), output),
+        Err(refused) => {
+            let file = arguments.request.as_deref().or(arguments.record.as_deref());
+            return refused.end(file.unwrap_or(&arguments.bundle), output);
+        }
     };
     let decision = policy.decide(&request.question());
+    let near: Vec<Near<'_>> = decision
+        .near_misses
+        .iter()
+        .map(|miss| Near { rule: &miss.rule, what: miss.what.as_str(), why: why(&bundle, &request, miss) })
+        .collect();
     match output {
-        Output::Text => say(&text(&policy, &decision)),
-        Output::Json => say_json(&machine(&policy, &decision)),
+        Output::Text => say(&text(&policy, &decision, &near)),
+        Output::Json => say_json(&machine(&policy, &decision, &near)),
     }
     if decision.effect == Effect::Allow { End::Well } else { End::Found }
 }
 
 impl Arguments {
     fn request(&self) -> Result<Request, Refused> {
-        let mut members = match &self.request {
-            None => Map::new(),
-            Some(path) => match bundle::read(path)?.1.value {
+        let mut members = match (&self.request, &self.record) {
+            (Some(path), _) => match bundle::read(path)?.1.value {
                 Value::Object(members) => members,
                 _ => return Err(Refused::Unreadable(format!("`{}` holds no object", path.display()))),
             },
+            (None, Some(path)) => recorded(path, self.decision_id.as_deref())?,
+            (None, None) => Map::new(),
         };
         for (name, given) in [
             ("sub", self.sub.clone().map(Value::from)),
@@ -145,6 +162,56 @@ impl Arguments {
     }
 }
 
+/// The call of the last record in a file, or of the one with this id, as the tests of a bundle write calls.
+fn recorded(path: &Path, id: Option<&str>) -> Result<Map<String, Value>, Refused> {
+    let name = path.display();
+    let text =
+        std::fs::read_to_string(path).map_err(|error| Refused::Unreadable(format!("cannot read `{name}`: {error}")))?;
+    // An access log holds each record in an array, which is empty where the module failed.
+    let record = |line: &str| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        let record = match line.get("record") {
+            Some(Value::Array(records)) => records.first()?.clone(),
+            _ => line,
+        };
+        let is_asked = id.is_none_or(|id| record.get("decision_id").and_then(Value::as_str) == Some(id));
+        (is_asked && record.pointer("/call/model").is_some_and(Value::is_string)).then_some(record)
+    };
+    let Some(record) = text.lines().rev().find_map(record) else {
+        let what = id.map_or("a call that could be read".to_owned(), |id| format!("the decision id `{id}`"));
+        return Err(Refused::Unreadable(format!("no record of `{name}` has {what}")));
+    };
+    let mut members = Map::new();
+    let places = [("sub", "/actor/sub"), ("iss", "/actor/iss"), ("groups", "/actor/groups"), ("at", "/time")];
+    let of_call = [
+        "model",
+        "dataset",
+        "tenant",
+        "operation",
+        "documents",
+        "query_bytes",
+        "document_bytes",
+        "top_n",
+        "return_documents",
+        "parameters",
+    ];
+    let of_call = of_call.map(|name| (name, format!("/call/{name}")));
+    let places = places.iter().map(|(name, place)| (*name, (*place).to_owned())).chain(of_call);
+    for (name, place) in places {
+        if let Some(value) = record.pointer(&place).filter(|value| !value.is_null()) {
+            members.insert(name.to_owned(), value.clone());
+        }
+    }
+    Ok(members)
+}
+
+/// An allow that nearly matched.
+struct Near<'d> {
+    rule: &'d str,
+    what: &'static str,
+    why: String,
+}
+
 fn claims(given: &[String]) -> Value {
     given.iter().map(|claim| claim.split_once('=').unwrap_or((claim, ""))).collect()
 }
@@ -154,7 +221,7 @@ pub(crate) fn now() -> Time {
     Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-fn text(policy: &Policy, decision: &Decision) -> String {
+fn text(policy: &Policy, decision: &Decision, near: &[Near<'_>]) -> String {
     let mut lines =
         vec![("decision", decision.effect.as_str().to_owned()), ("reason", decision.reason.as_str().to_owned())];
     let list = |names: &[std::rc::Rc<str>]| names.iter().map(|name| &**name).collect::<Vec<_>>().join(", ");
@@ -163,9 +230,8 @@ fn text(policy: &Policy, decision: &Decision) -> String {
     }
     for name in &decision.approvals {
         if let Some(approval) = policy.approval(name) {
-            let minutes = approval.ttl.secs_up() / 60;
             let groups = approval.groups.join(", ");
-            lines.push(("approval", format!("{name}: {} of {groups}, within {minutes} minutes", approval.min)));
+            lines.push(("approval", format!("{name}: {} of {groups}, within {}", approval.min, span(approval.ttl))));
         }
     }
     if !decision.reasons.is_empty() {
@@ -190,8 +256,8 @@ fn text(policy: &Policy, decision: &Decision) -> String {
             lines.push(("limits", limits.join(", ")));
         }
     }
-    for miss in &decision.near_misses {
-        lines.push(("near miss", format!("{}, but for its {}", miss.rule, miss.what)));
+    for Near { rule, what, why } in near {
+        lines.push(("near miss", format!("{rule}, but for its {what}: {why}")));
     }
     if let Some(shadow) = &decision.shadow {
         lines.push(("shadow", format!("{} with {}", shadow.effect.as_str(), list(&shadow.rules))));
@@ -202,6 +268,14 @@ fn text(policy: &Policy, decision: &Decision) -> String {
         let _ = writeln!(text, "{name:<11} {value}");
         text
     })
+}
+
+/// A span in its largest whole unit.
+fn span(span: Span) -> String {
+    let seconds = span.secs_up();
+    let units = [(86_400, "days"), (3_600, "hours"), (60, "minutes")];
+    let whole = units.into_iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
+    whole.map_or(format!("{seconds} seconds"), |(unit, name)| format!("{} {name}", seconds / unit))
 }
 
 fn limits(decision: &Decision) -> Vec<(&'static str, Value)> {
@@ -227,10 +301,10 @@ fn forced(decision: &Decision) -> Vec<(&'static str, Value)> {
         .collect()
 }
 
-fn machine(policy: &Policy, decision: &Decision) -> Value {
+fn machine(policy: &Policy, decision: &Decision, near: &[Near<'_>]) -> Value {
     let names = |names: &[std::rc::Rc<str>]| names.iter().map(|name| Value::from(&**name)).collect::<Vec<_>>();
     let near_misses: Vec<Value> =
-        decision.near_misses.iter().map(|miss| json!({"rule": &*miss.rule, "what": miss.what.as_str()})).collect();
+        near.iter().map(|Near { rule, what, why }| json!({"rule": rule, "what": what, "why": why})).collect();
     let reasons: Vec<Value> =
         decision.reasons.iter().map(|(rule, points)| json!({"rule": &**rule, "points": points})).collect();
     let limits: Map<String, Value> =

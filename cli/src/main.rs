@@ -18,9 +18,11 @@ mod inner;
 mod mask;
 mod progress;
 mod report;
+mod schema;
 mod sign;
 mod test;
 mod token;
+mod why;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::process::ExitCode;
@@ -45,6 +47,8 @@ enum Command {
     Explain(Box<explain::Arguments>),
     /// Tell what a bundle widens and narrows, held against another one. Exits 1 when it widens anything.
     Diff(diff::Arguments),
+    /// Write the JSON Schema of bundles or configurations, for editors and other programs.
+    Schema(schema::Arguments),
     /// Write a bundle as the JSON that the module reads.
     Compile(compile::Arguments),
     /// Sign a bundle with an Ed25519 key, for gateways that fetch it.
@@ -89,6 +93,7 @@ fn main() -> ExitCode {
         Command::Test(own) => test::run(&own, arguments.output),
         Command::Explain(own) => explain::run(&own, arguments.output),
         Command::Diff(own) => diff::run(&own, arguments.output),
+        Command::Schema(own) => schema::run(&own, arguments.output),
         Command::Compile(own) => compile::run(&own, arguments.output),
         Command::Sign(own) => sign::sign(&own, arguments.output),
         Command::Verify(own) => sign::verify(&own, arguments.output),

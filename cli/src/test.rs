@@ -14,29 +14,33 @@ pub(crate) struct Arguments {
     /// Bundles in YAML or JSON; `-` is standard input.
     #[arg(required = true)]
     bundles: Vec<PathBuf>,
-    /// Fail when a rule decides in none of the tests.
+    /// Fail when a rule decides in none of the tests: the same as `--min-coverage 100`.
     #[arg(long)]
     require_coverage: bool,
+    /// Fail when fewer rules than this decide in some test, in percent.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    min_coverage: Option<u8>,
     /// Write the results into this file as well, as JUnit XML.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> End {
     let mut end = End::Well;
+    let wanted = if arguments.require_coverage { 100 } else { arguments.min_coverage.unwrap_or(0) };
     let (mut files, mut suites) = (Vec::new(), String::new());
     for path in &arguments.bundles {
         let name = path.display().to_string();
         match bundle::load(path) {
             Ok(Loaded { policy, .. }) => {
                 let run = Run::of(&policy);
-                if !run.passed() || (arguments.require_coverage && !run.uncovered.is_empty()) {
+                if !run.passed() || !run.covers(wanted) {
                     end = end.max(End::Found);
                 }
-                suites.push_str(&run.junit(&name));
+                suites.push_str(&run.junit(&name, wanted));
                 match output {
-                    Output::Text => say(&run.text(&name)),
-                    Output::Json => files.push(run.json(&name)),
+                    Output::Text => say(&run.text(&name, wanted)),
+                    Output::Json => files.push(run.json(&name, wanted)),
                 }
             }
             Err(refused) => {
@@ -90,7 +94,19 @@ impl<'p> Run<'p> {
         !self.outcomes.is_empty() && self.outcomes.iter().all(|outcome| outcome.differences.is_empty())
     }
 
-    fn text(&self, file: &str) -> String {
+    /// Whether at least this percentage of the rules decides in some test.
+    fn covers(&self, percent: u8) -> bool {
+        let covered = self.rules.saturating_sub(self.uncovered.len());
+        covered.saturating_mul(100) >= self.rules.saturating_mul(usize::from(percent))
+    }
+
+    /// What is short of the coverage that was asked for.
+    fn shortfall(&self, wanted: u8) -> Option<String> {
+        (!self.covers(wanted))
+            .then(|| format!("less than {wanted} % of the rules decide in some test: {}", self.uncovered.join(", ")))
+    }
+
+    fn text(&self, file: &str, wanted: u8) -> String {
         let mut text = String::new();
         for outcome in &self.outcomes {
             let word = if outcome.differences.is_empty() { "ok" } else { "FAILED" };
@@ -117,28 +133,46 @@ impl<'p> Run<'p> {
         } else if !self.uncovered.is_empty() {
             let _ = write!(text, "; not covered: {}", self.uncovered.join(", "));
         }
+        if !self.covers(wanted) {
+            let _ = write!(text, "; FAILED: {wanted} % must be covered");
+        }
         text.push('\n');
         text
     }
 
-    fn junit(&self, file: &str) -> String {
+    fn junit(&self, file: &str, wanted: u8) -> String {
+        // Coverage is a case of its own where it is asked for, and so is that there are tests at all.
+        let none = self.outcomes.is_empty().then(|| "a bundle without tests does not pass".to_owned());
+        let own = [("there are tests", none.is_some(), none), ("coverage", wanted > 0, self.shortfall(wanted))];
+        let own: Vec<_> =
+            own.into_iter().filter(|(_, asked, _)| *asked).map(|(name, _, failure)| (name, failure)).collect();
         let failed = self.outcomes.iter().filter(|outcome| !outcome.differences.is_empty()).count();
-        let (file, tests) = (escaped(file), self.outcomes.len());
+        let failed = failed.saturating_add(own.iter().filter(|(_, failure)| failure.is_some()).count());
+        let (file, tests) = (escaped(file), self.outcomes.len().saturating_add(own.len()));
         let mut suite = format!("<testsuite name=\"{file}\" tests=\"{tests}\" failures=\"{failed}\">\n");
         for outcome in &self.outcomes {
             // Writing to a string cannot fail.
             let _ = write!(suite, "  <testcase classname=\"{file}\" name=\"{}\">", escaped(&outcome.test.name));
-            for Difference { member, expected, got } in &outcome.differences {
-                let message = escaped(&format!("{member}: expected {expected}, got {got}"));
-                let _ = write!(suite, "<failure message=\"{message}\"/>");
+            // Readers take one failure a case.
+            let differences: Vec<String> = outcome
+                .differences
+                .iter()
+                .map(|Difference { member, expected, got }| format!("{member}: expected {expected}, got {got}"))
+                .collect();
+            if !differences.is_empty() {
+                let _ = write!(suite, "<failure message=\"{}\"/>", escaped(&differences.join("; ")));
             }
             suite.push_str("</testcase>\n");
+        }
+        for (name, failure) in own {
+            let failure = failure.map(|why| format!("<failure message=\"{}\"/>", escaped(&why))).unwrap_or_default();
+            let _ = writeln!(suite, "  <testcase classname=\"{file}\" name=\"{name}\">{failure}</testcase>");
         }
         suite.push_str("</testsuite>\n");
         suite
     }
 
-    fn json(&self, file: &str) -> Value {
+    fn json(&self, file: &str, wanted: u8) -> Value {
         let tests: Vec<Value> = self
             .outcomes
             .iter()
@@ -151,7 +185,7 @@ impl<'p> Run<'p> {
                 json!({"name": outcome.test.name, "ok": differences.is_empty(), "differences": differences})
             })
             .collect();
-        json!({"file": file, "ok": self.passed(), "tests": tests, "rules": self.rules, "uncovered": self.uncovered})
+        json!({"file": file, "ok": self.passed() && self.covers(wanted), "tests": tests, "rules": self.rules, "uncovered": self.uncovered})
     }
 }
 

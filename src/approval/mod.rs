@@ -14,6 +14,7 @@ use std::fmt;
 
 /// The `approver` section of the plugin configuration.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The Envoy cluster of the approver.
@@ -22,6 +23,7 @@ pub struct Settings {
     pub authority: String,
     /// Where approvals are asked for.
     #[serde(default = "path")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::PATH)))]
     pub path: String,
     /// How long one request to it may take, `wait` included.
     #[serde(default = "timeout")]

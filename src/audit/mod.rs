@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 /// The `audit` section of the plugin configuration.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The environment variable with the key (16 characters at least) of content digests. With it each record carries an

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 /// A dialect as it is written down. Places are JSON pointers (RFC 6901) without escapes, such as `/query/text`.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Written {
     /// What routes call it.
@@ -27,6 +28,7 @@ fn rerank() -> String {
 
 /// The request's side of a dialect.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WrittenRequest {
     /// The model's name. Without it every route of this dialect names the model.
@@ -49,6 +51,7 @@ pub struct WrittenRequest {
 
 /// Where the documents stand, and what they may be.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WrittenDocuments {
     /// The array of documents.
@@ -60,6 +63,7 @@ pub struct WrittenDocuments {
 
 /// Whether the answer repeats the documents' text: fixed, or the caller's choice.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum WrittenReturn {
     /// The API has no switch.
@@ -78,6 +82,7 @@ pub enum WrittenReturn {
 
 /// The response's side of a dialect.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WrittenResponse {
     /// Numbers that are structure (index, scores, usage) and stay byte for byte. Any other number is looked at as text is.

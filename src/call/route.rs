@@ -7,9 +7,11 @@ use std::fmt;
 
 /// A route as the platform team writes it.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Written {
     /// Literal and `{named}` segments, such as `/{dataset}/v2/rerank`. Matched whole; a query string never matches.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::PATH)))]
     pub path: String,
     /// Name of a dialect.
     pub dialect: String,
@@ -33,6 +35,7 @@ pub struct Written {
 
 /// Where a name comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Source {
     /// A named segment of the path.
@@ -47,6 +50,7 @@ pub enum Source {
 
 /// Members of object documents (`dataset`) or pointers into them (`/metadata/dataset`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DocumentsName {
     /// Names the document's dataset.

@@ -6,6 +6,7 @@ use std::fmt;
 
 /// A JWS algorithm by its registered name, in exactly that spelling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[allow(missing_docs, reason = "the names are the registry's")]
 pub enum Algorithm {
     RS256,

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 /// The `callers` section. Unknown fields are refused everywhere.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The issuers whose tokens are accepted, each once.
@@ -37,11 +38,13 @@ pub struct Settings {
 
 /// One issuer of tokens.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct IssuerSettings {
     /// The exact `iss` of its tokens: no slash is added or taken away.
     pub issuer: String,
     /// Names of this gateway: `aud` must be or contain one of them.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub audiences: Vec<String>,
     /// Signature algorithms it may use; RS256 and ES256 by default.
     #[serde(default = "default_algorithms")]
@@ -66,6 +69,7 @@ pub struct IssuerSettings {
 
 /// A header a token may stand in.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PlaceSettings {
     /// Its name, in any case.
@@ -77,6 +81,7 @@ pub struct PlaceSettings {
 
 /// Client certificates that name a caller. That they are valid, TLS has judged before; this says who they are.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PeerSettings {
     /// By the SPIFFE ID in the certificate.
@@ -87,6 +92,7 @@ pub enum PeerSettings {
 
 /// The workloads of one SPIFFE trust domain.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SpiffeSettings {
     /// `example.org`; the caller's issuer is then `spiffe://example.org`, and its subject the whole SPIFFE ID.
@@ -97,6 +103,7 @@ pub struct SpiffeSettings {
 
 /// Workloads by the path of their SPIFFE ID.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PathGroups {
     /// `/ns/search/sa/ui`, or `/ns/search/*` for everything under it.
@@ -108,6 +115,7 @@ pub struct PathGroups {
 
 /// Certificates by DNS name.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DnsSettings {
     /// What these callers' issuer is called, for policies and records.
@@ -118,6 +126,7 @@ pub struct DnsSettings {
 
 /// A profile of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Profile {
     /// OAuth 2.0 access tokens: only `typ: at+jwt`, whatever `types` says besides, and every claim that RFC 9068, section 2.2,
@@ -127,6 +136,7 @@ pub enum Profile {
 
 /// Where an issuer's keys come from.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KeysSettings {
     /// A JWK set, fetched over a cluster of the proxy and refreshed.
@@ -139,6 +149,7 @@ pub enum KeysSettings {
 
 /// A JWK set in the configuration.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InlineKeys {
     /// JWKs as in RFC 7517.
@@ -147,6 +158,7 @@ pub struct InlineKeys {
 
 /// A JWK set behind a cluster.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct JwksSettings {
     /// The proxy's cluster to ask.
@@ -168,6 +180,7 @@ pub struct JwksSettings {
 
 /// A discovery document behind a cluster, and the host of the keys it names.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DiscoverySettings {
     /// The proxy's cluster to ask for the document.
@@ -191,6 +204,7 @@ pub struct DiscoverySettings {
 
 /// A host behind a cluster.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HostSettings {
     /// The proxy's cluster.
@@ -201,6 +215,7 @@ pub struct HostSettings {
 
 /// Where tokens carry groups.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct GroupsSettings {
     /// `groups`, `realm_access.roles`, or a JSON pointer, `/resource_access/my.client/roles`.
@@ -218,6 +233,7 @@ pub struct GroupsSettings {
 
 /// Bounds of the cache of verified tokens, per virtual machine (one per worker).
 #[derive(Debug, Clone, Copy, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CacheSettings {
     /// Most tokens kept; 4096 by default.
@@ -231,6 +247,7 @@ pub struct CacheSettings {
 /// How many bad signatures one source may send before no more of its new tokens are looked at. Tokens already verified are not
 /// concerned.
 #[derive(Debug, Clone, Copy, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct BadSignatureSettings {
     /// How many at once; 50 by default.
@@ -247,6 +264,7 @@ impl Default for BadSignatureSettings {
 
 /// How proofs of possession (RFC 9449) are judged.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct DpopSettings {
     /// Algorithms of proofs; ES256 and EdDSA by default. The PS algorithms cannot be used here, and all but EdDSA need a host that

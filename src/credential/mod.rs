@@ -10,12 +10,15 @@ use std::rc::Rc;
 /// A credential as the platform team writes it. The secret itself never stands in the configuration, which Envoy shows in its
 /// configuration dump.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Written {
     /// The environment variable that holds the secret, listed in `vm_config.environment_variables.host_env_keys`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub env: String,
     /// The request header that carries it.
     #[serde(default = "authorization")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::HEADER)))]
     pub header: String,
     /// What stands before the secret in the header, such as `Bearer ` or `ApiKey `.
     #[serde(default)]

@@ -11,6 +11,7 @@ macro_rules! kinds {
         /// The order decides between equally good findings in the same place: what a leak of costs most comes first, and
         /// telephone numbers, whose form is the loosest, last.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub enum Kind {
             $($(#[$doc])* #[serde(rename = $name)] $variant,)*
         }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 /// A mask of the bundle: what to look for, and what to put in its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// The kinds to find.

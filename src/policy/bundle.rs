@@ -5,6 +5,8 @@ use super::Effect;
 use super::facts::Stated;
 use super::when::When;
 use crate::mask;
+#[cfg(feature = "schema")]
+use crate::schema;
 use crate::time::{Span, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -19,29 +21,37 @@ pub const OPERATIONS: [&str; 1] = ["rerank"];
 
 /// A whole bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Bundle {
     /// Always [`SCHEMA`].
+    #[cfg_attr(feature = "schema", schemars(extend("const" = SCHEMA)))]
     pub schema: String,
     /// Which bundle this is.
     pub bundle: Identity,
     /// Aliases, each for one or more groups of the identity provider. Rules name aliases only.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("propertyNames" = {"pattern": schema::NAME}, "additionalProperties" = {"type": "array", "items": {"type": "string", "pattern": schema::GROUP}, "minItems": 1})))]
     pub groups: BTreeMap<String, Vec<String>>,
     /// Names for sets of models. Where there are any, a rule names these or patterns with a `*`.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("propertyNames" = {"pattern": schema::NAME})))]
     pub models: BTreeMap<String, Named>,
     /// Names for sets of datasets. A rule names these or patterns with a `*`.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("propertyNames" = {"pattern": schema::NAME})))]
     pub datasets: BTreeMap<String, Named>,
     /// The credentials rules may use; the secrets stand in the platform's configuration under the same names.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("propertyNames" = {"pattern": schema::NAME})))]
     pub credentials: BTreeMap<String, Credential>,
     /// What to find and replace in responses and requests.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("propertyNames" = {"pattern": schema::NAME})))]
     pub masks: BTreeMap<String, mask::Rule>,
     /// Who can approve a call, and how many of them it takes.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("propertyNames" = {"pattern": schema::NAME})))]
     pub approvals: BTreeMap<String, ApprovalTerms>,
     /// The rules; their order means nothing.
     pub rules: Vec<Rule>,
@@ -52,9 +62,11 @@ pub struct Bundle {
 
 /// Which bundle this is.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
     /// The bundle's name, the same over all its versions.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = schema::NAME)))]
     pub id: String,
     /// Grows with every version.
     pub serial: u64,
@@ -64,29 +76,36 @@ pub struct Identity {
 
 /// A name for a set of models or datasets.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Named {
     /// Patterns for what belongs to it; without any, it is its own name.
     #[serde(rename = "match")]
+    #[cfg_attr(feature = "schema", schemars(extend("items" = {"type": "string", "pattern": schema::PATTERN}, "minItems" = 1)))]
     pub patterns: Option<Vec<String>>,
     /// What is to be known about it, such as `regulated`.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("items" = {"type": "string", "pattern": schema::NAME})))]
     pub labels: Vec<String>,
 }
 
 /// A credential has a name and nothing else here.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Credential {}
 
 /// Who can approve, as written.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalTerms {
     /// Groups of the identity provider (not aliases), one of which every approver must be in.
+    #[cfg_attr(feature = "schema", schemars(extend("items" = {"type": "string", "pattern": schema::GROUP}, "minItems" = 1)))]
     pub groups: Vec<String>,
     /// How many different people must approve.
     #[serde(default = "one")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub min: u32,
     /// How long people may take.
     pub ttl: Span,
@@ -98,9 +117,18 @@ fn one() -> u32 {
 
 /// One rule: exactly one of `deny`, `guard` and `allow`, and what goes with it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", schemars(extend(
+    "oneOf" = [{"required": ["deny"]}, {"required": ["guard"]}, {"required": ["allow"]}],
+    "dependentRequired" = {
+        "require": ["guard"], "risk": ["guard"], "use": ["allow"], "precedence": ["allow"], "expires": ["allow"]
+    },
+    "dependentSchemas" = {"limits": {"not": {"required": ["deny"]}}},
+)))]
 pub struct Rule {
     /// Unique in the bundle; decisions and records name it.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = schema::NAME)))]
     pub id: String,
     /// Whether it counts.
     #[serde(default)]
@@ -110,6 +138,7 @@ pub struct Rule {
     /// A match never grants; it adds obligations, limits and risk.
     pub guard: Option<Selectors>,
     /// A match grants; names groups, models, datasets and operations.
+    #[cfg_attr(feature = "schema", schemars(extend("required" = ["groups", "models", "operations"], "anyOf" = [{"required": ["datasets"]}, {"required": ["labels"]}])))]
     pub allow: Option<Selectors>,
     /// When the rule counts, beyond its selectors.
     pub when: Option<When>,
@@ -118,6 +147,7 @@ pub struct Rule {
     /// Of a guard or an allow: how large the call may be.
     pub limits: Option<Limits>,
     /// Of a guard: points added to the call's risk.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0)))]
     pub risk: Option<u32>,
     /// Of an allow: the credential to go upstream with; none goes without.
     #[serde(rename = "use")]
@@ -134,6 +164,7 @@ pub struct Rule {
 
 /// Whether a rule counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// It counts.
@@ -145,25 +176,35 @@ pub enum Mode {
 
 /// Which calls a rule is about. All selectors must match; one matches when any of its entries does.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", schemars(extend("not" = {"required": ["labels", "datasets"]})))]
 pub struct Selectors {
     /// Aliases of `groups`.
+    #[cfg_attr(feature = "schema", schemars(extend("items" = {"type": "string", "pattern": schema::NAME}, "minItems" = 1)))]
     pub groups: Option<Vec<String>>,
     /// Names of `models`, or patterns.
+    #[cfg_attr(feature = "schema", schemars(extend("items" = {"type": "string", "pattern": schema::PATTERN}, "minItems" = 1)))]
     pub models: Option<Vec<String>>,
     /// Names of `datasets`, or patterns.
+    #[cfg_attr(feature = "schema", schemars(extend("items" = {"type": "string", "pattern": schema::PATTERN}, "minItems" = 1)))]
     pub datasets: Option<Vec<String>>,
     /// Labels of datasets, instead of `datasets`: all that have one of them.
+    #[cfg_attr(feature = "schema", schemars(extend("items" = {"type": "string", "pattern": schema::NAME}, "minItems" = 1)))]
     pub labels: Option<Vec<String>>,
     /// Patterns. A call without a tenant is met by every deny and guard that names tenants, and by no such allow.
+    #[cfg_attr(feature = "schema", schemars(extend("items" = {"type": "string", "pattern": schema::PATTERN}, "minItems" = 1)))]
     pub tenants: Option<Vec<String>>,
     /// Some of [`OPERATIONS`].
+    #[cfg_attr(feature = "schema", schemars(extend("items" = {"enum": OPERATIONS}, "minItems" = 1)))]
     pub operations: Option<Vec<String>>,
 }
 
 /// What a guard asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", schemars(extend("dependentRequired" = {"when_risk_at_least": ["approval"]})))]
 pub struct Require {
     /// A name of `approvals`.
     pub approval: Option<String>,
@@ -206,17 +247,24 @@ impl Force {
 
 /// How large a call may be. A number is the largest value still allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1)))]
 pub struct Limits {
     /// Documents of a call.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub documents: Option<u64>,
     /// Bytes of the query (UTF-8).
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub query_bytes: Option<u64>,
     /// Bytes of the largest document (UTF-8).
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub document_bytes: Option<u64>,
     /// Results asked for.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub top_n: Option<u64>,
     /// Only `false`: the response must not repeat the documents.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = false)))]
     pub return_documents: Option<bool>,
     /// The only further parameters a call may have, such as `instruction`; none may where the list is empty.
     pub parameters: Option<Vec<String>>,
@@ -224,6 +272,7 @@ pub struct Limits {
 
 /// A call and what the bundle must decide on it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Test {
     /// What the test protects.
@@ -235,7 +284,8 @@ pub struct Test {
 }
 
 /// A call, written by hand.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// The caller's subject.
@@ -294,6 +344,7 @@ fn one_document() -> u64 {
 
 /// What must come out of a test. What is not written is not compared.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// The outcome.
@@ -314,6 +365,7 @@ pub struct Expect {
     /// The risk.
     pub risk: Option<u32>,
     /// Why, as [`Reason`](super::Reason) writes it.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = super::Reason::ALL.map(super::Reason::as_str))))]
     pub reason: Option<String>,
     /// Rules that must be among the near misses.
     #[serde(default)]

@@ -64,35 +64,38 @@ pub(super) struct Checked {
 }
 
 /// Checks `draft`; its own flaws come first.
-pub(super) fn check(mut draft: Draft) -> Result<Checked, Vec<Flaw>> {
-    let found = std::mem::take(&mut draft.flaws);
-    let mut checker = Checker::new(&draft.bundle);
-    checker.flaws = found;
+pub(super) fn check(draft: Draft<'_>) -> Result<Checked, Vec<Flaw>> {
+    let Draft { mut bundle, rules: written, tests: numbers, flaws } = draft;
+    let written_tests = std::mem::take(&mut bundle.tests);
+    let mut checker = Checker::new(&bundle);
+    let unread = flaws.len();
+    checker.flaws = flaws;
     checker.declarations();
     let mut checked = Checked {
-        masks: draft.bundle.masks.iter().map(|(name, mask)| (Rc::from(name.as_str()), mask.clone())).collect(),
-        approvals: approvals(&draft.bundle),
+        masks: bundle.masks.iter().map(|(name, mask)| (Rc::from(name.as_str()), mask.clone())).collect(),
+        approvals: approvals(&bundle),
         ..Checked::default()
     };
-    let mut ids = HashMap::new();
+    let mut ids: HashMap<Rc<str>, usize> = HashMap::new();
     let (rules, tests) = (Spot::Root.name("rules"), Spot::Root.name("tests"));
-    for (number, rule) in draft.rules.iter().zip(&draft.bundle.rules) {
-        let place = rules.item(*number);
+    let lost = written.each(|number, rule| {
+        let place = rules.item(number);
         checker.name("a rule's id", &rule.id, &place.name("id"), Part::Value);
-        if let Some(first) = ids.insert(rule.id.as_str(), *number) {
+        let id: Rc<str> = rule.id.as_str().into();
+        if let Some(first) = ids.insert(Rc::clone(&id), number) {
             checker.flaw(
-                Flaw::new(place.name("id"), format!("the id `{}` is used twice", rule.id))
+                Flaw::new(place.name("id"), format!("the id `{id}` is used twice"))
                     .hint(format!("rules[{first}] has it already")),
             );
         }
-        checker.rule(*number, rule, &place, &mut checked);
-    }
-    if draft.lost.is_empty() {
+        checker.rule(number, id, &rule, &place, &mut checked);
+    });
+    if lost.ids.is_empty() {
         // A guard lost to its own flaws would be missed in the sum.
-        checker.thresholds(&draft, &checked.guards);
+        checker.thresholds(&checked.guards);
     }
-    let ids: HashSet<&str> = ids.into_keys().chain(draft.lost.iter().map(String::as_str)).collect();
-    for (number, test) in draft.tests.iter().zip(&draft.bundle.tests) {
+    let ids: HashSet<&str> = ids.keys().map(|id| &**id).chain(lost.ids.iter().map(String::as_str)).collect();
+    for (number, test) in numbers.iter().zip(&written_tests) {
         checker.test(test, &tests.item(*number), &ids);
     }
     checked.denies.sort_by(|one, other| one.id.cmp(&other.id));
@@ -101,11 +104,13 @@ pub(super) fn check(mut draft: Draft) -> Result<Checked, Vec<Flaw>> {
     checked.credentials = checker.credentials_used(&checked.allows);
     checked.lexicon = checker.lexicon;
     checker.flaws.extend(super::ties::find(&checked.allows, &checked.lexicon));
-    if checker.flaws.is_empty() {
-        checked.tests = draft.bundle.tests;
+    let mut flaws = checker.flaws;
+    flaws.splice(unread..unread, lost.flaws);
+    if flaws.is_empty() {
+        checked.tests = written_tests;
         Ok(checked)
     } else {
-        Err(checker.flaws)
+        Err(flaws)
     }
 }
 
@@ -282,7 +287,7 @@ impl<'b> Checker<'b> {
         Some(self.lexicon.dictionary_mut(dimension).add(pattern))
     }
 
-    fn rule(&mut self, number: usize, rule: &Written, place: &Spot<'_>, into: &mut Checked) {
+    fn rule(&mut self, number: usize, id: Rc<str>, rule: &Written, place: &Spot<'_>, into: &mut Checked) {
         let kinds = [("deny", &rule.deny), ("guard", &rule.guard), ("allow", &rule.allow)];
         let mut present = kinds.iter().filter_map(|(kind, selectors)| Some((*kind, selectors.as_ref()?)));
         let (Some((kind, selectors)), None) = (present.next(), present.next()) else {
@@ -322,7 +327,7 @@ impl<'b> Checker<'b> {
             }
         }
         let limits = self.limits(rule.limits.as_ref(), &place.name("limits"));
-        let (id, mode): (Rc<str>, Mode) = (rule.id.as_str().into(), rule.mode);
+        let mode = rule.mode;
         match kind {
             "deny" => into.denies.push(Rule { id, mode, reach, when, terms: (), place: number }),
             "guard" => {
@@ -406,22 +411,21 @@ impl<'b> Checker<'b> {
     }
 
     /// A threshold that no call can reach would be an approval that never happens.
-    fn thresholds(&mut self, draft: &Draft, guards: &[Rule<Guard>]) {
+    fn thresholds(&mut self, guards: &[Rule<Guard>]) {
         let sum = |counted: &dyn Fn(Mode) -> bool| {
             let guards = guards.iter().filter(|guard| counted(guard.mode));
             guards.fold(0u32, |sum, guard| sum.saturating_add(guard.terms.risk))
         };
         let (enforced, all) = (sum(&|mode| mode == Mode::Enforce), sum(&|_| true));
-        for (number, rule) in draft.rules.iter().zip(&draft.bundle.rules) {
-            let require = rule.require.as_ref();
-            let most = if rule.mode == Mode::Enforce { enforced } else { all };
+        for guard in guards {
+            let most = if guard.mode == Mode::Enforce { enforced } else { all };
             for (name, threshold) in [
-                ("when_risk_at_least", require.and_then(|require| require.when_risk_at_least)),
-                ("deny_when_risk_at_least", require.and_then(|require| require.deny_when_risk_at_least)),
+                ("when_risk_at_least", guard.terms.threshold),
+                ("deny_when_risk_at_least", guard.terms.deny_at.unwrap_or_default()),
             ] {
-                if threshold.is_some_and(|threshold| threshold > most) {
+                if threshold > most {
                     let rules = Spot::Root.name("rules");
-                    let rule = rules.item(*number);
+                    let rule = rules.item(guard.place);
                     self.flaw(
                         Flaw::new(rule.name("require").name(name), "no call reaches that risk")
                             .hint(format!("the guards' `risk` of this bundle sums up to {most}")),

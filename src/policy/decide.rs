@@ -4,14 +4,12 @@ use super::Policy;
 use super::bundle::{Force, Limits, Mode};
 use super::check::{Allow, Guard, Rule};
 use super::facts::Facts;
-use super::glob::{Exactness, Pattern};
-use super::index::{Dimension, Meant, Met, Target};
-use super::lexicon::Lexicon;
+use super::glob::Exactness;
+use super::index::{Dimension, Meant, Target};
 use super::when::Holds;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 
@@ -88,6 +86,7 @@ pub const NEAR_MISSES: usize = 8;
 
 /// An outcome. The greater one is the stricter one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// The call may go on.
@@ -249,21 +248,21 @@ pub(super) fn decide(policy: &Policy, question: &Question<'_>) -> Decision {
         operation: question.operation,
     };
     let meant = Meant::by(&target, &policy.lexicon);
-    let allows = policy.allow_index.meet(&meant);
+    let met = policy.index.matching(&meant);
     let matching = Matching {
         policy,
         meant: &meant,
-        denies: strictly(pick(&policy.denies, &policy.deny_index.meet(&meant)), question),
-        guards: strictly(pick(&policy.guards, &policy.guard_index.meet(&meant)), question),
-        allows: pick(&policy.allows, &allows),
+        denies: strictly(&policy.denies, met.denies(), question),
+        guards: strictly(&policy.guards, met.guards(), question),
+        allows: met.allows().filter_map(|number| Some((number, policy.allows.get(number)?))).collect(),
     };
     let mut decision = matching.weigh(question, |mode| mode == Mode::Enforce);
     if decision.reason == Reason::NoRule {
-        let enforced =
-            |number: u32| policy.allows.get(number as usize).is_some_and(|allow| allow.mode == Mode::Enforce);
+        let enforced = |number: usize| policy.allows.get(number).is_some_and(|allow| allow.mode == Mode::Enforce);
         let left = NEAR_MISSES.saturating_sub(decision.near_misses.len());
-        decision.near_misses.extend(allows.near(enforced, left).into_iter().filter_map(|(number, dimension)| {
-            let rule = Rc::clone(&policy.allows.get(number as usize)?.id);
+        let near = policy.index.near_allows(&meant, enforced, left);
+        decision.near_misses.extend(near.into_iter().filter_map(|(number, dimension)| {
+            let rule = Rc::clone(&policy.allows.get(number)?.id);
             Some(NearMiss { rule, what: Miss::Selector(dimension) })
         }));
     }
@@ -274,30 +273,30 @@ pub(super) fn decide(policy: &Policy, question: &Question<'_>) -> Decision {
     decision
 }
 
-fn pick<'p, Terms>(rules: &'p [Rule<Terms>], met: &Met<'_>) -> Vec<&'p Rule<Terms>> {
-    met.matching().into_iter().filter_map(|number| rules.get(number as usize)).collect()
-}
-
-/// Those of the rules whose condition holds, or is not known to fail.
-fn strictly<'p, Terms>(mut rules: Vec<&'p Rule<Terms>>, question: &Question<'_>) -> Vec<&'p Rule<Terms>> {
-    rules.retain(|rule| matches!(holds(rule, question), Holds::Yes | Holds::UnknownClaims));
-    rules
+/// Those of the rules with these numbers whose condition holds, or is not known to fail.
+fn strictly<'p, Terms>(
+    rules: &'p [Rule<Terms>],
+    numbers: impl Iterator<Item = usize>,
+    question: &Question<'_>,
+) -> Vec<&'p Rule<Terms>> {
+    let counts = |rule: &&Rule<Terms>| matches!(holds(rule, question), Holds::Yes | Holds::UnknownClaims);
+    numbers.filter_map(|number| rules.get(number)).filter(counts).collect()
 }
 
 fn holds<Terms>(rule: &Rule<Terms>, question: &Question<'_>) -> Holds {
     rule.when.as_ref().map_or(Holds::Yes, |when| when.stands(question))
 }
 
-/// The rules that match a call, allows by their selectors alone, in the order of their ids.
+/// The rules that match a call, allows by their selectors alone and with their numbers, in the order of their ids.
 struct Matching<'p> {
     policy: &'p Policy,
     meant: &'p Meant,
     denies: Vec<&'p Rule<()>>,
     guards: Vec<&'p Rule<Guard>>,
-    allows: Vec<&'p Rule<Allow>>,
+    allows: Vec<(usize, &'p Rule<Allow>)>,
 }
 
-impl Matching<'_> {
+impl<'p> Matching<'p> {
     fn weigh(&self, question: &Question<'_>, counts: impl Fn(Mode) -> bool) -> Decision {
         let denies: Vec<Rc<str>> =
             self.denies.iter().filter(|rule| counts(rule.mode)).map(|rule| Rc::clone(&rule.id)).collect();
@@ -305,23 +304,22 @@ impl Matching<'_> {
             return deny(Reason::DeniedByRule, denies);
         }
         let mut near_misses = Vec::new();
-        let mut chosen: Option<(Order, &Rule<Allow>)> = None;
-        for allow in self.allows.iter().filter(|rule| counts(rule.mode)) {
+        let mut chosen: Option<(usize, &Rule<Allow>)> = None;
+        for (number, allow) in self.allows.iter().copied().filter(|(_, rule)| counts(rule.mode)) {
             let misses = misses(allow, question);
-            if misses.is_empty() {
-                let order = Order::of(allow, self.meant, &self.policy.lexicon);
-                // Of equals the first by id is named; they have the same credential.
-                if chosen.is_none_or(|(best, _)| order > best) {
-                    chosen = Some((order, allow));
-                }
+            // Of equals the first by id is named; they have the same credential.
+            if misses.is_empty()
+                && chosen.is_none_or(|(best, other)| self.order(number, allow) > self.order(best, other))
+            {
+                chosen = Some((number, allow));
             }
             near_misses.extend(misses.into_iter().map(|what| NearMiss { rule: Rc::clone(&allow.id), what }));
         }
         near_misses.truncate(NEAR_MISSES);
-        let guards: Vec<&Rule<Guard>> = self.guards.iter().filter(|rule| counts(rule.mode)).copied().collect();
         let Some((_, allow)) = chosen else {
             return Decision { near_misses, ..deny(Reason::NoRule, Vec::new()) };
         };
+        let guards: Vec<&Rule<Guard>> = self.guards.iter().filter(|rule| counts(rule.mode)).copied().collect();
         let exceeded: Vec<Rc<str>> = guards
             .iter()
             .filter(|guard| !exceeded(&guard.terms.limits, question).is_empty())
@@ -333,14 +331,26 @@ impl Matching<'_> {
         grant(allow, &guards, near_misses)
     }
 
+    fn order(&self, number: usize, allow: &Rule<Allow>) -> Order {
+        let most_exact = |dimension| {
+            let dictionary = self.policy.lexicon.dictionary(dimension);
+            let met = self.policy.index.met_by_allow(number, dimension, self.meant);
+            met.map(|symbol| dictionary.exactness(symbol)).max().unwrap_or_default()
+        };
+        Order {
+            dataset: most_exact(Dimension::Datasets),
+            model: most_exact(Dimension::Models),
+            tenant: most_exact(Dimension::Tenants),
+            precedence: allow.terms.precedence,
+        }
+    }
+
     fn shadows(&self) -> Vec<Rc<str>> {
         let denies = self.denies.iter().map(|rule| (rule.mode, &rule.id));
         let guards = self.guards.iter().map(|rule| (rule.mode, &rule.id));
-        let allows = self.allows.iter().map(|rule| (rule.mode, &rule.id));
+        let allows = self.allows.iter().map(|(_, rule)| (rule.mode, &rule.id));
         let all = denies.chain(guards).chain(allows);
-        let ids: BTreeSet<Rc<str>> =
-            all.filter(|(mode, _)| *mode == Mode::Shadow).map(|(_, id)| Rc::clone(id)).collect();
-        ids.into_iter().collect()
+        in_order(all.filter(|(mode, _)| *mode == Mode::Shadow).map(|(_, id)| Rc::clone(id)))
     }
 }
 
@@ -363,50 +373,60 @@ fn deny(reason: Reason, rules: Vec<Rc<str>>) -> Decision {
 }
 
 fn grant(allow: &Rule<Allow>, guards: &[&Rule<Guard>], near_misses: Vec<NearMiss>) -> Decision {
-    let reasons: BTreeMap<Rc<str>, u32> = guards
+    // Guards are in the order of their ids already.
+    let reasons: Vec<(Rc<str>, u32)> = guards
         .iter()
         .filter(|guard| guard.terms.risk > 0)
         .map(|guard| (Rc::clone(&guard.id), guard.terms.risk))
         .collect();
-    let risk = reasons.values().fold(0u32, |sum, points| sum.saturating_add(*points));
+    let risk = reasons.iter().fold(0u32, |sum, (_, points)| sum.saturating_add(*points));
     let denying: Vec<Rc<str>> = guards
         .iter()
         .filter(|guard| guard.terms.deny_at.is_some_and(|most| risk >= most))
         .map(|guard| Rc::clone(&guard.id))
         .collect();
     if !denying.is_empty() {
-        let reasons = reasons.into_iter().collect();
         return Decision { near_misses, risk, reasons, ..deny(Reason::RiskTooHigh, denying) };
     }
-    let masks: BTreeSet<Rc<str>> = guards.iter().flat_map(|guard| guard.terms.masks.iter().cloned()).collect();
-    let request_masks: BTreeSet<Rc<str>> =
-        guards.iter().flat_map(|guard| guard.terms.request_masks.iter().cloned()).collect();
-    let approvals: BTreeSet<Rc<str>> = guards
-        .iter()
-        .filter(|guard| risk >= guard.terms.threshold)
-        .filter_map(|guard| guard.terms.approval.clone())
-        .collect();
+    let masks = in_order(guards.iter().flat_map(|guard| guard.terms.masks.iter().cloned()));
+    let request_masks = in_order(guards.iter().flat_map(|guard| guard.terms.request_masks.iter().cloned()));
+    let asking = guards.iter().filter(|guard| risk >= guard.terms.threshold);
+    let approvals = in_order(asking.filter_map(|guard| guard.terms.approval.clone()));
     let limits = guards.iter().map(|guard| &guard.terms.limits);
     let limits = limits.fold(allow.terms.limits.clone(), |least, other| tighter(&least, other));
-    let rules: BTreeSet<Rc<str>> =
-        guards.iter().map(|guard| Rc::clone(&guard.id)).chain([Rc::clone(&allow.id)]).collect();
+    let before = guards.partition_point(|guard| guard.id < allow.id);
+    let (before, after) = guards.split_at_checked(before).unwrap_or((guards, &[]));
+    let mut rules = Vec::with_capacity(guards.len().saturating_add(1));
+    rules.extend(before.iter().map(|guard| Rc::clone(&guard.id)));
+    rules.push(Rc::clone(&allow.id));
+    rules.extend(after.iter().map(|guard| Rc::clone(&guard.id)));
     let (effect, reason) =
         if approvals.is_empty() { (Effect::Allow, Reason::Granted) } else { (Effect::Ask, Reason::ApprovalRequired) };
     Decision {
         effect,
         reason,
-        rules: rules.into_iter().collect(),
+        rules,
         near_misses,
         risk,
-        reasons: reasons.into_iter().collect(),
+        reasons,
         limits,
-        masks: masks.into_iter().collect(),
+        masks,
         force: guards.iter().fold(Force::default(), |force, guard| force.and(guard.terms.force)),
-        request_masks: request_masks.into_iter().collect(),
+        request_masks,
         credential: allow.terms.credential.clone(),
-        approvals: approvals.into_iter().collect(),
+        approvals,
         shadow: None,
     }
+}
+
+/// Names, ascending and once each.
+fn in_order(names: impl Iterator<Item = Rc<str>>) -> Vec<Rc<str>> {
+    let mut names: Vec<Rc<str>> = names.collect();
+    if names.len() > 1 {
+        names.sort_unstable();
+        names.dedup();
+    }
+    names
 }
 
 /// Which of two allows gives the credential: the one that names the dataset more exactly, then the model, then the tenant,
@@ -417,23 +437,6 @@ struct Order {
     model: Exactness,
     tenant: Exactness,
     precedence: u32,
-}
-
-impl Order {
-    fn of(allow: &Rule<Allow>, meant: &Meant, lexicon: &Lexicon) -> Self {
-        let most_exact = |dimension| {
-            let symbols = allow.reach.symbols(dimension).unwrap_or_default();
-            let matching = meant.symbols(dimension).iter().filter(|symbol| symbols.binary_search(symbol).is_ok());
-            let patterns = matching.filter_map(|symbol| lexicon.dictionary(dimension).pattern(*symbol));
-            patterns.map(Pattern::exactness).max().unwrap_or_default()
-        };
-        Self {
-            dataset: most_exact(Dimension::Datasets),
-            model: most_exact(Dimension::Models),
-            tenant: most_exact(Dimension::Tenants),
-            precedence: allow.terms.precedence,
-        }
-    }
 }
 
 fn misses(allow: &Rule<Allow>, question: &Question<'_>) -> Vec<Miss> {

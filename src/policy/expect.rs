@@ -45,6 +45,13 @@ impl Request {
         tracked::read(document).map_err(|misfit| misfit.flaw)
     }
 
+    /// A call of nobody, with one document.
+    #[must_use]
+    pub fn about(model: &str, dataset: &str) -> Self {
+        let operation = super::OPERATIONS.first().copied().unwrap_or_default().to_owned();
+        Self { model: model.to_owned(), dataset: dataset.to_owned(), operation, documents: 1, ..Self::default() }
+    }
+
     /// The request as the policy is asked it.
     #[must_use]
     pub fn question(&self) -> Question<'_> {

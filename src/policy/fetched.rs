@@ -15,6 +15,7 @@ use std::fmt;
 
 /// `bundle.fetched` in the plugin configuration.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The proxy's cluster to ask.
@@ -22,11 +23,13 @@ pub struct Settings {
     /// `:authority` of requests.
     pub authority: String,
     /// `:path` of requests.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::PATH)))]
     pub path: String,
     /// The only bundle that is taken, by its id: the keys may sign others for other gateways. It may be left out where there is
     /// a bundle to start with.
     pub id: Option<String>,
     /// The keys it may be signed with; two while one replaces the other.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub keys: Vec<BundleKey>,
     /// The lowest serial that is taken: what a restart cannot forget.
     #[serde(default)]

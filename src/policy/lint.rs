@@ -3,29 +3,53 @@
 use super::bundle::{Bundle, Mode, Named, Rule, Selectors};
 use super::flaw::{Flaw, Part, Place, Spot};
 use super::glob::Pattern;
+use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The label of data that anybody may see; every other label says that a dataset needs care.
 const PUBLIC: &str = "public";
 
-/// Looks over a bundle that loads. What comes out are warnings: the bundle works as it is written.
+/// Looks over a bundle that loads, at the time `now`. What comes out are warnings: the bundle works as it is written.
 #[must_use]
-pub fn lint(bundle: &Bundle) -> Vec<Flaw> {
+pub fn lint(bundle: &Bundle, now: Time) -> Vec<Flaw> {
     let mut warnings = Vec::new();
-    if bundle.bundle.not_after.is_none() {
-        let flaw = Flaw::new(Place::root().name("bundle"), "the bundle never ends");
-        warnings.push(flaw.hint("give it a `not_after`, so that no old one can be kept in force for ever"));
+    match bundle.bundle.not_after {
+        None => {
+            let flaw = Flaw::new(Place::root().name("bundle"), "the bundle never ends");
+            warnings.push(flaw.hint("give it a `not_after`, so that no old one can be kept in force for ever"));
+        }
+        Some(end) if end <= now => {
+            let flaw =
+                Flaw::new(Place::root().name("bundle").name("not_after"), "the bundle has ended: it denies everything");
+            warnings.push(flaw.hint("give it a later `not_after`"));
+        }
+        Some(_) => {}
     }
     unused(bundle, &mut warnings);
     let rules = Spot::Root.name("rules");
     for (number, rule) in bundle.rules.iter().enumerate() {
+        let place = rules.item(number);
         if let Some(allow) = &rule.allow {
-            let place = rules.item(number);
             care(bundle, rule, allow, &place, &mut warnings);
-            never(bundle, rule, allow, &place, &mut warnings);
+            expired(bundle, rule, &place, now, &mut warnings);
         }
+        never(bundle, rule, &place, &mut warnings);
     }
     warnings
+}
+
+/// Allows that grant nothing any more, or for less long than they say.
+fn expired(bundle: &Bundle, rule: &Rule, place: &Spot<'_>, now: Time, warnings: &mut Vec<Flaw>) {
+    let Some(end) = rule.expires else { return };
+    let place = place.name("expires");
+    if end <= now {
+        let flaw = Flaw::new(place, format!("`{}` has expired: it matches nothing any more", rule.id));
+        warnings.push(flaw.hint("take it out, or give it a later day"));
+    } else if let Some(bundle_end) = bundle.bundle.not_after.filter(|bundle_end| *bundle_end < end) {
+        let what = format!("`{}` says that it lasts longer than its bundle, which ends at {bundle_end}", rule.id);
+        warnings
+            .push(Flaw::new(place, what).hint("give the bundle a later `not_after`, or the rule an earlier `expires`"));
+    }
 }
 
 /// Names that nothing refers to.
@@ -93,16 +117,30 @@ fn care(bundle: &Bundle, rule: &Rule, allow: &Selectors, place: &Spot<'_>, warni
     }
 }
 
-/// Allows that some deny takes back entirely.
-fn never(bundle: &Bundle, rule: &Rule, allow: &Selectors, place: &Spot<'_>, warnings: &mut Vec<Flaw>) {
+/// Rules of which some deny leaves nothing.
+fn never(bundle: &Bundle, rule: &Rule, place: &Spot<'_>, warnings: &mut Vec<Flaw>) {
+    let Some(selectors) = rule.allow.as_ref().or(rule.guard.as_ref()).or(rule.deny.as_ref()) else { return };
     let taken_back = bundle.rules.iter().find(|other| {
         let Some(deny) = &other.deny else { return false };
-        other.mode == Mode::Enforce && other.when.is_none() && covers_all(bundle, deny, allow)
+        // Of two denies of the same calls the second one is told.
+        let is_other = other.id != rule.id && (rule.deny.is_none() || !is_before(bundle, rule, other));
+        is_other && other.mode == Mode::Enforce && other.when.is_none() && covers_all(bundle, deny, selectors)
     });
     if let Some(deny) = taken_back {
-        let what = format!("`{}` never matches: `{}` denies all of it", rule.id, deny.id);
+        let what = match (&rule.deny, &rule.guard) {
+            (Some(_), _) => format!("`{}` changes nothing: `{}` denies all of it already", rule.id, deny.id),
+            (_, Some(_)) => format!("`{}` never has an effect: `{}` denies all of it", rule.id, deny.id),
+            _ => format!("`{}` never matches: `{}` denies all of it", rule.id, deny.id),
+        };
         warnings.push(Flaw::new(place.name("id"), what).hint("take one of them out"));
     }
+}
+
+/// Whether `other` covers exactly what `rule` does and comes after it.
+fn is_before(bundle: &Bundle, rule: &Rule, other: &Rule) -> bool {
+    let place = |wanted: &Rule| bundle.rules.iter().position(|rule| rule.id == wanted.id);
+    let (Some(own), Some(others)) = (&rule.deny, &other.deny) else { return false };
+    rule.when.is_none() && rule.mode == Mode::Enforce && covers_all(bundle, own, others) && place(rule) < place(other)
 }
 
 fn covers_all(bundle: &Bundle, deny: &Selectors, allow: &Selectors) -> bool {
@@ -184,12 +222,45 @@ mod tests {
         }
         let text = bundle.to_string();
         super::super::Policy::load(text.as_bytes()).unwrap_or_else(|flaws| panic!("{flaws:#?}"));
-        lint(&serde_json::from_str(&text).unwrap()).iter().map(ToString::to_string).collect()
+        lint(&serde_json::from_str(&text).unwrap(), Time::parse("2028-01-01").unwrap())
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
     fn a_tidy_bundle_gives_no_warnings() {
         assert_eq!(warned(json!({})), [""; 0]);
+    }
+
+    #[test]
+    fn of_rules_that_a_deny_leaves_nothing_of_the_later_is_told() {
+        let hr = json!({"id": "d1", "deny": {"datasets": ["hr"]}});
+        for (rules, warning) in [
+            (
+                json!([hr, {"id": "g", "guard": {"labels": ["regulated"]}, "risk": 1}]),
+                Some("rules[2].id: `g` never has an effect: `d1`"),
+            ),
+            (json!([hr, {"id": "g", "guard": {}, "risk": 1}]), None),
+            (json!([hr, {"id": "d2", "deny": {"datasets": ["hr"]}}]), Some("rules[2].id: `d2` changes nothing: `d1`")),
+            (
+                json!([hr, {"id": "d2", "deny": {"datasets": ["hr"], "models": ["x"]}}]),
+                Some("rules[2].id: `d2` changes nothing: `d1`"),
+            ),
+            (
+                json!([{"id": "d2", "deny": {"datasets": ["hr"], "models": ["x"]}}, hr]),
+                Some("rules[1].id: `d2` changes nothing: `d1`"),
+            ),
+            (json!([hr, {"id": "d2", "deny": {"datasets": ["hr", "web"], "models": ["x"]}}]), None),
+        ] {
+            let mut all = rules.as_array().unwrap().clone();
+            let allow = json!({"id": "a", "use": "c", "owner": "o", "expires": "2029-01-01", "allow":
+                {"groups": ["staff"], "models": ["m"], "datasets": ["hr", "web"], "operations": ["rerank"]}});
+            all.insert(0, allow);
+            let told = warned(json!({"/rules": all}));
+            assert_eq!(told.len(), usize::from(warning.is_some()), "{rules}: {told:?}");
+            assert!(told.iter().all(|told| told.starts_with(warning.unwrap())), "{told:?}");
+        }
     }
 
     #[test]
@@ -212,6 +283,14 @@ mod tests {
             (deny(json!({"groups": ["staff"]})), vec!["rules[0].id: `a` never matches: `d` denies all of it"]),
             (deny(json!({"datasets": ["h*", "we*"]})), vec!["rules[0].id: `a` never matches: `d` denies all of it"]),
             (deny(json!({"datasets": ["hr"]})), vec![]),
+            (
+                json!({"/bundle/not_after": "2028-01-01", "/rules/0/expires": "2027-01-01"}),
+                vec!["bundle.not_after: the bundle has ended", "rules[0].expires: `a` has expired"],
+            ),
+            (
+                json!({"/rules/0/expires": "2030-01-02"}),
+                vec!["rules[0].expires: `a` says that it lasts longer than its bundle"],
+            ),
             (
                 deny(json!({"labels": ["regulated", "public"]})),
                 vec!["rules[0].id: `a` never matches: `d` denies all of it"],

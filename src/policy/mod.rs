@@ -40,7 +40,7 @@ use crate::json;
 use crate::mask;
 use crate::time::{Span, Time};
 use check::{Allow, Checked, Guard, Rule};
-use index::{Index, Reach, Untold};
+use index::{Index, Reach};
 use lexicon::Lexicon;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -55,11 +55,9 @@ pub struct Policy {
     not_after: Option<Time>,
     digest: String,
     denies: Vec<Rule<()>>,
-    deny_index: Index,
     guards: Vec<Rule<Guard>>,
-    guard_index: Index,
     allows: Vec<Rule<Allow>>,
-    allow_index: Index,
+    index: Index,
     masks: BTreeMap<Rc<str>, mask::Rule>,
     approvals: BTreeMap<Rc<str>, Approval>,
     credentials: Vec<Rc<str>>,
@@ -88,8 +86,9 @@ impl Policy {
     /// # Errors
     /// Everything that is wrong with it, at once; never empty.
     pub fn load(text: &[u8]) -> Result<Self, Vec<Flaw>> {
-        let document = json::read(text).map_err(|malformed| vec![Flaw::new(Place::root(), malformed.to_string())])?;
-        Self::from_draft(read::draft(document)?, digest(text))
+        json::check(text).map_err(|malformed| vec![Flaw::new(Place::root(), malformed.to_string())])?;
+        let written = std::str::from_utf8(text).map_err(|_| vec![Flaw::new(Place::root(), "not UTF-8")])?;
+        Self::from_draft(read::draft(written)?, digest(text))
     }
 
     /// Checks and compiles a bundle; `digest` is how it will be named in records.
@@ -103,9 +102,10 @@ impl Policy {
         Self::from_draft(bundle.into(), digest)
     }
 
-    fn from_draft(draft: read::Draft, digest: String) -> Result<Self, Vec<Flaw>> {
+    fn from_draft(draft: read::Draft<'_>, digest: String) -> Result<Self, Vec<Flaw>> {
         let identity = draft.bundle.bundle.clone();
-        let Checked { denies, guards, allows, masks, approvals, credentials, tests, lexicon } = check::check(draft)?;
+        let Checked { mut denies, mut guards, mut allows, masks, approvals, credentials, tests, lexicon } =
+            check::check(draft)?;
         let conditions = denies.iter().map(|rule| &rule.when).chain(guards.iter().map(|rule| &rule.when)).flatten();
         let (counts_calls, remembers_uses) = conditions
             .fold((false, false), |(counts, uses), when| (counts || when.counts_calls(), uses || when.asks_for_uses()));
@@ -116,11 +116,9 @@ impl Policy {
             serial: identity.serial,
             not_after: identity.not_after,
             digest,
-            deny_index: Index::build(&reaches(&denies), &lexicon, Untold::Matches),
+            index: Index::build([reaches(&mut denies), reaches(&mut guards), reaches(&mut allows)], &lexicon),
             denies,
-            guard_index: Index::build(&reaches(&guards), &lexicon, Untold::Matches),
             guards,
-            allow_index: Index::build(&reaches(&allows), &lexicon, Untold::Differs),
             allows,
             masks,
             approvals,
@@ -210,8 +208,9 @@ impl Policy {
     }
 }
 
-fn reaches<Terms>(rules: &[Rule<Terms>]) -> Vec<&Reach> {
-    rules.iter().map(|rule| &rule.reach).collect()
+/// What the index keeps, and rules need no more.
+fn reaches<Terms>(rules: &mut [Rule<Terms>]) -> Vec<Reach> {
+    rules.iter_mut().map(|rule| std::mem::take(&mut rule.reach)).collect()
 }
 
 fn digest(text: &[u8]) -> String {

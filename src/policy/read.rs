@@ -7,16 +7,15 @@ use super::tracked;
 use crate::mask;
 use crate::time::Span;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// A bundle as far as it could be read.
-pub(super) struct Draft {
+pub(super) struct Draft<'t> {
+    /// All but the rules.
     pub(super) bundle: Bundle,
-    /// For each rule read, its number in the document.
-    pub(super) rules: Vec<usize>,
-    /// The ids of rules that could not be read; empty ones where they have none.
-    pub(super) lost: Vec<String>,
+    pub(super) rules: Rules<'t>,
     /// For each test read, its number in the document.
     pub(super) tests: Vec<usize>,
     /// What could not be read. Names of entries with flaws are still in the bundle, so that what refers to them is not called
@@ -24,16 +23,52 @@ pub(super) struct Draft {
     pub(super) flaws: Vec<Flaw>,
 }
 
-impl From<Bundle> for Draft {
-    fn from(bundle: Bundle) -> Self {
-        let (rules, tests) = ((0..bundle.rules.len()).collect(), (0..bundle.tests.len()).collect());
-        Self { bundle, rules, lost: Vec::new(), tests, flaws: Vec::new() }
+/// Rules, read one at a time: all of them at once would take several times the memory of the policy they become.
+pub(super) enum Rules<'t> {
+    Read(Vec<Rule>),
+    Written(Vec<&'t RawValue>),
+}
+
+/// The rules that could not be read.
+#[derive(Default)]
+pub(super) struct Lost {
+    /// Their ids; empty ones where they have none.
+    pub(super) ids: Vec<String>,
+    pub(super) flaws: Vec<Flaw>,
+}
+
+impl Rules<'_> {
+    /// Shows every rule that can be read, with its number in the document.
+    pub(super) fn each(self, mut show: impl FnMut(usize, Rule)) -> Lost {
+        let mut lost = Lost::default();
+        match self {
+            Self::Read(rules) => rules.into_iter().enumerate().for_each(|(number, rule)| show(number, rule)),
+            Self::Written(rules) => {
+                let place = Place::root().name("rules");
+                for (number, written) in rules.into_iter().enumerate() {
+                    let mut value = value(written);
+                    match salvage(|| place.item(number), &mut value, &mut lost.flaws) {
+                        Some(rule) => show(number, rule),
+                        None => lost.ids.push(value.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()),
+                    }
+                }
+            }
+        }
+        lost
     }
 }
 
-/// Reads a bundle document. Repeated member names must have been refused before (see [`crate::json::check`]).
-pub(super) fn draft(document: Value) -> Result<Draft, Vec<Flaw>> {
-    let Value::Object(members) = document else {
+impl From<Bundle> for Draft<'_> {
+    fn from(mut bundle: Bundle) -> Self {
+        let rules = Rules::Read(std::mem::take(&mut bundle.rules));
+        let tests = (0..bundle.tests.len()).collect();
+        Self { bundle, rules, tests, flaws: Vec::new() }
+    }
+}
+
+/// Reads a bundle's text. Repeated member names must have been refused before (see [`crate::json::check`]).
+pub(super) fn draft(text: &str) -> Result<Draft<'_>, Vec<Flaw>> {
+    let Ok(members) = serde_json::from_str::<BTreeMap<String, &RawValue>>(text) else {
         return Err(vec![Flaw::new(
             Place::root(),
             "found no object, expected a bundle with `schema`, `bundle` and `rules`",
@@ -48,11 +83,9 @@ pub(super) fn draft(document: Value) -> Result<Draft, Vec<Flaw>> {
     let credentials = reader.entries("credentials", || Credential {});
     let masks = reader.entries("masks", || mask::Rule::detecting(&[], ""));
     let approvals = reader.entries("approvals", || ApprovalTerms { groups: Vec::new(), min: 1, ttl: Span::default() });
-    let ids = rule_ids(reader.members.get("rules"));
-    let (rule_numbers, rules): (Vec<usize>, Vec<Rule>) = reader.items("rules").into_iter().unzip();
-    let lost =
-        ids.into_iter().filter(|(number, _)| rule_numbers.binary_search(number).is_err()).map(|(_, id)| id).collect();
-    let (test_numbers, tests) = reader.items("tests").into_iter().unzip();
+    let rules = Rules::Written(reader.list("rules"));
+    let tests = reader.list("tests");
+    let (tests_read, tests) = reader.items("tests", tests).into_iter().unzip();
     let (rest, mut flaws) = (reader.members, reader.flaws);
     for name in rest.keys() {
         let mut flaw = Flaw::new(Place::root().name(name), format!("unknown name `{}`", name.escape_debug()));
@@ -62,14 +95,19 @@ pub(super) fn draft(document: Value) -> Result<Draft, Vec<Flaw>> {
             |meant| format!("did you mean `{meant}`?"),
         )));
     }
-    let (Some(schema), Some(bundle)) = (schema, identity) else { return Err(flaws) };
+    let (Some(schema), Some(bundle)) = (schema, identity) else {
+        // All that does not fit is told all the same.
+        flaws.extend(rules.each(|_, _| ()).flaws);
+        return Err(flaws);
+    };
     if schema != SCHEMA {
         return Err(vec![
             Flaw::new(Place::root().name("schema"), "an unknown schema").hint(format!("write `{SCHEMA}`")),
         ]);
     }
-    let bundle = Bundle { schema, bundle, groups, models, datasets, credentials, masks, approvals, rules, tests };
-    Ok(Draft { bundle, rules: rule_numbers, lost, tests: test_numbers, flaws })
+    let bundle =
+        Bundle { schema, bundle, groups, models, datasets, credentials, masks, approvals, rules: Vec::new(), tests };
+    Ok(Draft { bundle, rules, tests: tests_read, flaws })
 }
 
 const MEMBERS: [&str; 10] =
@@ -79,38 +117,30 @@ fn nameless() -> Named {
     Named { patterns: None, labels: Vec::new() }
 }
 
-/// The ids of all rules, also of those that cannot be read, by number.
-fn rule_ids(rules: Option<&Value>) -> Vec<(usize, String)> {
-    let rules = rules.and_then(Value::as_array).into_iter().flatten().enumerate();
-    rules
-        .map(|(number, rule)| (number, rule.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()))
-        .collect()
-}
-
-struct Reader {
-    members: Map<String, Value>,
+struct Reader<'t> {
+    members: BTreeMap<String, &'t RawValue>,
     flaws: Vec<Flaw>,
 }
 
-impl Reader {
+impl<'t> Reader<'t> {
     /// A member that must be there.
     fn member<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
-        let Some(value) = self.members.remove(name) else {
+        let Some(written) = self.members.remove(name) else {
             self.flaws.push(Flaw::new(Place::root(), format!("`{name}` is missing")));
             return None;
         };
-        self.salvage(&Place::root().name(name), value)
+        salvage(|| Place::root().name(name), &mut value(written), &mut self.flaws)
     }
 
     /// A member that is an object of named entries. Where an entry cannot be read, `instead` keeps its name.
     fn entries<T: DeserializeOwned>(&mut self, name: &str, instead: fn() -> T) -> BTreeMap<String, T> {
         let place = Place::root().name(name);
-        match self.members.remove(name) {
+        match self.members.remove(name).map(value) {
             None => BTreeMap::new(),
             Some(Value::Object(entries)) => entries
                 .into_iter()
-                .map(|(entry, value)| {
-                    let read = self.salvage(&place.name(&entry), value).unwrap_or_else(instead);
+                .map(|(entry, mut value)| {
+                    let read = salvage(|| place.name(&entry), &mut value, &mut self.flaws).unwrap_or_else(instead);
                     (entry, read)
                 })
                 .collect(),
@@ -121,44 +151,50 @@ impl Reader {
         }
     }
 
-    /// A member that is a list; the numbers are those of the document. `rules` must be there.
-    fn items<T: DeserializeOwned>(&mut self, name: &str) -> Vec<(usize, T)> {
-        let place = Place::root().name(name);
-        match self.members.remove(name) {
-            None => {
-                if name == "rules" {
-                    self.flaws.push(Flaw::new(Place::root(), "`rules` is missing"));
-                }
-                Vec::new()
+    /// A member that is a list, its items still to be read. `rules` must be there.
+    fn list(&mut self, name: &str) -> Vec<&'t RawValue> {
+        let Some(written) = self.members.remove(name) else {
+            if name == "rules" {
+                self.flaws.push(Flaw::new(Place::root(), "`rules` is missing"));
             }
-            Some(Value::Array(items)) => items
-                .into_iter()
-                .enumerate()
-                .filter_map(|(number, item)| Some((number, self.salvage(&place.item(number), item)?)))
-                .collect(),
-            Some(_) => {
-                self.flaws.push(Flaw::new(place, "expected a list"));
-                Vec::new()
-            }
-        }
+            return Vec::new();
+        };
+        serde_json::from_str(written.get()).unwrap_or_else(|_| {
+            self.flaws.push(Flaw::new(Place::root().name(name), "expected a list"));
+            Vec::new()
+        })
     }
 
-    /// Reads `value`; notes what does not fit, takes it out and tries again. What is left of an entry with a flaw would only
-    /// mislead, so nothing comes of it.
-    fn salvage<T: DeserializeOwned>(&mut self, place: &Place, mut value: Value) -> Option<T> {
-        let mut whole = true;
-        loop {
-            match tracked::read(&value) {
-                Ok(read) => return whole.then_some(read),
-                // A member may be missing only because it was just taken out.
-                Err(misfit) if misfit.missing && !whole => return None,
-                Err(misfit) => {
-                    whole = false;
-                    let taken = !misfit.missing && take_out(&mut value, misfit.flaw.place.steps());
-                    self.flaws.push(Flaw { place: place.join(misfit.flaw.place), ..misfit.flaw });
-                    if !taken {
-                        return None;
-                    }
+    /// The items that can be read; the numbers are those of the document.
+    fn items<T: DeserializeOwned>(&mut self, name: &str, written: Vec<&RawValue>) -> Vec<(usize, T)> {
+        let place = Place::root().name(name);
+        let read = |(number, written): (usize, &RawValue)| {
+            Some((number, salvage(|| place.item(number), &mut value(written), &mut self.flaws)?))
+        };
+        written.into_iter().enumerate().filter_map(read).collect()
+    }
+}
+
+/// What a text that was found to be JSON says.
+fn value(written: &RawValue) -> Value {
+    serde_json::from_str(written.get()).unwrap_or_default()
+}
+
+/// Reads `value`; notes what does not fit, takes it out and tries again. What is left of an entry with a flaw would only
+/// mislead, so nothing comes of it.
+fn salvage<T: DeserializeOwned>(place: impl Fn() -> Place, value: &mut Value, flaws: &mut Vec<Flaw>) -> Option<T> {
+    let mut whole = true;
+    loop {
+        match tracked::read(value) {
+            Ok(read) => return whole.then_some(read),
+            // A member may be missing only because it was just taken out.
+            Err(misfit) if misfit.missing && !whole => return None,
+            Err(misfit) => {
+                whole = false;
+                let taken = !misfit.missing && take_out(value, misfit.flaw.place.steps());
+                flaws.push(Flaw { place: place().join(misfit.flaw.place), ..misfit.flaw });
+                if !taken {
+                    return None;
                 }
             }
         }

@@ -11,12 +11,15 @@ use std::collections::BTreeMap;
 
 /// When a rule counts, beyond its selectors. All of it must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1)))]
 pub struct When {
     /// Claims of the caller and the values that hold, compared as text: the claim is one of them or a list with one of them.
     /// A name that begins with `/` is a JSON Pointer (RFC 6901). A claim that is missing, or is neither text, truth value nor
     /// integer, holds for a deny and a guard and does not for an allow: nothing is escaped by leaving it out.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("propertyNames" = {"minLength": 1}, "additionalProperties" = {"type": "array", "items": {"type": "string"}, "minItems": 1})))]
     pub claims: BTreeMap<String, Vec<String>>,
     /// Only in these hours.
     pub hours: Option<Hours>,
@@ -42,17 +45,37 @@ pub struct When {
     pub documents_per_minute_above: Option<u64>,
 }
 
+impl When {
+    /// Whether it is one of its hours. Claims are not asked.
+    #[must_use]
+    pub fn has_hour(&self, now: Time) -> bool {
+        let hours = Self { claims: BTreeMap::new(), ..self.clone() };
+        hours == Self::default()
+            || Self::check(&hours).is_some_and(|condition| condition.holds(&Map::new(), now) == Holds::Yes)
+    }
+
+    fn check(&self) -> Option<Condition> {
+        Condition::check(self, &Spot::Root, &mut Vec::new())
+    }
+}
+
 /// Hours of some days, with a fixed distance from UTC: there is no clock change in them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", schemars(extend("anyOf" = [{"required": ["days"]}, {"required": ["from"]}, {"required": ["to"]}])))]
 pub struct Hours {
     /// `mon` to `sun`; every day without it.
+    #[cfg_attr(feature = "schema", schemars(extend("items" = {"enum": DAYS}, "minItems" = 1)))]
     pub days: Option<Vec<String>>,
     /// The first minute, such as `08:00`.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::CLOCK)))]
     pub from: Option<String>,
     /// The first minute after, such as `18:00`. Before `from` it is on the next day.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::CLOCK)))]
     pub to: Option<String>,
     /// The distance from UTC, such as `+01:00`; UTC without it.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::OFFSET)))]
     pub offset: Option<String>,
 }
 

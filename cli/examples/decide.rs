@@ -93,7 +93,7 @@ fn question<'a>(
         top_n: 10,
         return_documents: false,
         parameters: &[],
-        facts: &NOTHING,
+        facts: &*NOTHING,
     }
 }
 

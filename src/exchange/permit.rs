@@ -122,7 +122,6 @@ impl Permit {
                 edits.remove.push(name.to_owned());
             }
         }
-        edits.body = body;
         edits
     }
 }

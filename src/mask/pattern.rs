@@ -14,6 +14,7 @@ use std::ops::Range;
 
 /// A pattern as a mask of the bundle writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Pattern {
     /// The expression: characters, classes (`[A-Z0-9]`, `\d`, `\w`, `\s`), groups, `|`, `?`, `{n}`, `{n,m}`, `\b` at either end,
@@ -26,6 +27,7 @@ pub struct Pattern {
 
 /// A check over the digits of a match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
     /// ISO/IEC 7812-1, annex B.

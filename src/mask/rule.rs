@@ -52,6 +52,7 @@ pub struct MaskFlaw {
 
 /// How many findings are too many for a body to leave at all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Deny {
     /// More findings than this refuse the body.

@@ -225,6 +225,7 @@ pub struct Require {
 
 /// Parameters that are changed on the way upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Force {
     /// Only `false`: the response does not repeat the documents.

@@ -21,6 +21,7 @@ pub trait Facts: fmt::Debug {
 
 /// What a caller can use for the first time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Novelty {
     /// The model.
@@ -31,6 +32,7 @@ pub enum Novelty {
 
 /// What is stated of a call that somebody wrote by hand.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Stated {
     /// The kinds of personal data in query and documents.

@@ -148,12 +148,13 @@ fn what_people_approved_is_held_against_the_bundle_in_force_by_then() {
         (
             "a mask for the request that waits",
             json!([{"id": "more", "guard": {}, "require": {"request_masks": ["pii"]}}]),
-            Err("bundle-changed"),
+            Ok("[email]"),
         ),
-        ("nothing of it", json!([{"id": "other", "deny": {"datasets": ["web"]}}]), Ok(())),
+        ("nothing of it", json!([{"id": "other", "deny": {"datasets": ["web"]}}]), Ok("ann@example.org")),
     ] {
         let world = fetching(true);
-        let (mut exchange, step) = world.ask("/hr-x/v2/rerank", CALL);
+        let call = CALL.replace("\"q\"", "\"ann@example.org\"");
+        let (mut exchange, step) = world.ask("/hr-x/v2/rerank", &call);
         let digest = digest_of(&step);
         let other = bundle(8, |bundle| {
             bundle["approvals"]["board"] = json!({"groups": ["grp-board"], "min": 1, "ttl": "10m"});
@@ -165,7 +166,11 @@ fn what_people_approved_is_held_against_the_bundle_in_force_by_then() {
         let step = exchange.answered(Some((200, approved.as_bytes())), NOW, &NoHost);
         let all: Vec<Value> = serde_json::from_str(&format!("[{}]", exchange.sealed_record(NOW))).unwrap();
         match outcome {
-            Ok(()) => assert!(matches!(step, Step::Release(_)), "{what}: {step:?}"),
+            Ok(query) => {
+                let Step::Release(edits) = step else { panic!("{what}: {step:?}") };
+                let sent = edits.body.map_or(call, |body| String::from_utf8(body).unwrap());
+                assert!(sent.contains(query), "{what}: {sent}");
+            }
             Err(reason) => {
                 assert_eq!(status(&step), 403, "{what}");
                 assert_eq!(all[1]["result"]["reason"], reason, "{what}");

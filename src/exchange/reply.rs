@@ -32,7 +32,7 @@ pub enum Problem {
     Unmaskable,
     /// The upstream refused the gateway's credential.
     UpstreamRefused,
-    /// No keys yet to verify tokens with.
+    /// No keys yet to verify tokens with, or no bundle yet to decide by.
     NotReady,
 }
 
@@ -144,7 +144,7 @@ impl Problem {
             Self::Malformed(what) => what.clone(),
             Self::Unmaskable => "the upstream's answer could not be checked and was withheld".to_owned(),
             Self::UpstreamRefused => "the upstream did not accept this gateway's credential".to_owned(),
-            Self::NotReady => "this gateway cannot verify tokens yet; repeat the call".to_owned(),
+            Self::NotReady => "this gateway is not ready; repeat the call".to_owned(),
         }
     }
 

@@ -10,6 +10,7 @@ mod detect;
 mod document;
 #[cfg(test)]
 mod eval;
+mod finding;
 mod found;
 mod kept;
 mod kind;
@@ -21,11 +22,12 @@ mod text;
 mod unmaskable;
 mod view;
 
-pub use document::mask_json;
+pub use document::{mask_json, mask_json_and_tell};
+pub use finding::Finding;
 pub use found::{Found, Masked};
 pub use kept::Kept;
 pub use kind::Kind;
 pub use masks::{Masks, Refused};
 pub use rule::Rule;
-pub use text::mask_text;
+pub use text::{mask_text, mask_text_and_tell};
 pub use unmaskable::Unmaskable;

@@ -6,8 +6,9 @@ use crate::audit;
 use crate::call::{Dialect, Route, Template, WrittenDialect, WrittenRoute, is_header_name};
 use crate::caller;
 use crate::credential;
+use crate::exchange::Supply;
 use crate::mask::{Kept, Kind, Masks, Rule};
-use crate::policy::Policy;
+use crate::policy::{Policy, fetched};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,8 +18,10 @@ use std::fmt;
 pub struct Config {
     /// This gateway's name: the audience of receipts, part of digests and records.
     pub gateway: String,
-    /// The bundle in force.
-    pub policy: Policy,
+    /// The bundle: one to start with, and where newer ones come from.
+    pub bundle: Supply,
+    /// A bundle that is asked too and never decides; empty where there is none.
+    pub shadow: Supply,
     /// Who may prove whom.
     pub callers: caller::Settings,
     /// The dialects, the module's first.
@@ -85,7 +88,7 @@ impl Default for Limits {
 #[serde(deny_unknown_fields)]
 struct Written {
     gateway: String,
-    bundle: Source,
+    bundle: WrittenSupply,
     callers: caller::Settings,
     #[serde(default)]
     dialects: Vec<WrittenDialect>,
@@ -104,11 +107,14 @@ struct Written {
     response_headers: Vec<String>,
 }
 
+/// `inline` or `embedded` is the bundle to start with, and below which none that is fetched may be.
 #[derive(Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Source {
-    Inline(serde_json::Value),
-    Embedded(bool),
+#[serde(deny_unknown_fields)]
+struct WrittenSupply {
+    inline: Option<serde_json::Value>,
+    embedded: Option<bool>,
+    fetched: Option<fetched::Settings>,
+    shadow: Option<Box<WrittenSupply>>,
 }
 
 #[derive(Deserialize)]
@@ -148,21 +154,9 @@ impl Config {
         if written.gateway.is_empty() || written.gateway.len() > 128 || written.gateway.chars().any(char::is_control) {
             flaws.push("gateway: write a name of 1 to 128 characters, such as eu1/rerank".to_owned());
         }
-        let policy = match &written.bundle {
-            Source::Inline(bundle) => Policy::load(bundle.to_string().as_bytes()),
-            Source::Embedded(true) => {
-                let embedded = embedded.ok_or_else(|| {
-                    one("bundle.embedded: this module was built without a bundle: build it with `make wasm BUNDLE=…` or write \
-                         `bundle: {inline: …}`"
-                        .to_owned())
-                })?;
-                Policy::load(embedded)
-            }
-            Source::Embedded(false) => {
-                return Err(one("bundle.embedded: write true, or `bundle: {inline: …}`".to_owned()));
-            }
-        };
-        let policy = policy.map_err(|found| Flaws(found.iter().map(|flaw| format!("bundle: {flaw}")).collect()))?;
+        let shadow = written.bundle.shadow.as_deref();
+        let bundle = supply(&written.bundle, "bundle", embedded, &mut flaws);
+        let shadow = shadow.map(|shadow| supply(shadow, "bundle.shadow", embedded, &mut flaws)).unwrap_or_default();
         let dialects = dialects(written.dialects, &mut flaws);
         let routes = routes(written.routes, &dialects, &mut flaws);
         let pass = pass(&written.pass, &routes, &mut flaws);
@@ -174,27 +168,13 @@ impl Config {
                 flaws.push(format!("routes[{at}].credentials: `{name}` is not under `credentials`"));
             }
         }
-        for name in policy.credentials() {
-            if !written.credentials.contains_key(&**name) {
-                flaws.push(format!("credentials: the bundle uses `{name}`, which is not here: add it"));
-            }
-        }
-        // Whether each mask can be carried out does not depend on what the keys are, only on which there are.
-        let stand_ins: Vec<_> = written.pseudonym_keys.keys().map(|name| (name.as_str(), &[0u8; 32][..])).collect();
-        let masks: Vec<_> = policy.masks().map(|(name, rule)| (&**name, rule)).collect();
-        for one in masks.chunks(1).chain([&masks[..]]) {
-            if let Err(refused) = Masks::compile_with_keys(one, &stand_ins) {
-                flaws.push(format!("bundle: masks: {refused}"));
-                break;
-            }
-        }
-        match &written.approver {
-            Some(approver) => flaws.extend(approver.check().err()),
-            None if policy.approvals().next().is_some() => {
-                flaws.push("approver: the bundle has approvals: write where to ask".to_owned())
-            }
-            None => {}
-        }
+        let means = Means {
+            credentials: &written.credentials,
+            pseudonym_keys: &written.pseudonym_keys,
+            has_approver: written.approver.is_some(),
+        };
+        flaws.extend(bundle.start.as_ref().map(|policy| means.unfit(policy)).unwrap_or_default());
+        flaws.extend(written.approver.as_ref().and_then(|approver| approver.check().err()));
         flaws.extend(caller::Callers::new(&written.callers).err().map(|unusable| unusable.to_string()));
         let limits = written.limits;
         if !(1..=64 << 20).contains(&limits.request_bytes) || !(1..=64 << 20).contains(&limits.response_bytes) {
@@ -213,7 +193,8 @@ impl Config {
         }
         Ok(Self {
             gateway: written.gateway,
-            policy,
+            bundle,
+            shadow,
             callers: written.callers,
             dialects,
             routes,
@@ -227,6 +208,100 @@ impl Config {
             every_mask,
         })
     }
+}
+
+impl Config {
+    /// What a bundle asks for that cannot be done under this configuration, a line each.
+    pub(crate) fn unfit(&self, policy: &Policy) -> Vec<String> {
+        let (credentials, pseudonym_keys) = (&self.credentials, &self.pseudonym_keys);
+        Means { credentials, pseudonym_keys, has_approver: self.approver.is_some() }.unfit(policy)
+    }
+}
+
+/// What bundles can be carried out with.
+struct Means<'a> {
+    credentials: &'a BTreeMap<String, credential::Written>,
+    pseudonym_keys: &'a BTreeMap<String, PseudonymKey>,
+    has_approver: bool,
+}
+
+impl Means<'_> {
+    fn unfit(&self, policy: &Policy) -> Vec<String> {
+        let mut unfit = Vec::new();
+        for name in policy.credentials().filter(|name| !self.credentials.contains_key(&***name)) {
+            unfit.push(format!("credentials: the bundle uses `{name}`, which is not here: add it"));
+        }
+        // Whether each mask can be carried out does not depend on what the keys are, only on which there are.
+        let stand_ins: Vec<_> = self.pseudonym_keys.keys().map(|name| (name.as_str(), &[0u8; 32][..])).collect();
+        let masks: Vec<_> = policy.masks().map(|(name, rule)| (&**name, rule)).collect();
+        for one in masks.chunks(1).chain([&masks[..]]) {
+            if let Err(refused) = Masks::compile_with_keys(one, &stand_ins) {
+                unfit.push(format!("bundle: masks: {refused}"));
+                break;
+            }
+        }
+        if !self.has_approver && policy.approvals().next().is_some() {
+            unfit.push("approver: the bundle has approvals: write where to ask".to_owned());
+        }
+        unfit
+    }
+}
+
+/// Reads where bundles come from; `place` is the field.
+fn supply(written: &WrittenSupply, place: &str, embedded: Option<&[u8]>, flaws: &mut Vec<String>) -> Supply {
+    let before = flaws.len();
+    let load = |text: &[u8], flaws: &mut Vec<String>| match Policy::load(text) {
+        Ok(policy) => Some(policy),
+        Err(found) => {
+            flaws.extend(found.iter().map(|flaw| format!("{place}: {flaw}")));
+            None
+        }
+    };
+    let start = match (&written.inline, written.embedded) {
+        (Some(_), Some(_)) => {
+            flaws.push(format!("{place}.embedded: `inline` is a bundle to start with too: write one of them"));
+            None
+        }
+        (Some(bundle), None) => load(bundle.to_string().as_bytes(), flaws),
+        (None, Some(true)) => match embedded {
+            Some(embedded) => load(embedded, flaws),
+            None => {
+                flaws.push(format!(
+                    "{place}.embedded: this module was built without a bundle: build it with `make wasm BUNDLE=…` or write \
+                     `{{inline: …}}`"
+                ));
+                None
+            }
+        },
+        (None, Some(false)) => {
+            flaws.push(format!("{place}.embedded: write true, or `{{inline: …}}`"));
+            None
+        }
+        (None, None) => None,
+    };
+    if start.is_none() && written.fetched.is_none() && flaws.len() == before {
+        flaws.push(format!("{place}: write `embedded`, `inline` or `fetched`"));
+    }
+    if let Some(settings) = &written.fetched {
+        flaws.extend(settings.flaws().into_iter().map(|flaw| format!("{place}.fetched.{flaw}")));
+        match (&settings.id, &start) {
+            (Some(id), Some(start)) if id != start.id() => flaws.push(format!(
+                "{place}.fetched.id: `{id}` is not `{}`, the bundle to start with: write the same, or leave it out",
+                start.id()
+            )),
+            (None, None) if flaws.len() == before => {
+                flaws.push(format!("{place}.fetched.id: write the id of the bundle, as it names itself"));
+            }
+            _ => {}
+        }
+        if start.as_ref().is_some_and(|start| start.serial() < settings.min_serial) {
+            flaws.push(format!("{place}.fetched.min_serial: the bundle to start with is below it"));
+        }
+    }
+    if place != "bundle" && written.shadow.is_some() {
+        flaws.push(format!("{place}.shadow: a shadow has no shadow: leave it out"));
+    }
+    Supply { start, fetched: written.fetched.clone() }
 }
 
 /// The bundle that was built into the module, if any, as JSON.

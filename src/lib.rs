@@ -15,6 +15,7 @@ pub mod credential;
 #[cfg(target_arch = "wasm32")]
 mod envoy;
 pub mod exchange;
+mod fetch;
 pub mod json;
 pub mod mask;
 pub mod policy;

@@ -88,8 +88,17 @@ struct Told {
 /// A configuration that the filter takes.
 struct Gateway {
     name: String,
-    /// Its bundle's id and serial; None where that is in the module and not at hand.
-    bundle: Option<(String, u64)>,
+    bundle: Bundle,
+}
+
+/// The bundle that a gateway starts with.
+enum Bundle {
+    /// Its id and serial.
+    Known(String, u64),
+    /// It is in the module, and not at hand.
+    InModule,
+    /// There is none: calls are answered 503 until one with this id is fetched.
+    Fetched(String),
 }
 
 fn tell_config(path: &Path, source: &Source, told: &Told, strict: bool, output: Output) -> (End, Value) {
@@ -100,8 +109,11 @@ fn tell_config(path: &Path, source: &Source, told: &Told, strict: bool, output: 
         source.print(Severity::Warning, &told.warnings);
         for Gateway { name: gateway, bundle } in told.gateways.iter().filter(|_| ok) {
             say(&match bundle {
-                Some((id, serial)) => format!("{name}: ok, gateway `{gateway}`, bundle `{id}`, serial {serial}\n"),
-                None => format!(
+                Bundle::Known(id, serial) => {
+                    format!("{name}: ok, gateway `{gateway}`, bundle `{id}`, serial {serial}\n")
+                }
+                Bundle::Fetched(id) => format!("{name}: ok, gateway `{gateway}`, bundle `{id}` once it is fetched\n"),
+                Bundle::InModule => format!(
                     "{name}: ok, gateway `{gateway}`; its bundle is in the module and not checked with it: name it with `--bundle`\n"
                 ),
             });
@@ -112,7 +124,11 @@ fn tell_config(path: &Path, source: &Source, told: &Told, strict: bool, output: 
         .gateways
         .iter()
         .map(|Gateway { name, bundle }| {
-            let (id, serial) = bundle.as_ref().map(|(id, serial)| (id, serial)).unzip();
+            let (id, serial) = match bundle {
+                Bundle::Known(id, serial) => (Some(id), Some(serial)),
+                Bundle::Fetched(id) => (Some(id), None),
+                Bundle::InModule => (None, None),
+            };
             json!({"gateway": name, "bundle": id, "serial": serial})
         })
         .collect();
@@ -201,8 +217,12 @@ impl Told {
             self.errors.push(finding(flaw, place.filter(|_| !flaw.place.steps().is_empty()), at));
         }
         if let Some(config) = &checked.config {
-            let bundle = (config.policy.id().to_owned(), config.policy.serial());
-            let bundle = (!checked.bundle_missing).then_some(bundle);
+            let fetched = || config.bundle.fetched.as_ref().and_then(|fetched| fetched.id.clone()).unwrap_or_default();
+            let bundle = match &config.bundle.start {
+                _ if checked.bundle_missing => Bundle::InModule,
+                Some(policy) => Bundle::Known(policy.id().to_owned(), policy.serial()),
+                None => Bundle::Fetched(fetched()),
+            };
             self.gateways.push(Gateway { name: config.gateway.clone(), bundle });
         }
     }

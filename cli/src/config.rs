@@ -21,26 +21,40 @@ pub(crate) struct Checked {
 /// Without that bundle, and where the bundle itself is flawed, one that allows nothing stands in for it, so that all other flaws
 /// are told too.
 pub(crate) fn check(document: &Value, embedded: Option<&[u8]>) -> Checked {
-    let bundle = document.get("bundle");
-    let is_embedded = bundle.is_some_and(|bundle| bundle.get("embedded") == Some(&Value::Bool(true)));
-    let bundle_missing = is_embedded && embedded.is_none();
-    let stand_in = json!({"schema": "rerank-guard/v1", "bundle": {"id": "none", "serial": 1}, "rules": []}).to_string();
-    let embedded = embedded.unwrap_or(stand_in.as_bytes());
-    let checked = |config, flaws| Checked { config, flaws, bundle_missing };
-    let inline = bundle.and_then(|bundle| bundle.get("inline")).map(|inline| inline.to_string().into_bytes());
-    let Some(in_bundle) = inline.and_then(|inline| Policy::load(&inline).err()) else {
-        return match read(document, embedded) {
-            Ok(config) => checked(Some(config), Vec::new()),
-            Err(flaws) => checked(None, flaws),
-        };
+    let asks = |supply: Option<&Value>| {
+        supply
+            .is_some_and(|supply| supply.get("embedded") == Some(&Value::Bool(true)) && supply.get("inline").is_none())
     };
-    let mut flaws: Vec<Flaw> = in_bundle.into_iter().map(|flaw| under(&["bundle", "inline"], flaw)).collect();
+    let bundle = document.get("bundle");
+    let shadow = bundle.and_then(|bundle| bundle.get("shadow"));
+    let bundle_missing = (asks(bundle) || asks(shadow)) && embedded.is_none();
+    // It is whichever bundle the fetched ones have to be.
+    let fetched_id = |supply: Option<&Value>| supply?.get("fetched")?.get("id")?.as_str().map(str::to_owned);
+    let id = fetched_id(bundle).or_else(|| fetched_id(shadow)).unwrap_or_else(|| "none".to_owned());
+    let stand_in =
+        json!({"schema": "rerank-guard/v1", "bundle": {"id": id, "serial": u32::MAX}, "rules": []}).to_string();
+    let mut flaws = Vec::new();
     let mut without = document.clone();
-    if let Some(bundle) = without.get_mut("bundle") {
-        *bundle = json!({"embedded": true});
+    for way in [&["bundle"][..], &["bundle", "shadow"]] {
+        let place = way.iter().fold(Place::root(), |place, name| place.name(name)).name("inline");
+        let supply = way.iter().try_fold(&mut without, |value, name| value.get_mut(name));
+        let Some(members) = supply.and_then(Value::as_object_mut) else { continue };
+        let inline = members.get("inline").map(|inline| inline.to_string().into_bytes());
+        if let Some(found) = inline.and_then(|inline| Policy::load(&inline).err()) {
+            flaws.extend(found.into_iter().map(|flaw| Flaw { place: join(&place, flaw.place.steps()), ..flaw }));
+            members.remove("inline");
+            members.insert("embedded".to_owned(), Value::Bool(true));
+        }
     }
-    flaws.extend(read(&without, stand_in.as_bytes()).err().unwrap_or_default());
-    checked(None, flaws)
+    let embedded = if flaws.is_empty() { embedded.unwrap_or(stand_in.as_bytes()) } else { stand_in.as_bytes() };
+    match read(&without, embedded) {
+        Ok(config) if flaws.is_empty() => Checked { config: Some(config), flaws, bundle_missing },
+        Ok(_) => Checked { config: None, flaws, bundle_missing },
+        Err(more) => {
+            flaws.extend(more);
+            Checked { config: None, flaws, bundle_missing }
+        }
+    }
 }
 
 /// The one configuration in `document`, which is the plugin's or Envoy's, as the filter would take it.
@@ -130,11 +144,6 @@ fn flaw(line: &str, document: Option<&Document>) -> Flaw {
         Some((field, what)) if !field.is_empty() => Flaw::new(document.follow(field), what),
         _ => Flaw::new(Place::root(), line),
     }
-}
-
-fn under(names: &[&str], flaw: Flaw) -> Flaw {
-    let outer = names.iter().fold(Place::root(), |place, name| place.name(name));
-    Flaw { place: join(&outer, flaw.place.steps()), ..flaw }
 }
 
 /// `inner` as a way from `outer` on.

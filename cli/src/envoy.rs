@@ -22,7 +22,7 @@ const CALLERS_WORDS: [&str; 8] = [
 ];
 
 /// What the module needs to be allowed: the events it hears, and the host functions it calls.
-const CAPABILITIES: [&str; 38] = [
+const CAPABILITIES: [&str; 40] = [
     "clock_time_get",
     "environ_get",
     "environ_sizes_get",
@@ -35,6 +35,7 @@ const CAPABILITIES: [&str; 38] = [
     "proxy_get_current_time_nanoseconds",
     "proxy_get_header_map_pairs",
     "proxy_get_property",
+    "proxy_get_shared_data",
     "proxy_http_call",
     "proxy_increment_metric",
     "proxy_log",
@@ -59,6 +60,7 @@ const CAPABILITIES: [&str; 38] = [
     "proxy_set_effective_context",
     "proxy_set_header_map_pairs",
     "proxy_set_property",
+    "proxy_set_shared_data",
     "proxy_set_tick_period_milliseconds",
     "random_get",
 ];

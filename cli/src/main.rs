@@ -51,6 +51,8 @@ enum Command {
     Sign(sign::SignArguments),
     /// Verify a signed bundle, and write out what was signed.
     Verify(sign::VerifyArguments),
+    /// Write a public key in PEM as the JWK that a gateway's configuration takes.
+    Jwk(sign::JwkArguments),
     /// Tell whom a token proves, or the one reason why it is refused. Never prints the token.
     Token(token::Arguments),
     /// Mask personal data in JSON or text, as the filter does in answers.
@@ -90,6 +92,7 @@ fn main() -> ExitCode {
         Command::Compile(own) => compile::run(&own, arguments.output),
         Command::Sign(own) => sign::sign(&own, arguments.output),
         Command::Verify(own) => sign::verify(&own, arguments.output),
+        Command::Jwk(own) => sign::jwk(&own, arguments.output),
         Command::Token(own) => token::run(&own, arguments.output),
         Command::Mask(own) => mask::run(&own, arguments.output),
         Command::Audit(own) => audit::run(&own, arguments.output),

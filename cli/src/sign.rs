@@ -1,4 +1,4 @@
-//! `rerank-guard sign` and `verify`: bundles that gateways fetch.
+//! `rerank-guard sign`, `verify` and `jwk`: bundles that gateways fetch, and the keys they are signed with.
 //!
 //! Keys are PEM files as OpenSSL makes them: `openssl genpkey -algorithm ed25519 -out private.pem` and
 //! `openssl pkey -in private.pem -pubout -out public.pem`.
@@ -8,7 +8,7 @@ use crate::compile::compiled;
 use crate::report::{say, say_json, unable};
 use crate::{End, Output};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ed25519_compact::{KeyPair, PublicKey};
 use rerank_guard::policy::signed::{self, Envelope, SignedBy, TrustedKey};
 use rerank_guard::policy::{Policy, signed::Refused};
@@ -37,6 +37,27 @@ pub(crate) struct VerifyArguments {
     /// Write the bundle that was signed into this file.
     #[arg(short, long)]
     into: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct JwkArguments {
+    /// A public key in PEM.
+    key: PathBuf,
+    /// The key's name in the configuration and in log lines; the key's id in envelopes where it is not said.
+    #[arg(long)]
+    name: Option<String>,
+}
+
+/// What `bundle.fetched.keys` of the plugin configuration takes.
+pub(crate) fn jwk(arguments: &JwkArguments, output: Output) -> End {
+    match public_key(&arguments.key) {
+        Ok((key, trusted)) => {
+            let name = arguments.name.as_deref().unwrap_or(trusted.id());
+            say_json(&json!({"kty": "OKP", "crv": "Ed25519", "kid": name, "x": URL_SAFE_NO_PAD.encode(*key)}));
+            End::Well
+        }
+        Err(why) => unable(&why, output),
+    }
 }
 
 pub(crate) fn sign(arguments: &SignArguments, output: Output) -> End {
@@ -77,12 +98,8 @@ pub(crate) fn sign(arguments: &SignArguments, output: Output) -> End {
 pub(crate) fn verify(arguments: &VerifyArguments, output: Output) -> End {
     let mut keys = Vec::new();
     for path in &arguments.keys {
-        let key = read(path).and_then(|pem| {
-            let key = PublicKey::from_pem(&pem).ok().and_then(|key| TrustedKey::from_bytes(&*key));
-            key.ok_or_else(|| format!("`{}` is no public Ed25519 key in PEM", path.display()))
-        });
-        match key {
-            Ok(key) => keys.push(key),
+        match public_key(path) {
+            Ok((_, key)) => keys.push(key),
             Err(why) => return unable(&why, output),
         }
     }
@@ -122,6 +139,12 @@ pub(crate) fn verify(arguments: &VerifyArguments, output: Output) -> End {
             "sha256": policy.digest()})),
     }
     End::Well
+}
+
+fn public_key(path: &Path) -> Result<(PublicKey, TrustedKey), String> {
+    let key = PublicKey::from_pem(&read(path)?).ok();
+    let key = key.and_then(|key| Some((key, TrustedKey::from_bytes(&*key)?)));
+    key.ok_or_else(|| format!("`{}` is no public Ed25519 key in PEM", path.display()))
 }
 
 fn read(path: &Path) -> Result<String, String> {

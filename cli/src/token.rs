@@ -190,7 +190,11 @@ const fn at_fault(refusal: Refusal) -> Option<&'static str> {
         Refusal::NotYetValid => Some("nbf"),
         Refusal::IssuedInFuture => Some("iat"),
         Refusal::SubjectMissing => Some("sub"),
-        Refusal::Bound | Refusal::WrongHolder | Refusal::NotBound => Some("cnf"),
+        Refusal::Bound
+        | Refusal::CertificateMissing
+        | Refusal::SentAsBearer
+        | Refusal::WrongHolder
+        | Refusal::NotBound => Some("cnf"),
         Refusal::GroupsMissing | Refusal::GroupsElsewhere | Refusal::GroupsMalformed | Refusal::GroupsClash => {
             Some("groups")
         }

@@ -537,6 +537,14 @@ fn what_is_signed_is_verified_and_nothing_else() {
     let ran = run(&["verify", forged.path(), "--key", public.path(), "--output", "json"]);
     assert_eq!((ran.code, &ran.json()["refused"]), (1, &json!("forged")));
     assert_eq!(run(&["sign", EXAMPLE, "--key", public.path()]).code, 2);
+    // RFC 8037, appendix A.2: the 32 bytes in base64url.
+    let jwk = run(&["jwk", public.path(), "--name", "release-1"]).json();
+    assert_eq!((&jwk["kty"], &jwk["crv"], &jwk["kid"]), (&json!("OKP"), &json!("Ed25519"), &json!("release-1")));
+    // The key's 32 bytes are the last ones of its PEM form.
+    let pem: String = keys(1).1.lines().filter(|line| !line.starts_with('-')).collect();
+    let x = jwk["x"].as_str().unwrap().replace('-', "+").replace('_', "/");
+    assert!(pem.trim_end_matches('=').ends_with(x.get(1..).unwrap()), "{pem} {x}");
+    assert_eq!(run(&["jwk", private.path()]).code, 2);
     assert_eq!(run(&["verify", envelope.path(), "--key", private.path()]).code, 2);
 }
 

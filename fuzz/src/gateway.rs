@@ -53,7 +53,7 @@ impl Gateway {
                     {"id": "all", "allow": {"groups": ["all"], "models": ["*"], "datasets": ["web", "hr"], "operations": ["rerank"]}, "use": "up"},
                 ],
             }},
-            "callers": {"peers": [{"dns": {"issuer": "mesh", "names": {"search.test": ["grp-all"]}}}]},
+            "callers": {"verified_routes": ["mesh"], "peers": [{"dns": {"issuer": "mesh", "names": {"search.test": ["grp-all"]}}}]},
             "routes": routes,
             "approver": {
                 "cluster": "approver", "authority": "approver.test", "issuer": "https://approver.test",
@@ -110,6 +110,10 @@ impl Host for Mesh {
 
     fn certificate(&self) -> Option<Certificate> {
         Some(Certificate { sha256: [1; 32], uri: None, dns: Some("search.test".to_owned()) })
+    }
+
+    fn route(&self) -> Option<String> {
+        Some("mesh".to_owned())
     }
 
     fn shared(&self) -> &dyn SharedMemory {

@@ -2,6 +2,7 @@
 
 use crate::call::Call;
 use crate::caller::Caller;
+use crate::exchange::SecondOpinion;
 use crate::mask::Found;
 use crate::policy::{Decision, Policy};
 use crate::time::{Span, Time};
@@ -30,8 +31,10 @@ pub struct Record<'a> {
     pub call: Option<&'a Call>,
     /// What the policy said, if it was asked.
     pub decision: Option<&'a Decision>,
-    /// The bundle in force.
-    pub policy: &'a Policy,
+    /// The bundle that the call was judged by, or the one in force where it was not; None before there is one.
+    pub policy: Option<&'a Policy>,
+    /// What the shadow bundle would have said.
+    pub(crate) second_opinion: Option<&'a SecondOpinion>,
     /// The human side.
     pub approval: Option<&'a Approved>,
     /// The name of the credential that went upstream.
@@ -108,7 +111,7 @@ impl Record<'_> {
                 }),
             },
             decision: self.decided(),
-            policy: Bundle { id: self.policy.id(), serial: self.policy.serial(), sha256: self.policy.digest() },
+            policy: self.policy.map(Bundle::of),
             approval: self.approval,
             credential: self.credential,
             result: Outcome {
@@ -155,6 +158,12 @@ impl Record<'_> {
                 .shadow
                 .as_ref()
                 .map(|shadow| Shadowed { effect: shadow.effect.as_str(), rules: &shadow.rules }),
+            shadow_bundle: self.second_opinion.map(|opinion| Opinion {
+                policy: Bundle { id: &opinion.bundle, serial: opinion.serial, sha256: &opinion.digest },
+                effect: opinion.effect,
+                reason: opinion.reason,
+                rules: &opinion.rules,
+            }),
         }
     }
 }
@@ -171,7 +180,7 @@ struct Line<'a> {
     actor: Option<Actor<'a>>,
     call: Asked<'a>,
     decision: Decided<'a>,
-    policy: Bundle<'a>,
+    policy: Option<Bundle<'a>>,
     approval: Option<&'a Approved>,
     credential: Option<&'a str>,
     result: Outcome<'a>,
@@ -221,6 +230,16 @@ struct Decided<'a> {
     approvals: &'a [Rc<str>],
     masks: &'a [Rc<str>],
     shadow: Option<Shadowed<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow_bundle: Option<Opinion<'a>>,
+}
+
+#[derive(Serialize)]
+struct Opinion<'a> {
+    policy: Bundle<'a>,
+    effect: &'a str,
+    reason: &'a str,
+    rules: &'a [Rc<str>],
 }
 
 #[derive(Serialize)]
@@ -246,6 +265,12 @@ struct Bundle<'a> {
     id: &'a str,
     serial: u64,
     sha256: &'a str,
+}
+
+impl<'a> Bundle<'a> {
+    fn of(policy: &'a Policy) -> Self {
+        Self { id: policy.id(), serial: policy.serial(), sha256: policy.digest() }
+    }
 }
 
 #[derive(Serialize)]

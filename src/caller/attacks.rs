@@ -537,8 +537,16 @@ fn tokens_of_nobody_are_refused() {
 fn bound_tokens_are_never_taken_as_bearer_tokens() {
     let (signer, settings) = trusted();
     let hash = encode(&[7; 32]);
-    for cnf in [json!({"jkt": hash}), json!({"x5t#S256": hash}), json!({}), json!([]), json!("")] {
-        assert_eq!(refused(&settings, signer.token(&with("cnf", cnf))), Bound);
+    for (cnf, refusal) in [
+        (json!({"jkt": hash}), SentAsBearer),
+        (json!({"x5t#S256": hash}), CertificateMissing),
+        (json!({"jkt": hash, "x5t#S256": hash}), Bound),
+        (json!({"kid": "ed"}), Bound),
+        (json!({}), Bound),
+        (json!([]), Bound),
+        (json!(""), Bound),
+    ] {
+        assert_eq!(refused(&settings, signer.token(&with("cnf", cnf))), refusal);
     }
     let null = good().to_string().replacen('{', r#"{"cnf":null,"#, 1);
     assert_eq!(refused(&settings, signer.raw(br#"{"alg":"EdDSA","kid":"ed"}"#, null.as_bytes())), Bound);

@@ -13,6 +13,10 @@ use std::fmt;
 /// Largest clock difference that can be configured: more would keep stolen tokens alive.
 const MAX_SKEW: Span = Span::from_secs(60);
 
+/// Bounds of the memory of proofs, in proofs.
+const MIN_PROOFS: usize = 1 << 14;
+const MAX_PROOFS: usize = 1 << 20;
+
 /// Why settings cannot be used. Every message names the field, from `callers` on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unusable {
@@ -95,6 +99,10 @@ impl Settings {
             }
             names.push(name);
         }
+        if !self.peers.is_empty() {
+            // Without one, no certificate is ever proved, and all peers would be refused.
+            check_list("callers.verified_routes", &self.verified_routes)?;
+        }
         Ok(())
     }
 }
@@ -170,7 +178,12 @@ impl DpopSettings {
         let (least, most) = (Span::from_secs(1), Span::from_secs(300));
         check_span(&format!("{at}.max_age"), self.max_age, least, most, "from 1s to 5m")?;
         check_span(&format!("{at}.clock_skew"), self.clock_skew, Span(0), MAX_SKEW, "at most 60s")?;
-        check(self.proofs >= 2, &format!("{at}.proofs"), &self.proofs.to_string(), "at least 2")
+        check(
+            (MIN_PROOFS..=MAX_PROOFS).contains(&self.proofs),
+            &format!("{at}.proofs"),
+            &self.proofs.to_string(),
+            "from 16384 to 1048576",
+        )
     }
 }
 
@@ -355,6 +368,11 @@ mod tests {
                 json!([{"spiffe": {"trust_domain": "example.org", "paths": [{"path": "/x*"}]}}]),
                 "paths[0].path",
             ),
+            (
+                "/peers",
+                json!([{"spiffe": {"trust_domain": "example.org", "paths": [{"path": "/x"}]}}]),
+                "`callers.verified_routes` is empty",
+            ),
             ("/peers", json!([{"dns": {"issuer": "ca", "names": {"*.example": []}}}]), "peers[0].dns.names"),
             ("/peers", json!([{"dns": {"issuer": "ca", "names": {"a.example": [""]}}}]), "dns.names.a.example"),
             ("/peers", json!([{"dns": {"issuer": ISSUER, "names": {"a.example": []}}}]), "`callers.peers[0]` repeats"),
@@ -368,7 +386,8 @@ mod tests {
             ("/dpop", json!({"algorithms": []}), "`callers.dpop.algorithms` is empty"),
             ("/dpop", json!({"max_age": "6m"}), "`callers.dpop.max_age`"),
             ("/dpop", json!({"clock_skew": "61s"}), "`callers.dpop.clock_skew`"),
-            ("/dpop", json!({"proofs": 1}), "`callers.dpop.proofs`"),
+            ("/dpop", json!({"proofs": 16_383}), "`callers.dpop.proofs`"),
+            ("/dpop", json!({"proofs": 1_048_577}), "`callers.dpop.proofs`"),
             ("/bad_signatures", json!({"burst": 0}), "`callers.bad_signatures.burst`"),
             ("/bad_signatures", json!({"forgive": "0s"}), "`callers.bad_signatures.forgive`"),
         ] {

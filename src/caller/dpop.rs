@@ -5,17 +5,18 @@ use super::algorithm::Algorithm;
 use super::claims::{self, Claims, Moment};
 use super::keys::Key;
 use super::refusal::Refusal;
+use super::replay::Replays;
 use super::settings::DpopSettings;
 use super::signature::{self, NativeSignatures};
 use super::token::{Token, decode};
-use crate::time::{Span, Time};
+use crate::shared::SharedMemory;
+use crate::time::Span;
 use hmac_sha256::Hash as Sha256;
-use std::collections::HashSet;
 
-/// A `DPoP` header and the request it came with.
+/// The only `DPoP` header of a request, and the request it came with.
 #[derive(Debug, Clone, Copy)]
 pub struct Dpop<'a> {
-    /// The value of the only `DPoP` header. Two of them are to be refused before (section 4.3, check 1).
+    /// The header's value.
     pub proof: &'a [u8],
     /// The request's method.
     pub method: &'a str,
@@ -23,13 +24,25 @@ pub struct Dpop<'a> {
     pub uri: &'a str,
 }
 
-/// Judges proofs, and remembers them.
+/// The `DPoP` headers of a request.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Shown<'a> {
+    /// None.
+    #[default]
+    Nothing,
+    /// One, as it must be.
+    One(Dpop<'a>),
+    /// More than one (section 4.3, check 1).
+    Several,
+}
+
+/// Judges proofs, and has them remembered.
 #[derive(Debug)]
 pub(super) struct Proofs {
     algorithms: Vec<Algorithm>,
     max_age: Span,
     skew: Span,
-    seen: Seen,
+    replays: Replays,
 }
 
 impl Proofs {
@@ -41,19 +54,20 @@ impl Proofs {
             algorithms: settings.algorithms.clone(),
             max_age,
             skew: clock_skew,
-            seen: Seen::new(settings.proofs, lifetime),
+            replays: Replays::new(settings.proofs, lifetime),
         }
     }
 
     /// Accepts a proof for `token` by the key with this thumbprint, once: the checks of section 4.3 in their order, with the
     /// signature and the memory last because they cost most.
     pub(super) fn check(
-        &mut self,
+        &self,
         shown: &Dpop<'_>,
         token: &[u8],
         thumbprint: &[u8; 32],
         moment: Moment,
         native: &dyn NativeSignatures,
+        memory: &dyn SharedMemory,
     ) -> Result<(), Refusal> {
         let (proof, jwk) = Token::read_with_key(shown.proof).map_err(|_| Refusal::ProofRefused("form"))?;
         let claims = &proof.claims;
@@ -80,10 +94,16 @@ impl Proofs {
             return Err(Refusal::WrongHolder);
         }
         match signature::proves_text(&key, proof.signed, &proof.signature, native) {
-            Some(true) => self.seen.remember(thumbprint, id, moment.latest),
+            Some(true) => self.replays.first_use(thumbprint, id, moment.latest, memory),
             Some(false) => Err(Refusal::ProofRefused("signature")),
             None => Err(Refusal::Bound),
         }
+    }
+
+    /// The algorithms that proofs may use, as a challenge lists them (RFC 9449, section 7.1).
+    pub(super) fn algorithms(&self) -> String {
+        let names: Vec<_> = self.algorithms.iter().map(|algorithm| algorithm.name()).collect();
+        names.join(" ")
     }
 
     fn check_age(&self, claims: &Claims, moment: Moment) -> Result<(), Refusal> {
@@ -123,55 +143,13 @@ fn target(uri: &str) -> Option<String> {
     if host.is_empty() || host.contains('@') { None } else { Some(format!("{scheme}://{host}/{path}")) }
 }
 
-/// Proofs already shown, for as long as they could be shown again. Two halves, so that forgetting needs no list: each takes
-/// proofs for one lifetime, and is forgotten after one more.
-#[derive(Debug)]
-struct Seen {
-    young: HashSet<[u8; 16]>,
-    old: HashSet<[u8; 16]>,
-    since: Time,
-    half: usize,
-    lifetime: Span,
-}
-
-impl Seen {
-    fn new(proofs: usize, lifetime: Span) -> Self {
-        Self { young: HashSet::new(), old: HashSet::new(), since: Time::default(), half: proofs / 2, lifetime }
-    }
-
-    /// Only proved proofs come here, so only holders of bound tokens can fill it. A full memory accepts no more: forgetting early
-    /// would let proofs be shown twice.
-    fn remember(&mut self, thumbprint: &[u8; 32], id: &str, now: Time) -> Result<(), Refusal> {
-        if now.since(self.since) >= self.lifetime {
-            self.old = std::mem::take(&mut self.young);
-            if now.since(self.since).0 >= self.lifetime.0.saturating_mul(2) {
-                self.old = HashSet::new();
-            }
-            self.since = now;
-        }
-        // A clock set back must not make the next forgetting wait until it has caught up.
-        self.since = self.since.min(now);
-        let mut mark = Sha256::new();
-        mark.update(thumbprint);
-        mark.update(id.as_bytes());
-        let mark = mark.finalize();
-        let mark = *mark.first_chunk().ok_or(Refusal::TooManyProofs)?;
-        if self.old.contains(&mark) || self.young.contains(&mark) {
-            return Err(Refusal::ProofReplayed);
-        }
-        if self.young.len() >= self.half {
-            return Err(Refusal::TooManyProofs);
-        }
-        self.young.insert(mark);
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing::*;
     use super::super::{Callers, NoNativeSignatures, Presented, Proof};
     use super::*;
+    use crate::shared::LocalMemory;
+    use crate::time::Time;
     use serde_json::{Value, json};
 
     const URI: &str = "https://search.example/v2/rerank";
@@ -180,6 +158,7 @@ mod tests {
         key: Signer,
         token: String,
         callers: Callers,
+        memory: LocalMemory,
     }
 
     impl Holder {
@@ -187,8 +166,8 @@ mod tests {
             let (issuer, key) = (Signer::new(), Signer::new());
             let token = issuer.token(&with("cnf", json!({"jkt": key.thumbprint()})));
             let mut settings = inline(&[issuer.jwk("ed")]);
-            settings["dpop"] = json!({"proofs": 8});
-            Self { key, token, callers: callers(&settings) }
+            settings["dpop"] = json!({"proofs": 20_000});
+            Self { key, token, callers: callers(&settings), memory: LocalMemory::default() }
         }
 
         fn header(&self) -> Value {
@@ -214,8 +193,8 @@ mod tests {
             let dpop = Dpop { proof: proof.as_bytes(), method: "POST", uri: URI };
             let token = self.token.clone();
             let presented =
-                Presented { token: token.as_bytes(), is_dpop: true, dpop: Some(dpop), ..Presented::default() };
-            self.callers.identify_sender(&presented, now, native).map(|caller| caller.proof())
+                Presented { token: token.as_bytes(), is_dpop: true, dpop: Shown::One(dpop), ..Presented::default() };
+            self.callers.identify_sender(&presented, now, native, &self.memory).map(|caller| caller.proof())
         }
     }
 
@@ -236,10 +215,15 @@ mod tests {
         let mut holder = Holder::new();
         let (token, proof) = (holder.token.clone(), holder.good("a"));
         let dpop = Dpop { proof: proof.as_bytes(), method: "POST", uri: URI };
-        let bearer = Presented { token: token.as_bytes(), dpop: Some(dpop), ..Presented::default() };
-        assert_eq!(holder.callers.identify_sender(&bearer, NOW, &NoNativeSignatures), Err(Refusal::Bound), "as bearer");
-        let without = Presented { dpop: None, is_dpop: true, ..bearer };
-        assert_eq!(holder.callers.identify_sender(&without, NOW, &NoNativeSignatures), Err(Refusal::Bound), "no proof");
+        let bearer = Presented { token: token.as_bytes(), dpop: Shown::One(dpop), ..Presented::default() };
+        let without = Presented { dpop: Shown::Nothing, is_dpop: true, ..bearer };
+        let several = Presented { dpop: Shown::Several, is_dpop: true, ..bearer };
+        for (presented, refusal) in
+            [(bearer, Refusal::SentAsBearer), (without, Refusal::ProofMissing), (several, Refusal::SeveralProofs)]
+        {
+            let verdict = holder.callers.identify_sender(&presented, NOW, &NoNativeSignatures, &holder.memory);
+            assert_eq!(verdict, Err(refusal));
+        }
 
         let thief = Holder { key: Signer::new(), ..holder };
         let theirs = thief.good("b");
@@ -363,21 +347,8 @@ mod tests {
         let signer = Signer::new();
         let (mut callers, token) = (callers(&inline(&[signer.jwk("ed")])), signer.token(&good()));
         let presented = Presented { token: token.as_bytes(), is_dpop: true, ..Presented::default() };
-        assert_eq!(callers.identify_sender(&presented, NOW, &NoNativeSignatures), Err(Refusal::NotBound));
-    }
-
-    #[test]
-    fn a_full_memory_accepts_no_more_proofs_until_it_may_forget() {
-        let mut holder = Holder::new();
-        for id in ["a", "b", "c", "d"] {
-            assert!(holder.show(&holder.good(id), NOW, &NoNativeSignatures).is_ok());
-        }
-        assert_eq!(holder.show(&holder.good("e"), NOW, &NoNativeSignatures), Err(Refusal::TooManyProofs));
-        assert!(Refusal::TooManyProofs.is_temporary());
-        let mut later = holder.claims("f");
-        later["iat"] = json!(NOW_SECS + 80);
-        let proof = holder.proof(&holder.header(), &later);
-        assert!(holder.show(&proof, after(80), &NoNativeSignatures).is_ok());
+        let verdict = callers.identify_sender(&presented, NOW, &NoNativeSignatures, &LocalMemory::default());
+        assert_eq!(verdict, Err(Refusal::NotBound));
     }
 
     #[test]
@@ -407,6 +378,7 @@ mod tests {
             (Some(true), Ok(Proof::BoundToKey)),
         ] {
             holder.callers = callers(&inline(&[issuer.jwk("ed")]));
+            holder.memory = LocalMemory::default();
             assert_eq!(holder.show(&proof, NOW, &Says(says)), verdict);
         }
     }

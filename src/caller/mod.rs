@@ -6,6 +6,7 @@
 mod algorithm;
 mod binding;
 mod cache;
+mod challenge;
 mod check;
 mod claims;
 mod discovery;
@@ -20,6 +21,7 @@ mod peer;
 mod pinned;
 mod place;
 mod refusal;
+mod replay;
 mod roca;
 mod settings;
 mod signature;
@@ -32,9 +34,10 @@ mod attacks;
 mod testing;
 
 pub use algorithm::{Algorithm, Hash};
+pub use challenge::Challenge;
 pub use check::Unusable;
 pub use discovery::DiscoveryProblem;
-pub use dpop::Dpop;
+pub use dpop::{Dpop, Shown};
 pub use identity::{Caller, Proof};
 pub use keys::{KeyProblem, KeySetProblem, LeftOut};
 pub use peer::Peer;
@@ -50,6 +53,7 @@ pub use signature::{NativeSignatures, NoNativeSignatures};
 pub use source::{Answer, Fetch, FetchProblem, Outcome};
 pub use token::{HEADER_BYTES, TOKEN_BYTES};
 
+use crate::shared::{LocalMemory, SharedMemory};
 use crate::time::{Span, Time};
 use binding::Binding;
 use cache::{Cache, ProvedBy};
@@ -74,6 +78,7 @@ const CLOCK_CORRECTION: Span = Span::from_secs(600);
 pub struct Callers {
     issuers: Vec<Issuer>,
     peers: Vec<PeerIssuer>,
+    verified_routes: Vec<String>,
     places: Vec<Place>,
     verified: Cache,
     bad_signatures: BadSignatures,
@@ -89,8 +94,8 @@ pub struct Presented<'a> {
     pub token: &'a [u8],
     /// Whether it stood behind `DPoP `: then it must be bound to a key, and a proof be there; if not, it must not.
     pub is_dpop: bool,
-    /// The proof of possession in the `DPoP` header, and what it must be for.
-    pub dpop: Option<Dpop<'a>>,
+    /// What the `DPoP` header shows.
+    pub dpop: Shown<'a>,
     /// Where it came from, for the limit on bad signatures: the peer's IPv4 address, or the first 64 bits of its IPv6 address, of
     /// which one host has many. None: no limit.
     pub source: Option<&'a [u8]>,
@@ -119,6 +124,7 @@ impl Callers {
         Ok(Self {
             issuers,
             peers: settings.peers.iter().map(PeerIssuer::new).collect(),
+            verified_routes: settings.verified_routes.clone(),
             places: settings.places.iter().map(Place::new).collect(),
             verified: Cache::new(&settings.cache),
             bad_signatures: BadSignatures::new(&settings.bad_signatures),
@@ -146,7 +152,8 @@ impl Callers {
     /// # Errors
     /// Everything that is not proved. A token signed with an unknown key makes a fetch of keys due, at a bounded rate.
     pub fn identify(&mut self, token: &[u8], now: Time, native: &dyn NativeSignatures) -> Result<Rc<Caller>, Refusal> {
-        self.identify_sender(&Presented { token, ..Presented::default() }, now, native)
+        // Only a token behind `DPoP ` needs the memory.
+        self.identify_sender(&Presented { token, ..Presented::default() }, now, native, &LocalMemory::default())
     }
 
     /// The caller that a bearer token proved before and still proves, with nothing asked of its sender. None for any other token:
@@ -156,7 +163,7 @@ impl Callers {
         self.proved_before(token, moment).filter(|caller| matches!(caller.binding, Binding::None))
     }
 
-    /// The caller that a token and its sender prove together.
+    /// The caller that a token and its sender prove together. `memory` is that of all workers: it holds the proofs already shown.
     ///
     /// # Errors
     /// As [`Self::identify`]; and a token that is bound to something this sender has not shown.
@@ -165,6 +172,7 @@ impl Callers {
         presented: &Presented<'_>,
         now: Time,
         native: &dyn NativeSignatures,
+        memory: &dyn SharedMemory,
     ) -> Result<Rc<Caller>, Refusal> {
         let moment = self.heed(now);
         let native = self.host.tested(native);
@@ -178,7 +186,7 @@ impl Callers {
             }
         };
         // A cached token is proved, its sender is not: that is another one each time.
-        self.check_sender(caller.binding, presented, moment, native)?;
+        self.check_sender(caller.binding, presented, moment, native, memory)?;
         Ok(caller)
     }
 
@@ -191,8 +199,11 @@ impl Callers {
     /// The caller that a verified client certificate names, for a call without any credential. A call with a token is the token's.
     ///
     /// # Errors
-    /// A certificate that names nobody in the configuration.
+    /// A certificate that nothing says was verified, or that names nobody in the configuration.
     pub fn identify_peer(&self, peer: &Peer<'_>) -> Result<Rc<Caller>, Refusal> {
+        if !peer.route.is_some_and(|route| self.verified_routes.iter().any(|verified| verified == route)) {
+            return Err(Refusal::UnprovedPeer);
+        }
         let named = self.peers.iter().find_map(|issuer| issuer.name(peer)).ok_or(Refusal::UnknownPeer)?;
         let Named { issuer, subject, groups } = named?;
         Ok(Rc::new(Caller {
@@ -207,6 +218,12 @@ impl Callers {
             expires: None,
             binding: Binding::Certificate(peer.certificate),
         }))
+    }
+
+    /// What a caller that was refused is told, if it is told to prove itself. `is_dpop`: its token stood behind `DPoP `.
+    #[must_use]
+    pub fn challenge(&self, refusal: Refusal, is_dpop: bool) -> Challenge {
+        Challenge::new(refusal, is_dpop, &self.proofs.algorithms())
     }
 
     /// The fetches of keys to send now: at the start, by age, for an unknown key, after a failure. They then count as under way.
@@ -263,27 +280,32 @@ impl Callers {
         presented: &Presented<'_>,
         moment: Moment,
         native: &dyn NativeSignatures,
+        memory: &dyn SharedMemory,
     ) -> Result<(), Refusal> {
         match (binding, presented.is_dpop) {
             (Binding::None, false) => Ok(()),
             (Binding::Certificate(demanded), false) => match presented.certificate {
                 Some(shown) if shown == demanded => Ok(()),
                 Some(_) => Err(Refusal::WrongHolder),
-                None => Err(Refusal::Bound),
+                None => Err(Refusal::CertificateMissing),
             },
             (Binding::Key(demanded), true) => {
-                let shown = presented.dpop.as_ref().ok_or(Refusal::Bound)?;
+                let shown = match &presented.dpop {
+                    Shown::One(shown) => shown,
+                    Shown::Nothing => return Err(Refusal::ProofMissing),
+                    Shown::Several => return Err(Refusal::SeveralProofs),
+                };
                 let source = presented.source;
                 if source.is_some_and(|source| self.bad_signatures.is_exhausted(source, moment.now)) {
                     return Err(Refusal::TooManyBadSignatures);
                 }
-                let verdict = self.proofs.check(shown, presented.token, &demanded, moment, native);
+                let verdict = self.proofs.check(shown, presented.token, &demanded, moment, native, memory);
                 if let (Err(Refusal::ProofRefused("signature")), Some(source)) = (verdict, source) {
                     self.bad_signatures.count(source, moment.now);
                 }
                 verdict
             }
-            (Binding::Key(_), false) => Err(Refusal::Bound),
+            (Binding::Key(_), false) => Err(Refusal::SentAsBearer),
             (Binding::None | Binding::Certificate(_), true) => Err(Refusal::NotBound),
         }
     }
@@ -465,13 +487,13 @@ mod tests {
         let token = rs256(&with("cnf", json!({"x5t#S256": encode(&[7; 32])})));
         let mut by = |certificate: Option<[u8; 32]>| {
             let presented = Presented { token: token.as_bytes(), certificate, ..Presented::default() };
-            callers.identify_sender(&presented, NOW, &native).map(|caller| caller.proof())
+            callers.identify_sender(&presented, NOW, &native, &LocalMemory::default()).map(|caller| caller.proof())
         };
-        assert_eq!(by(None), Err(Refusal::Bound));
+        assert_eq!(by(None), Err(Refusal::CertificateMissing));
         for _ in 0..2 {
             assert_eq!(by(Some([7; 32])), Ok(Proof::BoundToCertificate));
             assert_eq!(by(Some([8; 32])), Err(Refusal::WrongHolder));
-            assert_eq!(by(None), Err(Refusal::Bound));
+            assert_eq!(by(None), Err(Refusal::CertificateMissing));
         }
         assert_eq!(native.0.get(), 1, "the token itself was verified once");
     }
@@ -486,7 +508,7 @@ mod tests {
             (json!({"kid": hash}), Refusal::Bound),
             (json!({"x5t#S256": [hash]}), Refusal::Bound),
             (json!({}), Refusal::Bound),
-            (json!({"jkt": hash}), Refusal::Bound),
+            (json!({"jkt": hash}), Refusal::SentAsBearer),
             (json!({"jkt": "x"}), Refusal::ClaimMalformed("cnf")),
             (json!({"x5t#S256": ""}), Refusal::ClaimMalformed("cnf")),
             (json!({"x5t#S256": format!("{hash}=")}), Refusal::ClaimMalformed("cnf")),
@@ -494,7 +516,8 @@ mod tests {
         ] {
             let token = signer.token(&with("cnf", cnf.clone()));
             let presented = Presented { token: token.as_bytes(), certificate: Some([7; 32]), ..Presented::default() };
-            assert_eq!(callers.identify_sender(&presented, NOW, &NoNativeSignatures), Err(refusal), "{cnf}");
+            let verdict = callers.identify_sender(&presented, NOW, &NoNativeSignatures, &LocalMemory::default());
+            assert_eq!(verdict, Err(refusal), "{cnf}");
         }
     }
 
@@ -508,7 +531,7 @@ mod tests {
         let forged = format!("{signed}.{}", encode(&[1; 256]));
         let mut from = |source: &[u8], token: &str, seconds: u64| {
             let presented = Presented { token: token.as_bytes(), source: Some(source), ..Presented::default() };
-            callers.identify_sender(&presented, after(seconds), &native).map(|_| ())
+            callers.identify_sender(&presented, after(seconds), &native, &LocalMemory::default()).map(|_| ())
         };
         assert_eq!(from(b"10.0.0.1", &known, 0), Ok(()));
         for _ in 0..3 {

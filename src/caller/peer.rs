@@ -5,8 +5,8 @@ use super::refusal::Refusal;
 use super::settings::{PathGroups, PeerSettings};
 use std::rc::Rc;
 
-/// What TLS has proved of the peer: its certificate is valid for a trusted authority, and it holds the key. Nothing of this may
-/// come from a header.
+/// What TLS says of the peer: its certificate, whose key it holds; and the route, which says whether the certificate was verified
+/// for a trusted authority. Nothing of this may come from a header.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Peer<'a> {
     /// The only URI among its subject alternative names. A certificate with several is no SPIFFE certificate (X509-SVID, section 2).
@@ -15,6 +15,8 @@ pub struct Peer<'a> {
     pub dns: Option<&'a str>,
     /// SHA-256 of the certificate in DER.
     pub certificate: [u8; 32],
+    /// The name of the proxy's route, for some routes match only where the certificate was verified.
+    pub route: Option<&'a str>,
 }
 
 /// A kind of certificate to accept, as an issuer of its own.
@@ -133,7 +135,11 @@ mod tests {
     use serde_json::json;
 
     fn identify(uri: Option<&str>, dns: Option<&str>) -> Result<Rc<Caller>, Refusal> {
-        let callers = callers(&json!({"peers": [
+        identify_on(Some("verified"), uri, dns)
+    }
+
+    fn identify_on(route: Option<&str>, uri: Option<&str>, dns: Option<&str>) -> Result<Rc<Caller>, Refusal> {
+        let callers = callers(&json!({"verified_routes": ["verified"], "peers": [
             {"spiffe": {"trust_domain": "example.org", "paths": [
                 {"path": "/ns/search/*", "groups": ["search"]},
                 {"path": "/ns/search/sa/ui", "groups": ["ui", "search"]},
@@ -142,7 +148,7 @@ mod tests {
             {"dns": {"issuer": "https://ca.example", "names": {"UI.search.internal": ["ui"]}}},
         ]}));
         assert!(callers.accepts_peers());
-        callers.identify_peer(&Peer { uri, dns, certificate: [7; 32] })
+        callers.identify_peer(&Peer { uri, dns, certificate: [7; 32], route })
     }
 
     #[test]
@@ -160,6 +166,14 @@ mod tests {
         let caller = identify(None, Some("ui.SEARCH.internal")).unwrap();
         assert_eq!((caller.issuer(), caller.subject()), ("https://ca.example", "ui.search.internal"));
         assert_eq!(caller.groups(), ["ui"]);
+    }
+
+    #[test]
+    fn a_certificate_that_nobody_verified_proves_nobody() {
+        for route in [None, Some(""), Some("Verified"), Some("verified2"), Some("anybody")] {
+            let verdict = identify_on(route, Some("spiffe://example.org/batch"), None);
+            assert_eq!(verdict, Err(Refusal::UnprovedPeer), "{route:?}");
+        }
     }
 
     #[test]

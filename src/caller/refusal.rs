@@ -52,8 +52,12 @@ pub enum Refusal {
     ClaimMissing(&'static str),
     /// A claim is of a form it must not have.
     ClaimMalformed(&'static str),
-    /// The token is bound to a key (`cnf`) and the binding cannot be checked: never taken as a bearer token.
+    /// The token is bound (`cnf`) in a way that cannot be checked: never taken as a bearer token.
     Bound,
+    /// The token is bound to a client certificate, and its sender has shown none.
+    CertificateMissing,
+    /// The token is bound to a key, and stood behind `Bearer ` (RFC 9449, section 7.2).
+    SentAsBearer,
     /// The token is bound to another key than its sender's.
     WrongHolder,
     /// The configured groups claim is missing.
@@ -64,18 +68,26 @@ pub enum Refusal {
     GroupsMalformed,
     /// A group of the token has the name that the configuration gives to another one.
     GroupsClash,
+    /// There is a client certificate, and nothing says that TLS has verified it.
+    UnprovedPeer,
     /// The client certificate names no configured caller.
     UnknownPeer,
     /// The client certificate's SPIFFE ID has not the form the standard gives it.
     PeerMalformed,
     /// Sent as `DPoP`, but bound to no key (RFC 9449, section 7.1).
     NotBound,
+    /// Sent as `DPoP`, and no proof of possession with it.
+    ProofMissing,
+    /// More than one proof of possession (RFC 9449, section 4.3, check 1).
+    SeveralProofs,
     /// The proof of possession is no good: its form, or the member named.
     ProofRefused(&'static str),
     /// The proof of possession was shown before.
     ProofReplayed,
     /// Too many proofs of possession were shown lately for another one to be remembered.
     TooManyProofs,
+    /// The memory of proofs, which all workers share, cannot be used now.
+    NoProofMemory,
     /// No key with this `kid`. `source`: where a fetch has been asked for that may bring it.
     UnknownKey {
         /// The source whose next answer can change the verdict; none when its rate of fetches is used up.
@@ -130,17 +142,23 @@ impl Refusal {
             Self::ClaimMissing(_) => "claim-missing",
             Self::ClaimMalformed(_) => "claim-malformed",
             Self::Bound => "bound-token",
+            Self::CertificateMissing => "certificate-missing",
+            Self::SentAsBearer => "dpop-sent-as-bearer",
             Self::WrongHolder => "wrong-holder",
             Self::GroupsMissing => "groups-missing",
             Self::GroupsElsewhere => "groups-elsewhere",
             Self::GroupsMalformed => "groups-malformed",
             Self::GroupsClash => "groups-clash",
+            Self::UnprovedPeer => "unproved-peer",
             Self::UnknownPeer => "unknown-peer",
             Self::PeerMalformed => "peer-malformed",
             Self::NotBound => "not-bound",
+            Self::ProofMissing => "dpop-missing",
+            Self::SeveralProofs => "dpop-doubled",
             Self::ProofRefused(_) => "dpop-refused",
             Self::ProofReplayed => "dpop-replayed",
             Self::TooManyProofs => "dpop-too-many",
+            Self::NoProofMemory => "dpop-no-memory",
             Self::UnknownKey { .. } => "unknown-key",
             Self::KeyIdMissing => "key-id-missing",
             Self::KeyMismatch => "key-mismatch",
@@ -157,7 +175,11 @@ impl Refusal {
     pub const fn is_temporary(self) -> bool {
         matches!(
             self,
-            Self::NoKeysYet { .. } | Self::KeysStale { .. } | Self::TooManyBadSignatures | Self::TooManyProofs
+            Self::NoKeysYet { .. }
+                | Self::KeysStale { .. }
+                | Self::TooManyBadSignatures
+                | Self::TooManyProofs
+                | Self::NoProofMemory
         )
     }
 
@@ -172,13 +194,16 @@ impl Refusal {
     }
 
     /// The `error` of `WWW-Authenticate` (RFC 6750, section 3.1; RFC 9449, section 7.1); none where no token was shown, for there is
-    /// nothing wrong with it then.
-    #[must_use]
-    pub const fn bearer_error(self) -> Option<&'static str> {
+    /// nothing wrong with it then. A certificate is no token.
+    ///
+    /// RFC 6750 would have 400 for `invalid_request`; it is 401 like the others here, so that whoever proves nothing gets one answer.
+    pub(super) const fn error(self) -> Option<&'static str> {
         match self {
-            Self::NoToken | Self::NotAToken => None,
+            Self::NoToken | Self::NotAToken | Self::UnprovedPeer | Self::UnknownPeer | Self::PeerMalformed => None,
             Self::SeveralTokens => Some("invalid_request"),
-            Self::ProofRefused(_) | Self::ProofReplayed => Some("invalid_dpop_proof"),
+            Self::ProofMissing | Self::SeveralProofs | Self::ProofRefused(_) | Self::ProofReplayed => {
+                Some("invalid_dpop_proof")
+            }
             _ => Some("invalid_token"),
         }
     }
@@ -210,18 +235,28 @@ impl fmt::Display for Refusal {
             Self::SubjectMissing => out.write_str("the claim `sub` is missing or empty"),
             Self::ClaimMissing(claim) => write!(out, "the claim `{claim}` is missing"),
             Self::ClaimMalformed(claim) => write!(out, "the claim `{claim}` is malformed"),
-            Self::Bound => out.write_str("the token is bound to a key (`cnf`) and the binding cannot be checked"),
+            Self::Bound => out.write_str("the token is bound (`cnf`) in a way that cannot be checked"),
+            Self::CertificateMissing => {
+                out.write_str("the token is bound to a client certificate (`cnf`) and its sender shows none")
+            }
+            Self::SentAsBearer => {
+                out.write_str("the token is bound to a key (`cnf`) and must be sent as `DPoP`, with a proof")
+            }
             Self::WrongHolder => out.write_str("the token is bound to another key than its sender's (`cnf`)"),
             Self::GroupsMissing => out.write_str("the groups claim is missing"),
             Self::GroupsElsewhere => out.write_str("the token names too many groups to carry them"),
             Self::GroupsMalformed => out.write_str("the groups claim has not the configured form"),
             Self::GroupsClash => out.write_str("a group has the name the configuration gives to another group"),
+            Self::UnprovedPeer => out.write_str("nothing says that the client certificate was verified"),
             Self::UnknownPeer => out.write_str("the client certificate names no configured caller"),
             Self::PeerMalformed => out.write_str("the client certificate's SPIFFE ID is malformed"),
             Self::NotBound => out.write_str("the token was sent as `DPoP`, but is bound to no key"),
+            Self::ProofMissing => out.write_str("the token was sent as `DPoP` without a proof of possession"),
+            Self::SeveralProofs => out.write_str("there is more than one proof of possession"),
             Self::ProofRefused(what) => write!(out, "the proof of possession is refused for its `{what}`"),
             Self::ProofReplayed => out.write_str("the proof of possession was shown before"),
             Self::TooManyProofs => out.write_str("too many proofs of possession to remember another one"),
+            Self::NoProofMemory => out.write_str("the memory of proofs of possession cannot be used now"),
             Self::UnknownKey { .. } => out.write_str("the issuer has no key with this `kid`"),
             Self::KeyIdMissing => {
                 out.write_str("the token has no `kid` and the issuer has not exactly one fitting key")

@@ -16,6 +16,11 @@ pub struct Settings {
     /// The client certificates that are accepted in place of a token. At least one of both must be there.
     #[serde(default)]
     pub peers: Vec<PeerSettings>,
+    /// Names of Envoy routes that match only where TLS has verified the client certificate: with `tls_context: {validated: true}` in
+    /// their `match`. Envoy tells modules that there is a certificate, not whether anybody verified it, so without such a route no
+    /// certificate stands in for a token. Tokens that are bound to a certificate need none: TLS proves that the sender holds its key.
+    #[serde(default)]
+    pub verified_routes: Vec<String>,
     /// The headers a token may stand in; `authorization`, behind `Bearer `, by default. A request may use only one of them.
     #[serde(default = "default_places")]
     pub places: Vec<PlaceSettings>,
@@ -251,8 +256,8 @@ pub struct DpopSettings {
     pub max_age: Span,
     /// How far a sender's clock may differ from ours; 10s by default, 60s at most.
     pub clock_skew: Span,
-    /// How many proofs are remembered, so that none is accepted twice by one virtual machine; 131072 by default (about 4 MB). More
-    /// than half of them within the time a proof is valid are refused.
+    /// How many proofs are remembered, so that none is accepted twice by any worker of the process; 131072 by default (3 MiB), from
+    /// 16384 to 1048576. More of them within the time a proof is valid are refused.
     pub proofs: usize,
 }
 

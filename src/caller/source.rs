@@ -5,6 +5,7 @@ use super::algorithm::Algorithm;
 use super::discovery::{self, DiscoveryProblem};
 use super::keys::{KeySet, KeySetProblem, LeftOut};
 use super::settings::{DiscoverySettings, JwksSettings};
+use crate::fetch::Schedule;
 use crate::time::{Span, Time};
 use std::fmt;
 
@@ -13,12 +14,6 @@ pub(super) const SET_BYTES: usize = 512 * 1024;
 
 /// Least time between a fetch and the next one for an unknown key: whoever invents `kid`s gets no more fetches than this.
 const UNKNOWN_KEY_WAIT: Span = Span::from_secs(10);
-
-/// First and longest wait after failed fetches.
-const BACKOFF: (Span, Span) = (Span::from_secs(1), Span::from_secs(60));
-
-/// How long after its timeout an unanswered fetch is given up.
-const ANSWER_GRACE: Span = Span::from_secs(5);
 
 /// The keys of one issuer as they stand.
 #[derive(Debug)]
@@ -34,12 +29,9 @@ struct Remote {
     keys: Place,
     /// None where the path of the keys is configured.
     document: Option<Document>,
-    timeout: Span,
-    refresh: Span,
+    schedule: Schedule,
     max_stale: Span,
-    state: State,
     fetched: Option<Time>,
-    failures: u32,
     wants_unknown_key: bool,
 }
 
@@ -58,13 +50,6 @@ struct Document {
     place: Place,
     /// Whether it has been read in this round, so that the path of the keys is known.
     is_read: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum State {
-    Unasked,
-    UnderWay { since: Time },
-    Waiting { since: Time, wait: Span },
 }
 
 /// Why there are no keys to verify with.
@@ -172,12 +157,9 @@ impl Source {
         let remote = Remote {
             keys,
             document,
-            timeout,
-            refresh,
+            schedule: Schedule::new(timeout, refresh),
             max_stale,
-            state: State::Unasked,
             fetched: None,
-            failures: 0,
             wants_unknown_key: false,
         };
         Self { set: None, generation: 0, remote: Some(remote) }
@@ -196,7 +178,7 @@ impl Source {
     pub(super) fn miss_key(&mut self, now: Time) -> bool {
         let Some(remote) = &mut self.remote else { return false };
         remote.wants_unknown_key = true;
-        matches!(remote.state, State::UnderWay { .. }) || remote.wait(now) == Span(0)
+        remote.schedule.is_under_way() || remote.wait(now) == Span(0)
     }
 
     /// How long until the next fetch is to be sent; none for keys that are not fetched.
@@ -211,21 +193,21 @@ impl Source {
         if remote.wait(now) > Span(0) {
             return None;
         }
-        remote.state = State::UnderWay { since: now };
+        remote.schedule.begin(now);
         let Place { cluster, authority, path } = remote.next_place();
         Some(Fetch {
             source,
             cluster: cluster.clone(),
             authority: authority.clone(),
             path: path.clone(),
-            timeout: remote.timeout,
+            timeout: remote.schedule.timeout(),
         })
     }
 
     /// Takes the answer to a fetch. `random` spreads the next one.
     pub(super) fn fetched(&mut self, answer: Answer<'_>, allowed: &[Algorithm], now: Time, random: u64) -> Outcome {
         let Some(remote) = &mut self.remote else { return Outcome::Unasked };
-        if !matches!(remote.state, State::UnderWay { .. }) {
+        if !remote.schedule.is_under_way() {
             return Outcome::Unasked;
         }
         if let Some(document) = remote.document.as_mut().filter(|document| !document.is_read) {
@@ -234,7 +216,7 @@ impl Source {
                 Ok(path) => {
                     document.is_read = true;
                     remote.keys.path = path;
-                    remote.state = State::Unasked;
+                    remote.schedule.go_on();
                     Outcome::Discovered
                 }
             };
@@ -282,15 +264,9 @@ impl Remote {
         }
     }
 
-    /// Zero: now. A clock set back makes a fetch due at once, rather than late by as much.
+    /// Zero: now.
     fn wait(&self, now: Time) -> Span {
-        let (since, wait) = match self.state {
-            State::Unasked => return Span(0),
-            State::UnderWay { since } => (since, Span(self.timeout.0.saturating_add(ANSWER_GRACE.0))),
-            State::Waiting { since, wait } if self.wants_unknown_key => (since, wait.min(UNKNOWN_KEY_WAIT)),
-            State::Waiting { since, wait } => (since, wait),
-        };
-        if now < since { Span(0) } else { Span(wait.0.saturating_sub(now.since(since).0)) }
+        self.schedule.wait(now, self.wants_unknown_key.then_some(UNKNOWN_KEY_WAIT))
     }
 
     /// Keys fetched "in the future" are as old as can be known: fetched now.
@@ -299,34 +275,23 @@ impl Remote {
     }
 
     fn succeed(&mut self, now: Time, random: u64) {
-        let refresh = self.refresh.0;
-        self.failures = 0;
         self.fetched = Some(now);
-        self.end_round(now, Span(refresh.saturating_sub(part(refresh / 7, random))));
+        self.schedule.succeed(now, random);
+        self.end_round();
     }
 
     fn fail(&mut self, problem: FetchProblem, now: Time, random: u64) -> Outcome {
-        let (first, longest) = BACKOFF;
-        let doubled = first.0.saturating_mul(1 << self.failures.min(10));
-        let most = doubled.min(longest.0).min(self.refresh.0);
-        self.failures = self.failures.saturating_add(1);
-        self.end_round(now, Span(most.saturating_sub(part(most / 2, random))));
+        self.schedule.fail(now, random);
+        self.end_round();
         Outcome::Kept(problem)
     }
 
-    fn end_round(&mut self, now: Time, wait: Span) {
-        self.state = State::Waiting { since: now, wait };
+    fn end_round(&mut self) {
         self.wants_unknown_key = false;
         if let Some(document) = &mut self.document {
             document.is_read = false;
         }
     }
-}
-
-/// From nothing to nearly all of `whole`, evenly by `random`.
-fn part(whole: u64, random: u64) -> u64 {
-    let wide = u128::from(whole) * u128::from(random);
-    u64::try_from(wide >> 64).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::time::Time;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, Status};
 use std::net::{IpAddr, SocketAddr};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// Whole buffers are asked for with this size; the host cuts it to what there is.
 const ALL: usize = 0x7fff_ffff;
@@ -55,20 +55,38 @@ pub(super) fn call_out(out: &CallOut) -> Option<u32> {
     hostcalls::dispatch_http_call(&out.cluster, headers, Some(&out.body), Vec::new(), out.timeout.duration()).ok()
 }
 
-pub(super) fn get(cluster: &str, authority: &str, path: &str, timeout: std::time::Duration) -> Option<u32> {
-    let headers = vec![(":method", "GET"), (":path", path), (":authority", authority), ("accept", "application/json")];
+/// Sends a `GET`. `tag`: for `if-none-match`. None: it failed at once (unknown cluster), and no answer will come.
+pub(super) fn get(cluster: &str, authority: &str, path: &str, tag: Option<&str>, timeout: Duration) -> Option<u32> {
+    let mut headers =
+        vec![(":method", "GET"), (":path", path), (":authority", authority), ("accept", "application/json")];
+    headers.extend(tag.map(|tag| ("if-none-match", tag)));
     hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout).ok()
 }
 
-/// Status and body of a callout's answer. None: there was none. `size`: the body's, as the host told it.
-pub(super) fn answer(size: usize) -> Option<(u16, Vec<u8>)> {
+/// A callout's answer.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) tag: Option<String>,
+    /// None: it is larger than it may be, and was not read.
+    pub(super) body: Option<Vec<u8>>,
+}
+
+/// A callout's answer, with a body of `most` bytes at most. None: there was none. `size`: the body's, as the host told it.
+pub(super) fn answer_of(size: usize, most: usize) -> Option<Answer> {
     let headers = headers(MapType::HttpCallResponseHeaders);
     let status = headers.one(":status")?.parse().ok()?;
-    if size > MOST_OF_AN_ANSWER {
-        return None;
+    let tag = headers.one("etag").map(str::to_owned);
+    if size > most {
+        return Some(Answer { status, tag, body: None });
     }
     let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size).ok()?;
-    Some((status, body.unwrap_or_default()))
+    Some(Answer { status, tag, body: Some(body.unwrap_or_default()) })
+}
+
+/// Status and body of a callout's answer. None: there was none, or it is larger than any key set and any receipt.
+pub(super) fn answer(size: usize) -> Option<(u16, Vec<u8>)> {
+    let answer = answer_of(size, MOST_OF_AN_ANSWER)?;
+    Some((answer.status, answer.body?))
 }
 
 /// No key set and no receipt is larger.
@@ -102,6 +120,10 @@ impl Host for Envoy {
             uri: text(&["connection", "uri_san_peer_certificate"]),
             dns: text(&["connection", "dns_san_peer_certificate"]),
         })
+    }
+
+    fn route(&self) -> Option<String> {
+        text(&["xds", "route_name"])
     }
 
     fn shared(&self) -> &dyn SharedMemory {

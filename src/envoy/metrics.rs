@@ -22,6 +22,10 @@ impl Metrics {
         self.add(format!("rerank_guard.keys.fetch.{outcome}"), 1);
     }
 
+    pub(super) fn bundle(&self, role: &'static str, event: &'static str, reason: &'static str) {
+        self.add(format!("rerank_guard.bundles.role.{role}.event.{event}.reason.{reason}"), 1);
+    }
+
     fn add(&self, name: String, count: u32) {
         let Ok(mut known) = self.0.try_borrow_mut() else { return };
         let id = match known.get(&name) {

@@ -1,11 +1,12 @@
-//! One per plugin instance and VM: reads the configuration, fetches keys, makes streams.
+//! One per plugin instance and VM: reads the configuration, fetches keys and bundles, makes streams.
 
 use super::host;
 use super::metrics::Metrics;
 use super::stream::Stream;
 use crate::caller::{Answer, Outcome};
 use crate::config::{Config, embedded_bundle};
-use crate::exchange::{Exchange, Guard};
+use crate::exchange::{Exchange, Guard, Role};
+use crate::policy::fetched;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType};
@@ -13,15 +14,24 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How often it is looked whether keys are due.
+/// How often it is looked whether keys or bundles are due.
 const TICK: Duration = Duration::from_millis(250);
 
 #[derive(Default)]
 pub(super) struct Root {
     guard: Option<Rc<Guard>>,
     metrics: Rc<Metrics>,
-    /// Callouts under way: token and key source.
-    fetches: HashMap<u32, usize>,
+    /// Callouts under way, by token.
+    fetches: HashMap<u32, Fetching>,
+}
+
+/// What a callout is to bring.
+#[derive(Clone, Copy)]
+enum Fetching {
+    /// The keys of the source of this number.
+    Keys(usize),
+    /// The bundle for this.
+    Bundle(Role),
 }
 
 impl RootContext for Root {
@@ -71,10 +81,26 @@ impl RootContext for Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
-        let Some(source) = self.fetches.remove(&token) else { return };
-        match host::answer(body_size) {
-            Some((status, body)) => self.fetched(source, Answer::Http { status, body: &body }),
-            None => self.fetched(source, Answer::Failed),
+        match self.fetches.remove(&token) {
+            None => {}
+            Some(Fetching::Keys(source)) => match host::answer(body_size) {
+                Some((status, body)) => self.fetched(source, Answer::Http { status, body: &body }),
+                None => self.fetched(source, Answer::Failed),
+            },
+            Some(Fetching::Bundle(role)) => {
+                let most = self.guard.as_ref().map_or(0, |guard| guard.most_of_a_bundle(role));
+                let answer = host::answer_of(body_size, most);
+                self.supplied(
+                    role,
+                    match &answer {
+                        None => fetched::Answer::Failed,
+                        Some(host::Answer { body: None, .. }) => fetched::Answer::TooLarge,
+                        Some(host::Answer { status, tag, body: Some(body) }) => {
+                            fetched::Answer::Http { status: *status, tag: tag.as_deref(), body }
+                        }
+                    },
+                );
+            }
         }
         // Where the keys stand may just have been discovered: then they are due now.
         self.fetch_what_is_due();
@@ -85,12 +111,32 @@ impl Root {
     fn fetch_what_is_due(&mut self) {
         let Some(guard) = self.guard.clone() else { return };
         for fetch in guard.due(host::now()) {
-            match host::get(&fetch.cluster, &fetch.authority, &fetch.path, fetch.timeout.duration()) {
+            match host::get(&fetch.cluster, &fetch.authority, &fetch.path, None, fetch.timeout.duration()) {
                 Some(token) => {
-                    self.fetches.insert(token, fetch.source);
+                    self.fetches.insert(token, Fetching::Keys(fetch.source));
                 }
                 None => self.fetched(fetch.source, Answer::Failed),
             }
+        }
+        for (role, fetch) in guard.due_bundles(host::now()) {
+            let fetched::Fetch { cluster, authority, path, tag, timeout } = &fetch;
+            match host::get(cluster, authority, path, tag.as_deref(), timeout.duration()) {
+                Some(token) => {
+                    self.fetches.insert(token, Fetching::Bundle(role));
+                }
+                None => self.supplied(role, fetched::Answer::Failed),
+            }
+        }
+    }
+
+    fn supplied(&self, role: Role, answer: fetched::Answer<'_>) {
+        let Some(guard) = &self.guard else { return };
+        let supplied = guard.bundle_answered(role, answer, host::now(), host::random());
+        self.metrics.bundle(role.as_str(), supplied.event, supplied.reason);
+        match supplied.line {
+            Some((true, line)) => log::warn!("rerank-guard: {line}"),
+            Some((false, line)) => log::info!("rerank-guard: {line}"),
+            None => {}
         }
     }
 

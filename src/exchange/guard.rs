@@ -1,12 +1,15 @@
 //! What all calls of one VM share: the configuration, the secrets, the keys, the chain of records.
 
+use super::bundles::{InForce, Role, SecondOpinion, Slot, Supplied};
+use super::events::Queue;
 use super::reply::Problem;
 use super::{Headers, Host};
 use crate::audit::{Chain, keyed_digest};
-use crate::caller::{Answer, Caller, Callers, Dpop, Fetch, Fetched, Found, Peer, Presented, Refusal};
+use crate::caller::{Answer, Caller, Callers, Dpop, Fetch, Fetched, Found, Peer, Presented, Refusal, Shown};
 use crate::config::Config;
 use crate::credential::Credentials;
 use crate::mask::{Masks, mask_text};
+use crate::policy::{Question, fetched};
 use crate::time::{Span, Time};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,7 +17,7 @@ use std::fmt;
 use std::rc::Rc;
 
 /// One plugin instance in one VM. The configuration never changes; a new one makes a new guard, and calls that are under way keep
-/// the old.
+/// the old. Bundles that are fetched do change: a call takes the one in force and keeps it.
 pub struct Guard {
     pub(crate) config: Config,
     pub(crate) credentials: Credentials,
@@ -24,7 +27,9 @@ pub struct Guard {
     callers: RefCell<Callers>,
     chain: RefCell<Chain>,
     receipts: RefCell<BTreeMap<String, Time>>,
-    masks: RefCell<BTreeMap<Vec<Rc<str>>, Rc<Masks>>>,
+    bundle: RefCell<Slot>,
+    shadow: RefCell<Slot>,
+    events: RefCell<Queue>,
 }
 
 /// Shows no secret.
@@ -50,15 +55,13 @@ impl std::error::Error for Unready {}
 const MEMORY: Span = Span::from_secs(600);
 /// More receipts than this in ten minutes are not believed: somebody is flooding.
 const MOST_RECEIPTS: usize = 10_000;
-/// More sets of masks than this are not kept (a bundle has a handful).
-const MOST_MASKS: usize = 256;
 
 impl Guard {
     /// Takes the secrets from `environment`; `random` names the chain of records.
     ///
     /// # Errors
     /// A secret that is missing or unsound, in one line that says where it is named and quotes no secret.
-    pub fn new(config: Config, environment: &dyn Fn(&str) -> Option<String>, random: u64) -> Result<Self, Unready> {
+    pub fn new(mut config: Config, environment: &dyn Fn(&str) -> Option<String>, random: u64) -> Result<Self, Unready> {
         let credentials =
             Credentials::resolve(&config.credentials, environment).map_err(|unusable| Unready(unusable.to_string()))?;
         let digest_key = match &config.audit.digest_key_env {
@@ -85,7 +88,9 @@ impl Guard {
             token_headers: callers.credential_headers().map(str::to_owned).collect(),
             callers: RefCell::new(callers),
             receipts: RefCell::default(),
-            masks: RefCell::default(),
+            bundle: RefCell::new(Slot::new(std::mem::take(&mut config.bundle))),
+            shadow: RefCell::new(Slot::new(std::mem::take(&mut config.shadow))),
+            events: RefCell::default(),
             config,
             credentials,
             digest_key,
@@ -103,6 +108,54 @@ impl Guard {
         self.callers.try_borrow_mut().ok().map(|mut callers| callers.fetched(source, answer, now, random))
     }
 
+    /// Which bundles to fetch now.
+    pub fn due_bundles(&self, now: Time) -> Vec<(Role, fetched::Fetch)> {
+        let due = |role: Role| Some((role, self.slot(role).try_borrow_mut().ok()?.due(now)?));
+        [Role::Enforced, Role::Shadow].into_iter().filter_map(due).collect()
+    }
+
+    /// The largest answer to a fetch of a bundle that is to be read, in bytes.
+    pub fn most_of_a_bundle(&self, role: Role) -> usize {
+        self.slot(role).try_borrow().map_or(0, |slot| slot.max_bytes())
+    }
+
+    /// A bundle's answer: a better bundle is in force from here on, for calls that come to be decided; a worse one is not taken.
+    pub fn bundle_answered(&self, role: Role, answer: fetched::Answer<'_>, now: Time, random: u64) -> Supplied {
+        let Ok(mut slot) = self.slot(role).try_borrow_mut() else { return Supplied::new("unasked", "ok", None) };
+        // What is only looked at is never carried out.
+        let unfit = |policy: &_| if role == Role::Shadow { Vec::new() } else { self.config.unfit(policy) };
+        let (supplied, event) = slot.answered(role, answer, &unfit, now, random);
+        if let Some(event) = event
+            && let Ok(mut events) = self.events.try_borrow_mut()
+        {
+            events.push(event);
+        }
+        supplied
+    }
+
+    const fn slot(&self, role: Role) -> &RefCell<Slot> {
+        match role {
+            Role::Enforced => &self.bundle,
+            Role::Shadow => &self.shadow,
+        }
+    }
+
+    /// The bundle to judge a call by now.
+    pub(super) fn bundle(&self, now: Time) -> Result<Rc<InForce>, (Problem, &'static str)> {
+        let Ok(slot) = self.bundle.try_borrow() else { return Err((Problem::NotReady, "undecidable")) };
+        slot.now(now).map_err(|reason| (Problem::NotReady, reason))
+    }
+
+    /// The bundle to name in the record of a call that was not judged.
+    pub(super) fn latest_bundle(&self) -> Option<Rc<InForce>> {
+        self.bundle.try_borrow().ok()?.latest().cloned()
+    }
+
+    /// What the shadow bundle would say. None where there is none.
+    pub(super) fn second_opinion(&self, question: &Question<'_>) -> Option<SecondOpinion> {
+        self.shadow.try_borrow().ok()?.opinion(question)
+    }
+
     pub(super) fn identify(
         &self,
         headers: &Headers,
@@ -113,6 +166,7 @@ impl Guard {
             return Err((Problem::NotReady, "undecidable"));
         };
         let found = callers.find(|name| headers.values(name).into_iter());
+        let is_dpop = found.is_ok_and(|found| found.is_dpop);
         let caller = match found {
             // Most calls end here: the same token as before, bound to nothing, so nothing need be asked of the connection.
             Ok(Found { token, is_dpop: false }) if let Some(caller) = callers.remembered(token, now) => Ok(caller),
@@ -122,6 +176,7 @@ impl Guard {
                     uri: shown.uri.as_deref(),
                     dns: shown.dns.as_deref(),
                     certificate: shown.sha256,
+                    route: host.route().as_deref(),
                 }),
                 None => Err(Refusal::NoToken),
             },
@@ -131,7 +186,7 @@ impl Guard {
             let problem = if refusal.is_temporary() {
                 Problem::NotReady
             } else {
-                Problem::Unauthenticated(refusal.bearer_error())
+                Problem::Unauthenticated(callers.challenge(refusal, is_dpop))
             };
             (problem, refusal.reason())
         })
@@ -173,21 +228,10 @@ impl Guard {
             || self.config.response_headers.iter().any(|kept| kept == name)
     }
 
-    /// The union of the named masks. None: a name that the bundle does not have.
-    pub(super) fn masks(&self, names: &[Rc<str>]) -> Option<Rc<Masks>> {
-        if let Some(known) = self.masks.try_borrow().ok().and_then(|known| known.get(names).cloned()) {
-            return Some(known);
-        }
-        let rules: Option<Vec<_>> =
-            names.iter().map(|name| self.config.policy.mask(name).map(|rule| (&**name, rule))).collect();
+    /// The union of a bundle's masks of these names. None: a name that the bundle does not have.
+    pub(super) fn masks(&self, bundle: &InForce, names: &[Rc<str>]) -> Option<Rc<Masks>> {
         let keys: Vec<_> = self.pseudonym_keys.iter().map(|(name, key)| (name.as_str(), key.as_bytes())).collect();
-        let masks = Rc::new(Masks::compile_with_keys(&rules?, &keys).ok()?);
-        if let Ok(mut known) = self.masks.try_borrow_mut()
-            && known.len() < MOST_MASKS
-        {
-            known.insert(names.to_vec(), masks.clone());
-        }
-        Some(masks)
+        bundle.masks(names, &keys)
     }
 
     /// The query as an approver may see it: masked for every kind, and cut to 512 bytes. Nothing where that fails.
@@ -218,12 +262,20 @@ impl Guard {
         self.digest_key.as_ref().map(|key| keyed_digest(key.as_bytes(), content))
     }
 
+    /// The records that are due: of what happened to bundles since the call before, and of this call; links of the VM's chain, with
+    /// commas between them.
     pub(super) fn seal(&self, members: &str) -> String {
-        match self.chain.try_borrow_mut() {
-            Ok(mut chain) => chain.seal(members),
+        let (Ok(mut chain), Ok(mut events)) = (self.chain.try_borrow_mut(), self.events.try_borrow_mut()) else {
             // Cannot be: the shell handles one event at a time. A record without its link would show as an edit.
-            Err(_) => format!("{{{members}}}"),
+            return format!("{{{members}}}");
+        };
+        let mut records = String::new();
+        for event in events.drain(&self.config.gateway) {
+            records.push_str(&chain.seal(&event));
+            records.push(',');
         }
+        records.push_str(&chain.seal(members));
+        records
     }
 }
 
@@ -237,15 +289,18 @@ fn identify_sender(
 ) -> Result<Rc<Caller>, Refusal> {
     let text = |name| headers.one(name).unwrap_or_default();
     let uri = format!("{}://{}{}", text(":scheme"), text(":authority"), text(":path"));
-    // Two proofs are as good as none (RFC 9449, section 4.3, check 1).
-    let proof = headers.one("dpop").map(str::as_bytes);
+    let dpop = match headers.values("dpop").as_slice() {
+        [] => Shown::Nothing,
+        [proof] => Shown::One(Dpop { proof, method: text(":method"), uri: &uri }),
+        _ => Shown::Several,
+    };
     let source = host.source();
     let presented = Presented {
         token: found.token,
         is_dpop: found.is_dpop,
-        dpop: proof.map(|proof| Dpop { proof, method: text(":method"), uri: &uri }),
+        dpop,
         source: source.as_deref(),
         certificate: host.certificate().map(|certificate| certificate.sha256),
     };
-    callers.identify_sender(&presented, now, host.signatures())
+    callers.identify_sender(&presented, now, host.signatures(), host.shared())
 }

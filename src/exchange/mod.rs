@@ -9,6 +9,8 @@
 //! response headers ─ media type? ─► hold ─ whole body ─► masked ─► release
 //! ```
 
+mod bundles;
+mod events;
 mod guard;
 mod head;
 mod permit;
@@ -18,6 +20,7 @@ mod response;
 #[cfg(test)]
 mod tests;
 
+pub use bundles::{Role, Supplied, Supply};
 pub use guard::{Guard, Unready};
 pub use head::Headers;
 pub use permit::Edits;
@@ -31,6 +34,8 @@ use crate::mask::Found;
 use crate::policy::Decision;
 use crate::shared::SharedMemory;
 use crate::time::{Span, Time};
+use bundles::InForce;
+pub(crate) use bundles::SecondOpinion;
 use head::{MediaType, RequestHead};
 use permit::Permit;
 use std::rc::Rc;
@@ -43,8 +48,10 @@ pub trait Host {
     /// Where the request comes from, for the limit on bad signatures: the peer's IPv4 address, or the first 64 bits of its IPv6
     /// address.
     fn source(&self) -> Option<Vec<u8>>;
-    /// The client certificate that the listener has verified.
+    /// The client certificate, if TLS has one: its sender holds its key. Whether anybody verified it, [`Self::route`] tells.
     fn certificate(&self) -> Option<Certificate>;
+    /// The name of Envoy's route for the request as it came.
+    fn route(&self) -> Option<String>;
     /// What all workers of the process remember together.
     fn shared(&self) -> &dyn SharedMemory;
 }
@@ -137,6 +144,8 @@ struct Consultation {
     wanted: Vec<(Rc<str>, String)>,
     receipts: Vec<(Rc<str>, Receipt)>,
     masked_query: String,
+    /// Whether people were asked. Then the bundle may be another one by now.
+    is_asked: bool,
 }
 
 #[derive(Debug)]
@@ -150,7 +159,10 @@ struct Sent {
 struct Story {
     caller: Option<Rc<Caller>>,
     call: Option<Call>,
+    /// The bundle that the call is judged by.
+    bundle: Option<Rc<InForce>>,
     decision: Option<Decision>,
+    second_opinion: Option<SecondOpinion>,
     approval: Option<Approved>,
     credential: Option<Rc<str>>,
     method: String,
@@ -227,6 +239,7 @@ impl Exchange {
     pub fn record(&self, now: Time) -> String {
         let (outcome, reason) = self.outcome();
         let story = &self.story;
+        let bundle = story.bundle.clone().or_else(|| self.guard.latest_bundle());
         let route =
             story.route.and_then(|route| self.guard.config.routes.get(route)).map(|route| route.template.to_string());
         Record {
@@ -239,7 +252,8 @@ impl Exchange {
             caller: story.caller.as_deref(),
             call: story.call.as_ref(),
             decision: story.decision.as_ref(),
-            policy: &self.guard.config.policy,
+            policy: bundle.as_ref().map(|bundle| &bundle.policy),
+            second_opinion: story.second_opinion.as_ref(),
             approval: story.approval.as_ref(),
             credential: story.credential.as_deref(),
             outcome,
@@ -256,7 +270,8 @@ impl Exchange {
         .members()
     }
 
-    /// The record as one sealed link of the VM's chain. Call it once, at the end.
+    /// The record as a sealed link of the VM's chain, after those of what happened to bundles since the call before, with commas
+    /// between them. Call it once, at the end.
     #[must_use]
     pub fn sealed_record(&self, now: Time) -> String {
         self.guard.seal(&self.record(now))

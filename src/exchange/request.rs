@@ -6,6 +6,7 @@ use super::{CallOut, Consultation, Exchange, Headers, Host, Incoming, Problem, R
 use crate::approval::{self, Answer, Asking, Receipt, Terms};
 use crate::audit::Approved;
 use crate::call::{Call, NoCall};
+use crate::caller::Caller;
 use crate::policy::{Decision, Effect, Question};
 use crate::time::{Span, Time};
 use std::rc::Rc;
@@ -47,6 +48,8 @@ impl Exchange {
         }
         let caller = guard.identify(&headers, now, host)?;
         self.story.caller = Some(caller.clone());
+        // Without a bundle there is no use in reading the body.
+        guard.bundle(now)?;
         if !headers.is_plain() {
             return Err((Problem::Uninspectable, "request-encoded"));
         }
@@ -99,25 +102,11 @@ impl Exchange {
         let dialect = guard.config.dialects.get(route.dialect).ok_or_else(undecidable)?;
         let call = Call::read(route, &dialect.dialect, &incoming.head, body).map_err(no_call)?;
         self.story.request_digest = guard.content_digest(body);
-        let caller = &incoming.caller;
-        let question = Question {
-            now,
-            subject: caller.subject(),
-            issuer: caller.issuer(),
-            groups: caller.groups(),
-            claims: caller.claims(),
-            model: &call.model,
-            dataset: &call.dataset,
-            tenant: call.tenant.as_deref(),
-            operation: &call.operation,
-            documents: call.documents,
-            query_bytes: call.query.len() as u64,
-            document_bytes: call.largest_document,
-            top_n: call.top_n,
-            return_documents: call.return_documents,
-            parameters: &call.parameters,
-        };
-        let decision = guard.config.policy.decide(&question);
+        let bundle = guard.bundle(now)?;
+        let question = question(&incoming.caller, &call, now);
+        let decision = bundle.policy.decide(&question);
+        self.story.second_opinion = guard.second_opinion(&question);
+        self.story.bundle = Some(bundle);
         let judged = self.judge(&decision, &call, incoming, body);
         self.story.call = Some(call);
         self.story.decision = Some(decision);
@@ -141,7 +130,7 @@ impl Exchange {
         };
         let wanted: Vec<_> = decision.approvals.iter().map(digest).collect();
         let masked_query = if wanted.is_empty() { String::new() } else { guard.preview(&call.query) };
-        let consultation = Consultation { incoming, wanted, receipts: Vec::new(), masked_query };
+        let consultation = Consultation { incoming, wanted, receipts: Vec::new(), masked_query, is_asked: false };
         self.stage = Stage::Asking(Box::new(consultation));
         Ok(())
     }
@@ -150,12 +139,16 @@ impl Exchange {
     fn proceed(&mut self, now: Time) -> Result<Step, Refused> {
         let guard = self.guard.clone();
         let undecidable = || (Problem::Forbidden, "undecidable");
-        let Stage::Asking(consultation) = &self.stage else { return Err(undecidable()) };
-        let (Some(decision), Some(call)) = (&self.story.decision, &self.story.call) else { return Err(undecidable()) };
+        let Stage::Asking(consultation) = &mut self.stage else { return Err(undecidable()) };
+        let (Some(decision), Some(call), Some(bundle)) = (&self.story.decision, &self.story.call, &self.story.bundle)
+        else {
+            return Err(undecidable());
+        };
+        consultation.is_asked |= !consultation.wanted.is_empty();
         let incoming = &consultation.incoming;
         if let Some((name, digest)) = consultation.wanted.get(consultation.receipts.len()) {
             let settings = guard.config.approver.as_ref().ok_or_else(undecidable)?;
-            let approval = guard.config.policy.approval(name).ok_or_else(undecidable)?;
+            let approval = bundle.policy.approval(name).ok_or_else(undecidable)?;
             let asking = Asking {
                 request_digest: digest,
                 decision_id: &self.id,
@@ -176,6 +169,43 @@ impl Exchange {
                 timeout: settings.timeout,
             }));
         }
+        if consultation.is_asked {
+            self.judge_again(now)?;
+        }
+        self.forward(now)
+    }
+
+    /// People took their time, and what they agreed to may be forbidden by now: a deny of the bundle in force beats any receipt.
+    /// What it allows goes on as it says now.
+    fn judge_again(&mut self, now: Time) -> Result<(), Refused> {
+        let guard = self.guard.clone();
+        let undecidable = || (Problem::Forbidden, "undecidable");
+        let Stage::Asking(consultation) = &self.stage else { return Err(undecidable()) };
+        let (Some(call), Some(before)) = (&self.story.call, self.story.bundle.take()) else {
+            return Err(undecidable());
+        };
+        let bundle = guard.bundle(now)?;
+        let decision = bundle.policy.decide(&question(&consultation.incoming.caller, call, now));
+        let reason = decision.reason.as_str();
+        let is_denied = decision.effect == Effect::Deny;
+        let is_unchanged = |name: &Rc<str>| before.policy.approval(name) == bundle.policy.approval(name);
+        let is_covered = decision.approvals.iter().all(is_unchanged);
+        self.story.decision = Some(decision);
+        self.story.bundle = Some(bundle);
+        if is_denied {
+            return Err((Problem::Forbidden, reason));
+        }
+        // Other people have to agree than those who were asked; which of the approvals is missing shows in the permit.
+        if is_covered { Ok(()) } else { Err((Problem::ApprovalUnavailable, "bundle-changed")) }
+    }
+
+    /// Sends the call upstream with a permit, which there is only for what the decision allows and people approved.
+    fn forward(&mut self, now: Time) -> Result<Step, Refused> {
+        let guard = self.guard.clone();
+        let undecidable = || (Problem::Forbidden, "undecidable");
+        let Stage::Asking(consultation) = &self.stage else { return Err(undecidable()) };
+        let decision = self.story.decision.as_ref().ok_or_else(undecidable)?;
+        let incoming = &consultation.incoming;
         let route = guard.config.routes.get(incoming.route).ok_or_else(undecidable)?;
         let permit = Permit::new(decision, &consultation.receipts, route, &guard.credentials)
             .map_err(|withheld| (Problem::Forbidden, withheld.reason()))?;
@@ -206,7 +236,8 @@ impl Exchange {
         else {
             return Err(unavailable("undecidable"));
         };
-        let named = guard.config.policy.approval(name).ok_or_else(|| unavailable("undecidable"))?;
+        let bundle = self.story.bundle.as_ref().ok_or_else(|| unavailable("undecidable"))?;
+        let named = bundle.policy.approval(name).ok_or_else(|| unavailable("undecidable"))?;
         let (id, receipt) = match answer {
             Answer::Approved { id, receipt } => (id, receipt),
             Answer::Rejected { id } => {
@@ -239,6 +270,26 @@ impl Exchange {
         let name = name.clone();
         consultation.receipts.push((name, receipt));
         self.proceed(now)
+    }
+}
+
+fn question<'a>(caller: &'a Caller, call: &'a Call, now: Time) -> Question<'a> {
+    Question {
+        now,
+        subject: caller.subject(),
+        issuer: caller.issuer(),
+        groups: caller.groups(),
+        claims: caller.claims(),
+        model: &call.model,
+        dataset: &call.dataset,
+        tenant: call.tenant.as_deref(),
+        operation: &call.operation,
+        documents: call.documents,
+        query_bytes: call.query.len() as u64,
+        document_bytes: call.largest_document,
+        top_n: call.top_n,
+        return_documents: call.return_documents,
+        parameters: &call.parameters,
     }
 }
 

@@ -115,7 +115,8 @@ impl Exchange {
         let mut edits = Edits { remove: dropped, ..Edits::default() };
         if !empty_error {
             let decision = self.story.decision.as_ref().ok_or_else(|| unmaskable("undecidable"))?;
-            let masks = guard.masks(&decision.masks).ok_or_else(|| unmaskable("unknown-mask"))?;
+            let bundle = self.story.bundle.as_ref().ok_or_else(|| unmaskable("undecidable"))?;
+            let masks = guard.masks(bundle, &decision.masks).ok_or_else(|| unmaskable("unknown-mask"))?;
             let secrets = [sent.permit.secret().as_bytes()];
             let masked = match media {
                 Some(MediaType::Json) => {

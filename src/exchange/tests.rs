@@ -1,5 +1,7 @@
 //! The story without a host: what goes on, what is held, what the record says.
 
+mod bundles;
+
 use super::*;
 use crate::caller::Hash;
 use crate::config::Config;
@@ -24,6 +26,10 @@ impl Host for NoHost {
     }
 
     fn certificate(&self) -> Option<Certificate> {
+        None
+    }
+
+    fn route(&self) -> Option<String> {
         None
     }
 
@@ -66,8 +72,13 @@ fn sign(key: &KeyPair, header: &Value, claims: &Value) -> String {
 }
 
 fn world() -> World {
+    world_with(|_| {})
+}
+
+/// The world with a changed configuration.
+fn world_with(change: impl FnOnce(&mut Value)) -> World {
     let (issuer, approver) = (KeyPair::generate(), KeyPair::generate());
-    let config = json!({
+    let mut config = json!({
         "gateway": "eu1/test",
         "bundle": {"inline": {
             "schema": "rerank-guard/v1",
@@ -94,6 +105,7 @@ fn world() -> World {
         "limits": {"request_bytes": 4096, "response_bytes": 4096},
         "audit": {"digest_key_env": "DIGEST"},
     });
+    change(&mut config);
     let config = Config::read(config.to_string().as_bytes(), None).unwrap();
     let environment = |name: &str| match name {
         "TEI" => Some(SECRET.to_owned()),

@@ -8,6 +8,7 @@ mod bundle;
 mod check;
 mod decide;
 mod expect;
+pub mod fetched;
 mod flaw;
 mod glob;
 mod index;

@@ -96,8 +96,8 @@ pub struct Terms<'t> {
 /// Why a bundle from elsewhere is not taken; what is in force stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
-    /// The envelope has more than [`ENVELOPE_BYTES`].
-    TooLarge,
+    /// The envelope has more bytes than this.
+    TooLarge(usize),
     /// It is no envelope.
     NoEnvelope,
     /// No trusted key signed it.
@@ -118,6 +118,8 @@ pub enum Refused {
     Endless,
     /// It is past its `not_after`.
     Expired,
+    /// It asks for what cannot be done under this configuration.
+    Unfit(Vec<String>),
 }
 
 impl Refused {
@@ -125,7 +127,7 @@ impl Refused {
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::TooLarge => "too-large",
+            Self::TooLarge(_) => "too-large",
             Self::NoEnvelope => "no-envelope",
             Self::Unsigned => "unsigned",
             Self::Forged(_) => "forged",
@@ -136,6 +138,7 @@ impl Refused {
             Self::Conflicting(_) => "conflicting",
             Self::Endless => "endless",
             Self::Expired => "expired",
+            Self::Unfit(_) => "unfit",
         }
     }
 }
@@ -143,7 +146,7 @@ impl Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLarge => write!(out, "the envelope has more than {ENVELOPE_BYTES} bytes"),
+            Self::TooLarge(most) => write!(out, "the envelope has more than {most} bytes"),
             Self::NoEnvelope => out.write_str("no envelope of a signed bundle"),
             Self::Unsigned => out.write_str("no trusted key signed the bundle"),
             Self::Forged(key) => write!(out, "the signature of key `{key}` is wrong"),
@@ -157,6 +160,7 @@ impl fmt::Display for Refused {
             Self::Conflicting(serial) => write!(out, "serial {serial} is in force already, with another bundle"),
             Self::Endless => out.write_str("the bundle has no `not_after`"),
             Self::Expired => out.write_str("the bundle is past its `not_after`"),
+            Self::Unfit(why) => write!(out, "the bundle cannot be carried out here: {}", why.join("; ")),
         }
     }
 }
@@ -168,8 +172,15 @@ impl std::error::Error for Refused {}
 /// # Errors
 /// See [`Refused`].
 pub fn open(envelope: &[u8], terms: &Terms<'_>) -> Result<Policy, Refused> {
-    let bundle = verify(envelope, terms.keys)?;
-    let policy = Policy::load(&bundle).map_err(Refused::Flawed)?;
+    admit(&verify(envelope, terms.keys)?, terms)
+}
+
+/// Reads a bundle whose signature was verified, and holds it against what there is.
+///
+/// # Errors
+/// See [`Refused`].
+pub fn admit(bundle: &[u8], terms: &Terms<'_>) -> Result<Policy, Refused> {
+    let policy = Policy::load(bundle).map_err(Refused::Flawed)?;
     let serial = policy.serial();
     if policy.id() != terms.id {
         return Err(Refused::Foreign(policy.id().to_owned()));
@@ -198,7 +209,7 @@ pub fn open(envelope: &[u8], terms: &Terms<'_>) -> Result<Policy, Refused> {
 /// [`Refused::TooLarge`], [`Refused::NoEnvelope`], [`Refused::Unsigned`] and [`Refused::Forged`].
 pub fn verify(envelope: &[u8], keys: &[TrustedKey]) -> Result<Vec<u8>, Refused> {
     if envelope.len() > ENVELOPE_BYTES {
-        return Err(Refused::TooLarge);
+        return Err(Refused::TooLarge(ENVELOPE_BYTES));
     }
     let envelope: Envelope = json::read(envelope).map_err(|_| Refused::NoEnvelope)?;
     let bundle = STANDARD.decode(&envelope.payload).map_err(|_| Refused::NoEnvelope)?;
@@ -320,7 +331,7 @@ mod tests {
         {
             assert_eq!(verify(text.as_bytes(), &keys), Err(Refused::NoEnvelope), "{text}");
         }
-        assert_eq!(verify(&vec![b' '; ENVELOPE_BYTES + 1], &keys), Err(Refused::TooLarge));
+        assert_eq!(verify(&vec![b' '; ENVELOPE_BYTES + 1], &keys), Err(Refused::TooLarge(ENVELOPE_BYTES)));
     }
 
     #[test]

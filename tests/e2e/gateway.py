@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import ssl
 import sys
 import tempfile
 import time
@@ -167,13 +168,18 @@ def whole(services: Services, configuration: Union[Mapping, str], wasm: Path, mo
 
 
 class Gateway:
-    """Envoy with the filter. `call` sends a call and waits for its line in the access log."""
+    """Envoy with the filter. `call` sends a call and waits for its line in the access log. `shape` edits Envoy's configuration before
+    it starts; `tls` is what calls present themselves with where its listener speaks TLS."""
 
     def __init__(self, services: Services, configuration: Union[Mapping, str, None] = None, *, wasm: Optional[Path] = None,
-                 ready: bool = True, clusters: Iterable[dict] = (), stream_idle_timeout: str = "60s", **options: Any):
+                 ready: bool = True, clusters: Iterable[dict] = (), stream_idle_timeout: str = "60s",
+                 shape: Callable[[dict], None] = lambda _: None, tls: Optional[ssl.SSLContext] = None, **options: Any):
         self.services = services
         configuration = plugin() if configuration is None else configuration
-        self.envoy = self._start(whole(services, configuration, wasm or stack.module(), clusters, stream_idle_timeout), options)
+        config = whole(services, configuration, wasm or stack.module(), clusters, stream_idle_timeout)
+        shape(config)
+        self.tls = tls
+        self.envoy = self._start(config, options)
         self.port = self.envoy.port
         self._lines = self._scanned_log = self._scanned_output = 0
         self._in_order = True
@@ -217,10 +223,10 @@ class Gateway:
             assert reply.status == 503 and time.monotonic() < deadline, f"not ready: {reply.status} {reply.body!r}"
 
     def call(self, path: str = COHERE, *, body: Any = None, token: Optional[str] = "", headers: Iterable[tuple] = (),
-             method: str = "POST", encode: bool = True, transfer: str = "length", logged: bool = True) -> "Reply":
+             method: str = "POST", encode: bool = True, transfer: str = "length", logged: bool = True, tls: Optional[ssl.SSLContext] = None) -> "Reply":
         """One call over a connection of its own, and its line in the access log. `token` is a good one unless said otherwise;
         None sends none. `transfer`: `length`, `chunked`, `none`."""
-        with Http1(self.port) as client:
+        with Http1(self.port, tls or self.tls) as client:
             client.send(self.request(path, body=body, token=token, headers=headers, method=method, encode=encode, transfer=transfer))
             reply = Reply(client.response())
         if logged:
@@ -380,10 +386,12 @@ def expect_problem(reply: Reply, status: int, code: str, reason: Optional[str] =
     assert problem["decision_id"] in problem["message"] and problem["detail"] in problem["message"]
     assert reply.one("content-length") == str(len(reply.body))
     assert people.leaks(reply.body.decode()) == []
-    challenge = reply.one("www-authenticate")
-    assert (challenge is not None) == (status == 401), challenge
-    if status == 401:
-        assert challenge and challenge.startswith("Bearer "), challenge
+    challenges = reply.all("www-authenticate")
+    assert bool(challenges) == (status == 401), challenges
+    for challenge in challenges:
+        expect_challenge(challenge)
+    # No token, no error (RFC 6750, section 3.1): then either scheme will do.
+    assert len(challenges) < 2 or not any("error=" in challenge for challenge in challenges), challenges
     if status == 503:
         assert int(reply.one("retry-after") or 0) > 0
     record = reply.record
@@ -405,6 +413,18 @@ def expect_refused(gateway: Gateway, reply: Reply, status: int, code: str, reaso
     decision, result = reply.record["decision"], reply.record["result"]
     assert decision["effect"] in ("deny", "approval") or result["reason"] == "credential-not-for-route", (decision, result)
     return problem
+
+
+def expect_challenge(challenge: str) -> None:
+    """One challenge as RFC 9110, section 11.6.1, writes it, of RFC 6750 or RFC 9449."""
+    parameter = r'[a-z_]+="[^"\\]*"'
+    assert re.fullmatch(f"(Bearer|DPoP) {parameter}(, {parameter})*", challenge), challenge
+    scheme, parameters = challenge.split(" ", 1)
+    named = dict(re.findall(r'([a-z_]+)="([^"]*)"', parameters))
+    assert named["realm"] == "rerank-guard"
+    assert named.get("error") in (None, "invalid_request", "invalid_token", "invalid_dpop_proof"), challenge
+    assert ("algs" in named) == (scheme == "DPoP") and set(named) <= {"realm", "error", "algs"}, challenge
+    assert scheme == "DPoP" or named.get("error") != "invalid_dpop_proof", challenge
 
 
 def expect_nothing_sent(gateway: Gateway) -> None:

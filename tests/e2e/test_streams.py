@@ -109,7 +109,7 @@ def test_a_call_over_http2_is_served(gateway, cohere):
 
 def test_a_call_over_http2_without_a_token_is_refused(gateway):
     response, line = over_h2(gateway, head(token=None))
-    assert response.status == 401 and response.one("www-authenticate").startswith("Bearer ")
+    assert response.status == 401 and response.all("www-authenticate")[0].startswith("Bearer ")
     assert line["record"][0]["result"]["reason"] == "no-token" and gateway.sent() == 0
 
 

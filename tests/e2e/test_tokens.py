@@ -49,9 +49,9 @@ BAD = {
     "with a key of its own": (lambda: token(header={"jwk": people.STRANGER.jwk}), "header-forbidden"),
     "for another purpose": (lambda: token(header={"typ": "logout+jwt"}), "wrong-type"),
     "bound in a way that nobody can check": (lambda: token(cnf={"kid": "x"}), "bound-token"),
-    "bound to a key that its sender does not show": (lambda: token(cnf={"jkt": "A" * 43}), None),
-    "bound to a certificate that its sender does not show": (lambda: token(cnf={"x5t#S256": "A" * 43}), None),
-    "bound to no key at all": (lambda: token(cnf={"jkt": "x"}), None),
+    "bound to a key that its sender does not show": (lambda: token(cnf={"jkt": "A" * 43}), "dpop-sent-as-bearer"),
+    "bound to a certificate that its sender does not show": (lambda: token(cnf={"x5t#S256": "A" * 43}), "certificate-missing"),
+    "bound to no key at all": (lambda: token(cnf={"jkt": "x"}), "claim-malformed"),
     "with two parts": (lambda: "aaaa.bbbb", "not-three-parts"),
     "that is none": (lambda: "not a token", None),
     "that is empty": (lambda: "", None),
@@ -63,6 +63,8 @@ def test_a_token_is_refused_that_is(gateway, what):
     make, reason = BAD[what]
     reply = gateway.call(token=None, headers=[("authorization", f"Bearer {make()}")])
     expect_refused(gateway, reply, 401, "unauthenticated", reason)
+    if what != "that is empty" and reason != "dpop-sent-as-bearer":
+        assert reply.one("www-authenticate") == 'Bearer realm="rerank-guard", error="invalid_token"'
     assert reply.record["actor"] is None and set(reply.record["call"]) == {"method", "route", "body_digest"}, "nothing was read"
 
 
@@ -80,7 +82,8 @@ def test_a_refused_token_does_not_spoil_a_good_one(gateway):
 def test_no_token_is_refused(gateway, header):
     reply = gateway.call(token=None, headers=header)
     expect_refused(gateway, reply, 401, "unauthenticated")
-    assert "error=" not in reply.one("www-authenticate"), "RFC 6750: no error where no token was sent"
+    # RFC 6750, section 3.1: no error where no token was sent. RFC 9449, section 7.1: the algorithms of proofs.
+    assert reply.all("www-authenticate") == ['Bearer realm="rerank-guard"', 'DPoP realm="rerank-guard", algs="ES256 EdDSA"']
 
 
 def test_two_authorization_headers_are_refused_even_if_both_are_good(gateway):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from contextlib import suppress
@@ -221,10 +222,12 @@ class Server:
 # ---- clients -------------------------------------------------------------------------------------------------------------
 
 class Http1:
-    """One HTTP/1.1 connection, sent to step by step."""
+    """One HTTP/1.1 connection, sent to step by step; over TLS with a `context`."""
 
-    def __init__(self, port: int):
+    def __init__(self, port: int, context: Optional[ssl.SSLContext] = None):
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        if context:
+            self._socket = context.wrap_socket(self._socket, server_hostname="gateway.example")
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = self._socket.makefile("rb")
 

@@ -115,13 +115,24 @@ def sparse() -> None:
 
 # Why a vector of Presidio's is judged otherwise here, by entity: on purpose.
 REASONS = {
-    "DE_ID_CARD": "numbers of the old series, which have no check digit, are not found",
-    "IBAN_CODE": "a label in the middle of a longer token",
-    "IN_PAN": "the fourth letter says who holds it",
-    "SG_NRIC_FIN": "the check letter is looked at",
-    "US_SSN": "areas 9xx are never issued",
-    "US_ITIN": "groups are those the IRS gives",
+    "DE_PASSPORT": "the check digit is wrong, or its letters are never given",
+    "FI_PERSONAL_IDENTITY_CODE": "glued to a word",
+    "IBAN_CODE": "a bank may write an IBAN in mixed case",
+    "IN_AADHAAR": "nobody writes colons in it",
+    "IN_PAN": "it does not have the form of a PAN",
+    "IP_ADDRESS": "five numbers with dots are a version or an object identifier",
+    "IT_FISCAL_CODE": "the check letter or the day is none",
+    "KR_RRN": "check digits stopped meaning anything in October 2020",
+    "MAC_ADDRESS": "no digit announces it",
+    "SE_PERSONNUMMER": "glued to a word",
+    "SG_NRIC_FIN": "no series begins with that letter",
+    "US_NPI": "theirs refuses what is one by the check digit",
+    "ZA_ID_NUMBER": "only next to a word, or the date is none",
 }
+
+
+# Where the kind's name is not a word that people write next to the number.
+NAMES = {"de_id_card": "ausweis"}
 
 
 def vectors() -> None:
@@ -139,7 +150,7 @@ def vectors() -> None:
             by_kind[kind].append(vector)
     agreed, misses = 0, []
     for kind, all_ in by_kind.items():
-        found = find([{kind: vector["text"]} for vector in all_], kind)
+        found = find([{NAMES.get(kind, kind): vector["text"]} for vector in all_], kind)
         for vector, spans in zip(all_, found):
             if bool(spans) == bool(vector["expected_len"]):
                 agreed += 1
@@ -193,7 +204,7 @@ def main() -> int:
     labelled(options.show)
     sparse()
     vectors()
-    compare(f"sentences (Faker, {len(texts.LOCALES)} locales, seed {options.seed})", texts.sentences(options.seed, 60), {}, options.show)
+    compare(f"sentences (Faker, {len(texts.LOCALES)} locales, seed {options.seed})", texts.sentences(options.seed, 40), {}, options.show)
     compare(f"national numbers (Faker, seed {options.seed})", texts.nationals(options.seed, 40), {}, options.show)
     judge_records(options.seed, options.show)
     judge_logs(options.seed, options.show)

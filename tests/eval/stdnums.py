@@ -45,7 +45,7 @@ NUMBERS = [
     ("us_itin", "us.itin", "999-99-9999"),
     ("crypto_address", "bitcoin", "1AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
 ]
-EACH = 300
+EACH = 150
 
 
 def compare(seed: int, show: bool) -> None:

@@ -13,7 +13,6 @@ NUMBERS = [
     ("credit_card", "luhn", "4999999999999999"),
     ("iban", "iban", "DE99999999999999999999"),
     ("iban", "iban", "GB99AAAA99999999999999"),
-    ("iban", "iban", "FR9999999999AAAAAAAAAAA99"),
     ("us_aba", "us.rtn", "999999999"),
     ("ca_sin", "ca.sin", "999999999"),
     ("br_cpf", "br.cpf", "99999999999"),
@@ -40,10 +39,8 @@ NUMBERS = [
     ("th_national_id", "th.pin", "9999999999999"),
     ("za_id", "za.idnr", "9901199999189"),
     ("imei", "imei", "999999999999999"),
-    ("vin", "vin", "1AAAA99A9A9999999"),
     ("us_ssn", "us.ssn", "999-99-9999"),
     ("us_itin", "us.itin", "999-99-9999"),
-    ("crypto_address", "bitcoin", "1AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
 ]
 EACH = 150
 
@@ -60,6 +57,9 @@ def compare(seed: int, show: bool) -> None:
             continue
         numbers = []
         for _ in range(EACH):
+            # A form that is never sound is not tried for ever.
+            if len(numbers) > 10 and not any(map(module.is_valid, numbers)):
+                break
             sound = make(module, form, chance)
             numbers += [one for one in (sound, changed(sound or random_one(form, chance), chance)) if one]
         found = find([{kind: number} for number in numbers], kind)
@@ -80,7 +80,7 @@ def random_one(form: str, chance: random.Random) -> str:
 
 def make(module, form: str, chance: random.Random) -> str | None:
     """A number that is sound: at random, with check characters tried at the end (or, of an IBAN, behind the country)."""
-    for _ in range(400):
+    for _ in range(60):
         number = random_one(form, chance)
         if module.is_valid(number):
             return number

@@ -2,7 +2,7 @@
 
 use super::detect::{Span, validator};
 use super::document::unescaped;
-use super::kind::Kind;
+use super::kind::What;
 use super::view::Form;
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use std::ops::Range;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The kind.
-    pub kind: Kind,
+    pub kind: What,
     /// The JSON pointer (RFC 6901) of the value it stands in, member names with findings in their masked form. None for a text body.
     pub pointer: Option<String>,
     /// Whether it stands in the name of the member, not in its value.
@@ -30,21 +30,25 @@ pub struct Finding {
 #[derive(Debug)]
 pub(super) struct Located {
     pub(super) raw: Range<usize>,
-    pub(super) span: Span,
+    pub(super) what: What,
+    pub(super) proof: &'static str,
 }
 
 impl Finding {
-    pub(super) fn of(span: &Span, pointer: Option<String>, place: Option<Range<usize>>) -> Self {
-        Self {
-            kind: span.kind,
-            pointer,
-            in_name: false,
-            inside: Vec::new(),
-            place,
-            proof: span.proof(),
-            validator: validator(span.kind),
-        }
+    pub(super) fn of(what: &What, proof: &'static str, pointer: Option<String>, place: Option<Range<usize>>) -> Self {
+        let validator = match what {
+            What::Kind(kind) => validator(*kind),
+            What::Field => "the operator's field rule",
+            What::Custom(_) => "the operator's pattern",
+        };
+        Self { kind: what.clone(), pointer, in_name: false, inside: Vec::new(), place, proof, validator }
     }
+}
+
+/// What speaks for the finding at `range`, among the detectors' own, which are sorted.
+pub(super) fn proof(spans: &[Span], range: &Range<usize>) -> &'static str {
+    let known = spans.binary_search_by_key(&range.start, |span| span.start).ok().and_then(|at| spans.get(at));
+    known.filter(|span| span.end == range.end).map_or("form", Span::proof)
 }
 
 /// The places of what was located in `raw`, in code points; one walk over the text however much there is.
@@ -52,7 +56,7 @@ pub(super) fn places<'a>(
     raw: &'a str,
     form: Form,
     located: &'a [Located],
-) -> impl Iterator<Item = (&'a Span, Range<usize>)> {
+) -> impl Iterator<Item = (&'a Located, Range<usize>)> {
     let (mut at, mut count) = (0, 0);
     let mut count_to = move |until: usize| {
         let piece = raw.get(at..until).unwrap_or_default();
@@ -62,6 +66,6 @@ pub(super) fn places<'a>(
     };
     located.iter().map(move |one| {
         let start = count_to(one.raw.start);
-        (&one.span, start..count_to(one.raw.end))
+        (one, start..count_to(one.raw.end))
     })
 }

@@ -68,6 +68,8 @@ pub struct Decision {
     pub limits: Limits,
     /// What to mask in the response, by name. Empty when denied.
     pub masks: Vec<Rc<str>>,
+    /// What to mask in the request before it goes upstream, by name. Empty when denied.
+    pub request_masks: Vec<Rc<str>>,
     /// The credential to go upstream with. None when denied, or when the allow uses none.
     pub credential: Option<Rc<str>>,
     /// The approvals to get, by name; empty unless the effect is [`Effect::Ask`].
@@ -343,6 +345,7 @@ fn deny(reason: Reason, rules: Vec<Rc<str>>) -> Decision {
         reasons: Vec::new(),
         limits: Limits::default(),
         masks: Vec::new(),
+        request_masks: Vec::new(),
         credential: None,
         approvals: Vec::new(),
         shadow: None,
@@ -357,6 +360,8 @@ fn grant(allow: &Rule<Allow>, guards: &[&Rule<Guard>], near_misses: Vec<NearMiss
         .collect();
     let risk = reasons.values().fold(0u32, |sum, points| sum.saturating_add(*points));
     let masks: BTreeSet<Rc<str>> = guards.iter().flat_map(|guard| guard.terms.masks.iter().cloned()).collect();
+    let request_masks: BTreeSet<Rc<str>> =
+        guards.iter().flat_map(|guard| guard.terms.request_masks.iter().cloned()).collect();
     let approvals: BTreeSet<Rc<str>> = guards
         .iter()
         .filter(|guard| risk >= guard.terms.threshold)
@@ -377,6 +382,7 @@ fn grant(allow: &Rule<Allow>, guards: &[&Rule<Guard>], near_misses: Vec<NearMiss
         reasons: reasons.into_iter().collect(),
         limits,
         masks: masks.into_iter().collect(),
+        request_masks: request_masks.into_iter().collect(),
         credential: allow.terms.credential.clone(),
         approvals: approvals.into_iter().collect(),
         shadow: None,

@@ -46,7 +46,7 @@ pub(super) fn draft(document: Value) -> Result<Draft, Vec<Flaw>> {
     let models = reader.entries("models", nameless);
     let datasets = reader.entries("datasets", nameless);
     let credentials = reader.entries("credentials", || Credential {});
-    let masks = reader.entries("masks", || mask::Rule { detect: Vec::new(), replace: String::new() });
+    let masks = reader.entries("masks", || mask::Rule::detecting(&[], ""));
     let approvals = reader.entries("approvals", || ApprovalTerms { groups: Vec::new(), min: 1, ttl: Span::default() });
     let ids = rule_ids(reader.members.get("rules"));
     let (rule_numbers, rules): (Vec<usize>, Vec<Rule>) = reader.items("rules").into_iter().unzip();

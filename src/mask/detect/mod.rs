@@ -36,6 +36,7 @@ use scan::Scan;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+pub(super) use checksum::{luhn, verhoeff};
 pub(super) use context::Context;
 pub(super) use validator::validator;
 

@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test bench bench-decisions empty memory schema wasm trap tools lint unit e2e fuzz fuzz-seeds compose-test deny clean check-tools
+.PHONY: help demo run test bench bench-mask bench-decisions empty memory eval schema wasm trap tools lint unit e2e fuzz fuzz-seeds compose-test deny clean check-tools
 
 WASM := target/wasm32-wasip1/release/rerank_guard.wasm
 TRAP_WASM := target/wasm32-wasip1/trap/rerank_guard.wasm
@@ -11,6 +11,7 @@ BUNDLE ?= policies/example.yaml
 PYTHON ?= python3
 TARGET ?= mask_json
 SECONDS ?= 60
+SEED ?= 1
 VENV := .venv
 CARGO_FUZZ := fuzz/target/tools/bin/cargo-fuzz
 
@@ -56,7 +57,7 @@ e2e: wasm tools trap $(VENV)/tests $(VENV)/oidc ## every refusal, in real Envoy
 	RERANK_GUARD_WASM=$(CURDIR)/$(WASM) RERANK_GUARD_TRAP_WASM=$(CURDIR)/$(TRAP_WASM) RERANK_GUARD_TOOLS=$(CURDIR)/$(TOOLS) \
 		$(VENV)/bin/python -m pytest -q tests/e2e
 
-bench: wasm tools empty $(VENV)/envoy ## CPU of the Envoy process per request, against plain proxying and Envoy's own filters
+bench: bench-mask wasm tools empty $(VENV)/envoy ## CPU of the Envoy process per request, against plain proxying and Envoy's own filters
 	@$(PYTHON) bench/bench.py
 	@$(PYTHON) bench/callers.py
 	@$(MAKE) --no-print-directory bench-decisions
@@ -72,6 +73,14 @@ empty: wasm
 
 memory: wasm tools $(VENV)/tests ## memory of the Envoy process through 100,000 distinct tokens
 	@$(VENV)/bin/python bench/memory.py
+
+bench-mask: check-tools ## masking with every kind there is, in V8 as Envoy sets it up (needs node)
+	@command -v node >/dev/null || { echo "node is missing: install Node.js 20 or later" >&2; exit 1; }
+	cargo build --locked --release --target wasm32-wasip1 --example mask_speed
+	@node --no-warnings --no-liftoff bench/mask.mjs target/wasm32-wasip1/release/examples/mask_speed.wasm
+
+eval: tools $(VENV)-eval ## how well personal data is found, side by side with Presidio (SEED and SHOW=--show are options)
+	@RERANK_GUARD_TOOLS=$(TOOLS) $(VENV)-eval/bin/python tests/eval/eval.py --seed $(SEED) $(SHOW)
 
 # A stable toolchain has all that cargo-fuzz needs behind this switch. The module has no unsafe code of its own, so no sanitizer runs;
 # overflow checks and debug assertions do. What is new goes to fuzz/corpus, what fails to fuzz/artifacts.
@@ -119,5 +128,10 @@ $(VENV)/oidc: tests/oidc/package-lock.json $(VENV)/tests
 	@if command -v npm >/dev/null; then npm ci --silent --prefix tests/oidc; else echo "npm is missing: tests with a real OpenID Connect provider are skipped"; fi
 	@touch $@
 
+$(VENV)-eval: tests/eval/requirements.txt
+	@test -x $@/bin/python || $(PYTHON) -m venv $@
+	$@/bin/python -m pip install --quiet --disable-pip-version-check -r tests/eval/requirements.txt
+	@touch $@
+
 clean: ## removes what was built
-	rm -rf target build fuzz/target tests/oidc/node_modules $(VENV)
+	rm -rf target build fuzz/target bench/decisions/target tests/oidc/node_modules $(VENV) $(VENV)-eval

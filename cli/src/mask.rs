@@ -3,7 +3,10 @@
 use crate::progress::Progress;
 use crate::report::{complain, say_json, unable};
 use crate::{End, Output};
-use rerank_guard::mask::{Found, Kept, Kind, Masked, Masks, Rule, Unmaskable, mask_json, mask_text};
+use rerank_guard::mask::{
+    Finding, Found, Kept, Kind, Masked, Masks, Rule, Unmaskable, mask_json, mask_json_and_tell, mask_text,
+    mask_text_and_tell,
+};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
@@ -30,8 +33,9 @@ pub(crate) struct Arguments {
     /// `/results/*/index,/usage/**`.
     #[arg(long, value_delimiter = ',', value_name = "POINTERS", conflicts_with = "text")]
     keep: Vec<String>,
-    /// Tell what was found, as JSON on standard error: kinds, counts and JSON pointers, never values. With `--output json` it is
-    /// on standard output together with what is masked.
+    /// Tell what was found, as JSON on standard error, never a value: kinds and counts, and for each finding its JSON pointer, where
+    /// it starts and ends in the decoded string or text (in Unicode code points), what speaks for it and what it was checked with.
+    /// With `--output json` it is on standard output together with what is masked.
     #[arg(long)]
     report: bool,
 }
@@ -103,15 +107,15 @@ impl Work {
             let size = file.metadata().map_err(failed)?.len();
             (Box::new(file), size)
         };
+        let mut progress = Progress::new(&name, size);
         let mut reader = BufReader::with_capacity(1 << 16, reader);
         let mut out = BufWriter::new(std::io::stdout().lock());
         let mut body = Vec::new();
         if self.form != Form::Lines {
-            reader.read_to_end(&mut body).map_err(failed)?;
+            read_whole(&mut reader, &mut body, &mut progress).map_err(failed)?;
             self.one(&name, None, &body, &mut out);
             return flushed(out);
         }
-        let mut progress = Progress::new(&name, size);
         let mut number = 0_u64;
         loop {
             body.clear();
@@ -137,37 +141,80 @@ impl Work {
 
     /// Masks one value or text whole, or gives nothing of it out. True if it was written.
     fn one(&mut self, file: &str, line: Option<u64>, body: &[u8], out: &mut impl Write) -> bool {
-        let masked = match self.form {
-            Form::Text => mask_text(body, &self.masks, &[]),
-            Form::Json | Form::Lines => mask_json(body, &self.masks, &self.kept, &[]),
+        let (masks, kept) = (&self.masks, &self.kept);
+        let masked = match (self.form, self.report) {
+            (Form::Text, true) => mask_text_and_tell(body, masks, &[]),
+            (Form::Text, false) => mask_text(body, masks, &[]).map(|masked| (masked, Vec::new())),
+            (_, true) => mask_json_and_tell(body, masks, kept, &[]),
+            (_, false) => mask_json(body, masks, kept, &[]).map(|masked| (masked, Vec::new())),
         };
         match masked {
             Err(unmaskable) => {
-                self.withhold(file, line, unmaskable);
+                self.withhold(file, line, body, unmaskable);
                 false
             }
-            Ok(masked) if self.output == Output::Json => {
-                self.told.push(told(file, line, &masked, Some(masked.body().unwrap_or(body))));
+            Ok((masked, findings)) if self.output == Output::Json => {
+                let findings = self.report.then_some(findings.as_slice());
+                self.told.push(told(file, line, &masked, findings, Some(masked.body().unwrap_or(body))));
                 false
             }
-            Ok(masked) => {
+            Ok((masked, findings)) => {
                 if self.report && !(line.is_some() && masked.found().is_empty()) {
-                    self.told.push(told(file, line, &masked, None));
+                    self.told.push(told(file, line, &masked, Some(&findings), None));
                 }
                 out.write_all(masked.body().unwrap_or(body)).is_ok()
             }
         }
     }
 
-    fn withhold(&mut self, file: &str, line: Option<u64>, unmaskable: Unmaskable) {
+    fn withhold(&mut self, file: &str, line: Option<u64>, body: &[u8], unmaskable: Unmaskable) {
         self.end = self.end.max(End::Found);
         // `not-json` rather than `response-not-json`: here it is no response.
         let reason = unmaskable.reason().trim_start_matches("response-");
-        self.told.push(json!({"file": file, "line": line, "withheld": reason, "why": unmaskable.to_string()}));
+        let (line, column) = match unmaskable.at() {
+            Some(at) => {
+                let (more, column) = position(body, at);
+                (Some(line.unwrap_or(1).saturating_add(more)), Some(column))
+            }
+            None => (line, None),
+        };
+        let why = unmaskable.to_string();
+        self.told.push(json!({"file": file, "line": line, "column": column, "withheld": reason, "why": why}));
         if self.output == Output::Text {
-            let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
-            complain(&format!("`{file}`{line} is withheld: {unmaskable}"));
+            let place = match (line, column) {
+                (Some(line), Some(column)) => format!(", line {line}, column {column},"),
+                (Some(line), None) => format!(", line {line},"),
+                _ => String::new(),
+            };
+            complain(&format!("`{file}`{place} is withheld: {unmaskable}"));
         }
+    }
+}
+
+/// How many lines stand before byte `at`, and in which column of its line it is, from 1, in characters.
+fn position(body: &[u8], at: usize) -> (u64, u64) {
+    let before = body.get(..at).unwrap_or(body);
+    let lines = before.iter().filter(|byte| **byte == b'\n').count();
+    let line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    let column = String::from_utf8_lossy(line).chars().count().saturating_add(1);
+    (u64::try_from(lines).unwrap_or(u64::MAX), u64::try_from(column).unwrap_or(u64::MAX))
+}
+
+/// Reads to the end, and says how far that is.
+fn read_whole(reader: &mut impl BufRead, body: &mut Vec<u8>, progress: &mut Progress) -> std::io::Result<()> {
+    loop {
+        let part = match reader.fill_buf() {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            part => part?,
+        };
+        if part.is_empty() {
+            progress.clear();
+            return Ok(());
+        }
+        body.extend_from_slice(part);
+        let length = part.len();
+        progress.advance(length);
+        reader.consume(length);
     }
 }
 
@@ -179,12 +226,37 @@ fn flushed(mut out: impl Write) -> Result<(), String> {
     }
 }
 
-fn told(file: &str, line: Option<u64>, masked: &Masked, body: Option<&[u8]>) -> Value {
+fn told(file: &str, line: Option<u64>, masked: &Masked, findings: Option<&[Finding]>, body: Option<&[u8]>) -> Value {
     let found = |one: &Found| json!({"kind": one.kind.name(), "count": one.count, "pointers": one.pointers, "truncated": one.truncated});
     let mut told = json!({"file": file, "line": line, "found": masked.found().iter().map(found).collect::<Vec<_>>()});
-    if let (Some(body), Some(members)) = (body, told.as_object_mut()) {
-        // What could be masked is UTF-8.
-        members.insert("body".to_owned(), String::from_utf8_lossy(body).into());
+    if let Some(members) = told.as_object_mut() {
+        if let Some(findings) = findings {
+            members.insert("findings".to_owned(), findings.iter().map(finding).collect());
+        }
+        if let Some(body) = body {
+            // What could be masked is UTF-8.
+            members.insert("body".to_owned(), String::from_utf8_lossy(body).into());
+        }
+    }
+    told
+}
+
+fn finding(finding: &Finding) -> Value {
+    let mut told = json!({
+        "kind": finding.kind.name(),
+        "pointer": finding.pointer,
+        "start": finding.place.as_ref().map(|place| place.start),
+        "end": finding.place.as_ref().map(|place| place.end),
+        "proof": finding.proof,
+        "validator": finding.validator,
+    });
+    if let Some(members) = told.as_object_mut() {
+        if finding.in_name {
+            members.insert("in".to_owned(), "name".into());
+        }
+        if !finding.inside.is_empty() {
+            members.insert("inside".to_owned(), finding.inside.clone().into());
+        }
     }
     told
 }

@@ -770,7 +770,9 @@ fn mask_masks_json_lines_and_text() {
     assert_eq!(
         serde_json::from_str::<Value>(&ran.err).unwrap(),
         json!({"ok": true, "masked": [{"file": "-", "line": null, "found":
-            [{"kind": "email", "count": 1, "pointers": ["/results/0/text"], "truncated": false}]}]})
+            [{"kind": "email", "count": 1, "pointers": ["/results/0/text"], "truncated": false}],
+            "findings": [{"kind": "email", "pointer": "/results/0/text", "start": 9, "end": 24, "proof": "check",
+                "validator": "local part and domain"}]}]})
     );
     let ran = run_with(&["mask"], body);
     assert!(!ran.out.contains("5105105105105100"), "a card that no place keeps");
@@ -788,17 +790,61 @@ fn mask_masks_json_lines_and_text() {
         (1, "{\"a\":\"[email]\"}\n\n{\"a\":1}"),
         "what cannot be masked does not leave"
     );
-    assert!(ran.err.starts_with("error: `-`, line 3 is withheld: "), "{}", ran.err);
+    assert!(ran.err.starts_with("error: `-`, line 3, column 1, is withheld: "), "{}", ran.err);
     assert!(!ran.err.contains("ann@"), "{}", ran.err);
     let told = run_with(&["mask", "--lines", "--output", "json"], lines).json();
     assert_eq!((&told["ok"], &told["masked"][0]["body"]), (&json!(false), &json!("{\"a\":\"[email]\"}")));
     assert_eq!((&told["masked"][1]["line"], &told["masked"][1]["withheld"]), (&json!(3), &json!("not-json")));
-    let ran = run_with(&["mask"], "{\"a\":\"ann@example.org\"");
+    let ran = run_with(&["mask"], "{\"a\":\n\"ann@example.org\"");
     assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    assert!(ran.err.starts_with("error: `-`, line 2, column 18, is withheld: "), "{}", ran.err);
 
     assert_eq!(run(&["mask", "none.json"]).code, 2);
     assert_eq!(run(&["mask", "--replace", "{nid}"]).code, 2);
     assert_eq!(run(&["mask", "--keep", "results"]).code, 2);
     let ran = run(&["mask", "--detect", "email,iq"]);
     assert_eq!((ran.code, ran.err.contains("no such kind; there are private_key, jwt")), (2, true), "{}", ran.err);
+}
+
+/// Offsets count code points of the decoded string: an emoji is one, however it is written, and so is an escape.
+#[test]
+fn mask_tells_where_each_finding_stands() {
+    let findings = |arguments: &[&str], body: &str| {
+        let told = run_with(&[&["mask", "--report", "--output", "json"], arguments].concat(), body).json();
+        let all = told["masked"][0]["findings"].as_array().unwrap().clone();
+        let brief = |one: &Value| {
+            json!([one["kind"], one["pointer"], one["start"], one["end"], one["proof"], one["in"], one["inside"]])
+        };
+        Value::Array(all.iter().map(brief).collect())
+    };
+    let body = "{\"a\":\"\u{1f600}\\ud83d\\ude00\\n ann\\u0040example.org, SSN 219-45-6789\",\"bob@example.org\":1,\
+         \"n\":[4111111111111111],\"j\":\"{\\\"iban\\\": \\\"x DE89370400440532013000\\\"}\"}";
+    assert_eq!(
+        findings(&[], body),
+        json!([
+            ["email", "/a", 4, 19, "check", null, null],
+            ["us_ssn", "/a", 25, 36, "check", null, null],
+            ["email", "/[email]", 0, 15, "check", "name", null],
+            ["credit_card", "/n/0", 0, 16, "check", null, null],
+            ["iban", "/j", 2, 24, "check", null, ["/iban"]],
+        ])
+    );
+    assert_eq!(
+        findings(&["--text"], "\u{e9}\u{1f600} ann@example.org\ntel \u{ff11}12-5550-1234"),
+        json!([["email", null, 3, 18, "check", null, null], ["phone", null, 23, 36, "context", null, null]])
+    );
+    // Only once the address is gone does the word stand close enough to the number.
+    let told = findings(&[], "{\"a\":\"tel a.very.long.address.of.ann@example.org 123-4567\"}");
+    assert_eq!(told[0], json!(["email", "/a", 4, 42, "check", null, null]));
+}
+
+#[test]
+fn mask_is_done_in_time_that_grows_with_the_file_alone() {
+    // A file of many lines and one of one long line: both are read whole, and nothing of them is told twice.
+    let text = "call +49 30 901820 or write to ann@example.org\n".repeat(20_000);
+    let ran = run_with(&["mask", "--text", "--report"], &text);
+    assert_eq!((ran.code, ran.out.len()), (0, "call [phone] or write to [email]\n".len() * 20_000));
+    let told: Value = serde_json::from_str(&ran.err).unwrap();
+    let findings = told["masked"][0]["findings"].as_array().unwrap();
+    assert_eq!((findings.len(), &findings[39_999]["end"]), (40_000, &json!(text.len() - 1)));
 }

@@ -15,6 +15,7 @@ mod tests;
 
 use super::detect::{self, Context};
 use super::fields::{Fields, State};
+use super::finding::{self, Finding};
 use super::found::{Masked, Tally};
 use super::kept::{Kept, Place};
 use super::kind::What;
@@ -42,14 +43,40 @@ use std::ops::Range;
 /// field rules, also one whose strings hold JSON more than three deep, or such with half of a surrogate pair or nested too deep.
 /// Repeated member names are let through: each is looked at.
 pub fn mask_json(body: &[u8], masks: &Masks, kept: &Kept, secrets: &[&[u8]]) -> Result<Masked, Unmaskable> {
+    whole(body, masks, kept, secrets, false).map(|(masked, _)| masked)
+}
+
+/// As [`mask_json`], and tells each finding.
+///
+/// # Errors
+/// As [`mask_json`].
+pub fn mask_json_and_tell(
+    body: &[u8],
+    masks: &Masks,
+    kept: &Kept,
+    secrets: &[&[u8]],
+) -> Result<(Masked, Vec<Finding>), Unmaskable> {
+    whole(body, masks, kept, secrets, true)
+}
+
+fn whole(
+    body: &[u8],
+    masks: &Masks,
+    kept: &Kept,
+    secrets: &[&[u8]],
+    tells: bool,
+) -> Result<(Masked, Vec<Finding>), Unmaskable> {
     let text = std::str::from_utf8(body).map_err(|error| Unmaskable::NotUtf8 { at: error.valid_up_to() })?;
     if secret::stands_in(secrets, body) {
         return Err(Unmaskable::Secret);
     }
     let mut pass = Pass::new(text, Path::default(), masks, kept, secrets);
+    if tells {
+        pass.start_telling();
+    }
     pass.value_and_end()?;
     masks.let_pass(&pass.tally)?;
-    Ok(Masked::new(pass.output.finish(), pass.tally))
+    Ok((Masked::new(pass.output.finish(), pass.tally), pass.told.unwrap_or_default()))
 }
 
 /// As [`mask_json`], for one record of a stream: gives what it becomes, if that is something else, and counts its findings in
@@ -96,6 +123,8 @@ struct Pass<'a> {
     open: Vec<Open>,
     output: Output<'a>,
     tally: Tally,
+    /// Each finding for itself, if somebody wants to know.
+    told: Option<Vec<Finding>>,
 }
 
 /// An array or object that is being read.
@@ -150,6 +179,7 @@ impl<'a> Pass<'a> {
             open: Vec::new(),
             output: Output::of(text),
             tally: Tally::default(),
+            told: None,
         }
     }
 
@@ -316,6 +346,9 @@ impl<'a> Pass<'a> {
             let kept = Kept::default();
             let mut pass = Pass::new(&text, self.path(), masks, &kept, secrets);
             pass.nested = self.nested + 1;
+            if self.told.is_some() && masked.is_none() {
+                pass.start_telling();
+            }
             pass.keeps_shape = self.keeps_shape;
             pass.fields = fields;
             pass.root_field = fields.map(|fields| self.field(fields)).unwrap_or_default();
@@ -336,10 +369,14 @@ impl<'a> Pass<'a> {
             let inner = inner.map(|body| escaped(&body));
             if inner.is_some() {
                 pass.tally.kinds_into(&mut found);
+                self.tell_inside(pass.told);
             }
             let flat = inner.as_deref().unwrap_or(before);
             let outer = self.masker.mask(flat, Form::Json, context).map_err(|why| why.at(raw.start))?;
             found.extend_from_slice(self.masker.found());
+            if masked.is_none() {
+                self.tell(raw.clone(), inner.is_none(), None);
+            }
             if outer.is_some() && self.masker.drops() && !self.keeps_shape {
                 self.drop_value(raw.start - 1);
                 self.count(&found);
@@ -372,11 +409,12 @@ impl<'a> Pass<'a> {
             if self.masker.drops() && !is_name && !self.keeps_shape {
                 self.drop_value(raw.start - 1);
             } else {
-                self.output.replace(raw, masked);
+                self.output.replace(raw.clone(), masked);
             }
             let (prefix, open, text) = (self.prefix, &self.open, self.cursor.text);
             let name = is_name.then_some(masked.as_str());
             self.tally.add(self.masker.found(), || Some(pointer(prefix, open, text, name)));
+            self.tell(raw, true, name);
         }
         Ok(masked)
     }
@@ -385,6 +423,40 @@ impl<'a> Pass<'a> {
     fn count(&mut self, kinds: &[What]) {
         let (prefix, open, text) = (self.prefix, &self.open, self.cursor.text);
         self.tally.add(kinds, || Some(pointer(prefix, open, text, None)));
+    }
+
+    fn start_telling(&mut self) {
+        self.told = Some(Vec::new());
+        self.masker.located = Some(Vec::new());
+    }
+
+    /// Tells the findings of the string `raw`, or of the member name that leaves as `name`. `whole`: they stood in it as it came.
+    fn tell(&mut self, raw: Range<usize>, whole: bool, name: Option<&str>) {
+        let (Some(told), Some(located)) = (&mut self.told, &self.masker.located) else { return };
+        if located.is_empty() {
+            return;
+        }
+        let pointer = pointer(self.prefix, &self.open, self.cursor.text, name);
+        let string = self.cursor.text.get(raw).unwrap_or_default();
+        let places = if whole {
+            finding::places(string, Form::Json, located).map(|(_, place)| Some(place)).collect()
+        } else {
+            vec![None; located.len()]
+        };
+        told.extend(located.iter().zip(places).map(|(one, place)| Finding {
+            in_name: name.is_some(),
+            ..Finding::of(&one.what, one.proof, Some(pointer.clone()), place)
+        }));
+    }
+
+    /// Tells the findings in the JSON that the string which is being read holds.
+    fn tell_inside(&mut self, inner: Option<Vec<Finding>>) {
+        let Some(told) = &mut self.told else { return };
+        let pointer = pointer(self.prefix, &self.open, self.cursor.text, None);
+        for mut finding in inner.unwrap_or_default() {
+            finding.inside.insert(0, finding.pointer.replace(pointer.clone()).unwrap_or_default());
+            told.push(finding);
+        }
     }
 
     /// Takes the value from `start` to here out: with its member, or, where order counts, leaving `null`.
@@ -443,6 +515,13 @@ impl<'a> Pass<'a> {
             replacement.write(value, Form::Json, &mut label);
             label.push('"');
             self.output.replace(start..self.cursor.at, &label);
+        }
+        if let Some(told) = &mut self.told {
+            let pointer = pointer(self.prefix, &self.open, self.cursor.text, None);
+            let place = 0..raw.len();
+            told.extend(hits.iter().map(|(range, what)| {
+                Finding::of(what, finding::proof(&spans, range), Some(pointer.clone()), Some(place.clone()))
+            }));
         }
         let kinds: Vec<What> = hits.into_iter().map(|(_, what)| what).collect();
         self.count(&kinds);
@@ -527,7 +606,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// The value of a JSON string that is known to be one, given without its quotes.
-fn unescaped(raw: &str) -> Cow<'_, str> {
+pub(super) fn unescaped(raw: &str) -> Cow<'_, str> {
     if !raw.contains('\\') {
         return Cow::Borrowed(raw);
     }

@@ -11,6 +11,7 @@ mod document;
 #[cfg(test)]
 mod eval;
 mod fields;
+mod finding;
 mod found;
 mod kept;
 mod kind;
@@ -24,7 +25,8 @@ mod text;
 mod unmaskable;
 mod view;
 
-pub use document::{mask_json, mask_parts};
+pub use document::{mask_json, mask_json_and_tell, mask_parts};
+pub use finding::Finding;
 pub use found::{Found, Masked};
 pub use kept::Kept;
 pub use kind::{Kind, What};
@@ -32,5 +34,5 @@ pub use masks::{Masks, Refused};
 pub use pattern::{Check, NoPattern, Pattern};
 pub use rule::{Deny, MaskFlaw, Rule};
 pub use stream::{Framing, Records, With};
-pub use text::mask_text;
+pub use text::{mask_text, mask_text_and_tell};
 pub use unmaskable::Unmaskable;

@@ -1,6 +1,7 @@
 //! Masks one text, or one string of a JSON body.
 
 use super::detect::{self, Context, Span};
+use super::finding::{self, Finding, Located};
 use super::found::{Masked, Tally};
 use super::kind::What;
 use super::masks::Masks;
@@ -14,16 +15,30 @@ use std::ops::Range;
 /// # Errors
 /// A body that is not UTF-8, or has one of `secrets` in it.
 pub fn mask_text(body: &[u8], masks: &Masks, secrets: &[&[u8]]) -> Result<Masked, Unmaskable> {
+    whole(body, secrets, Masker::new(masks, secrets)).map(|(masked, _)| masked)
+}
+
+/// As [`mask_text`], and tells each finding.
+///
+/// # Errors
+/// As [`mask_text`].
+pub fn mask_text_and_tell(body: &[u8], masks: &Masks, secrets: &[&[u8]]) -> Result<(Masked, Vec<Finding>), Unmaskable> {
+    whole(body, secrets, Masker { located: Some(Vec::new()), ..Masker::new(masks, secrets) })
+}
+
+fn whole(body: &[u8], secrets: &[&[u8]], mut masker: Masker<'_>) -> Result<(Masked, Vec<Finding>), Unmaskable> {
     let text = std::str::from_utf8(body).map_err(|error| Unmaskable::NotUtf8 { at: error.valid_up_to() })?;
     if secret::stands_in(secrets, body) {
         return Err(Unmaskable::Secret);
     }
-    let mut masker = Masker::new(masks, secrets);
     let masked = masker.mask(text, Form::Plain, Context::NONE).map_err(|why| why.at(0))?;
     let mut tally = Tally::default();
     tally.add(masker.found(), || None);
-    masks.let_pass(&tally)?;
-    Ok(Masked::new(masked.map(String::into_bytes), tally))
+    masker.masks.let_pass(&tally)?;
+    let located = masker.located.as_deref().unwrap_or_default();
+    let told = finding::places(text, Form::Plain, located)
+        .map(|(one, place)| Finding::of(&one.what, one.proof, None, Some(place)));
+    Ok((Masked::new(masked.map(String::into_bytes), tally), told.collect()))
 }
 
 /// Masks strings, one after the other, and keeps its buffers between them.
@@ -35,6 +50,8 @@ pub(super) struct Masker<'a> {
     /// What was found in the last round, sorted and apart.
     hits: Vec<(Range<usize>, What)>,
     found: Vec<What>,
+    /// Where the findings of the last string stood in it, if somebody wants to know.
+    pub(super) located: Option<Vec<Located>>,
 }
 
 /// Why one string could not be masked.
@@ -68,7 +85,7 @@ impl<'a> Masker<'a> {
     const ROUNDS: usize = 8;
 
     pub(super) fn new(masks: &'a Masks, secrets: &'a [&'a [u8]]) -> Self {
-        Self { masks, secrets, view: Vec::new(), spans: Vec::new(), hits: Vec::new(), found: Vec::new() }
+        Self { masks, secrets, view: Vec::new(), spans: Vec::new(), hits: Vec::new(), found: Vec::new(), located: None }
     }
 
     /// The kinds found in the last string, one for each finding.
@@ -79,6 +96,9 @@ impl<'a> Masker<'a> {
     /// Masks `raw`; nothing where it can stay. What comes out has no finding.
     pub(super) fn mask(&mut self, raw: &str, form: Form, context: Context) -> Result<Option<String>, Undone> {
         self.found.clear();
+        if let Some(located) = &mut self.located {
+            located.clear();
+        }
         let mut masked: Option<String> = None;
         for round in 0..Self::ROUNDS {
             // A replacement can have escapes.
@@ -109,6 +129,14 @@ impl<'a> Masker<'a> {
                 places = view::locate(raw, form, &places)?;
             }
             self.found.extend(self.hits.iter().map(|(_, what)| what.clone()));
+            if let (0, Some(located)) = (round, &mut self.located) {
+                let all = places.iter().zip(&self.hits);
+                located.extend(all.map(|(raw, (range, what))| Located {
+                    raw: raw.clone(),
+                    what: what.clone(),
+                    proof: finding::proof(&self.spans, range),
+                }));
+            }
             masked = Some(self.replace(raw, form, &places, plain)?);
         }
         Err(Undone::Unsettled)

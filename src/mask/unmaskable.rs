@@ -62,6 +62,21 @@ impl Unmaskable {
     }
 }
 
+impl Unmaskable {
+    /// The byte of the body where it was noticed, if that is one place.
+    #[must_use]
+    pub const fn at(&self) -> Option<usize> {
+        match self {
+            Self::NotUtf8 { at }
+            | Self::Malformed { at }
+            | Self::LoneSurrogate { at }
+            | Self::TooDeep { at }
+            | Self::Unsettled { at } => Some(*at),
+            Self::Secret | Self::TooLarge { .. } | Self::CutOff | Self::Denied(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Unmaskable {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -21,13 +21,13 @@ pub(super) const SPECS: &[Spec] = &[
     },
     Spec {
         kind: Kind::AuMedicare,
-        forms: &[Form::alone(&[4, 5, 1]), Form::bare(&[10]), Form::bare(&[11])],
+        forms: &[Form::likely(&[4, 5, 1]), Form::bare(&[10]), Form::bare(&[11])],
         is_valid: is_medicare,
         words: Context::NONE,
     },
     Spec {
         kind: Kind::InAadhaar,
-        forms: &[Form::alone(&[4, 4, 4]), Form::bare(&[12])],
+        forms: &[Form::likely(&[4, 4, 4]), Form::bare(&[12])],
         is_valid: is_aadhaar,
         words: Context::NATIONAL,
     },
@@ -106,7 +106,16 @@ mod tests {
     fn numbers_with_a_form_of_their_own_are_found_anywhere() {
         check(Kind::AuAbn, &["«51 824 753 556»", "52 824 753 556", "51824753556", "abn «51824753556»"]);
         check(Kind::AuMedicare, &["«2123 45670 1»", "2123 25870 1", "medicare «2123456701»", "1123 45670 1"]);
-        check(Kind::InAadhaar, &["«3123 4567 8909»", "«3123-4567-8909»", "1234-5678-9012", "aadhaar «312345678909»"]);
+        check(
+            Kind::InAadhaar,
+            &[
+                "«3123 4567 8909»",
+                "«3123-4567-8909»",
+                "1234-5678-9012",
+                "tracking number 3123 4567 8909",
+                "aadhaar «312345678909»",
+            ],
+        );
         check(
             Kind::KrRrn,
             &["«960121-1234567»", "960121-0234567", "001332-1234567", "rrn «9601211021413»", "9601211021413"],

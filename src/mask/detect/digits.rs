@@ -20,8 +20,16 @@ pub(super) struct Form {
     /// The digits of each group.
     pub(super) groups: &'static [usize],
     pub(super) joins: Joins,
-    /// Whether this form and the check digit are enough, without a word that says so.
-    pub(super) alone: bool,
+    pub(super) alone: Alone,
+}
+
+/// Whether a form and the check digit are enough, without a word that says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alone {
+    Never,
+    /// Where no word speaks of orders, parcels and the like: one in ten of their numbers has that check digit too.
+    AmongNoThings,
+    Always,
 }
 
 /// What stands between the groups.
@@ -35,22 +43,27 @@ pub(super) enum Joins {
 impl Form {
     /// In one piece, and found only where words say so.
     pub(super) const fn bare(groups: &'static [usize]) -> Self {
-        Self { groups, joins: Joins::Same, alone: false }
+        Self { groups, joins: Joins::Same, alone: Alone::Never }
     }
 
     /// In groups, and found only where words say so.
     pub(super) const fn grouped(groups: &'static [usize]) -> Self {
-        Self { groups, joins: Joins::Same, alone: false }
+        Self { groups, joins: Joins::Same, alone: Alone::Never }
+    }
+
+    /// In these groups, found anywhere but where words speak of things.
+    pub(super) const fn likely(groups: &'static [usize]) -> Self {
+        Self { groups, joins: Joins::Same, alone: Alone::AmongNoThings }
     }
 
     /// In this form, found anywhere.
     pub(super) const fn alone(groups: &'static [usize]) -> Self {
-        Self { groups, joins: Joins::Same, alone: true }
+        Self { groups, joins: Joins::Same, alone: Alone::Always }
     }
 
     /// With these separators, found anywhere.
     pub(super) const fn parted(groups: &'static [usize], joins: &'static [Join]) -> Self {
-        Self { groups, joins: Joins::These(joins), alone: true }
+        Self { groups, joins: Joins::These(joins), alone: Alone::Always }
     }
 
     fn fits(&self, window: &[Group]) -> bool {
@@ -85,8 +98,15 @@ pub(super) fn look(scan: &mut Scan<'_>, window: &[Group], digits: &[u8], next: O
         if !(spec.is_valid)(digits) {
             continue;
         }
-        let named = scan.near(first.start).any.has(Context::of_kind(spec.kind) | spec.words);
-        if form.alone || named {
+        let near = scan.near(first.start).any;
+        // A word for this kind alone decides between countries whose numbers look alike; one for all of them does not.
+        let named = near.has(Context::of_kind(spec.kind));
+        let alone = match form.alone {
+            Alone::Always => true,
+            Alone::AmongNoThings => !near.has(Context::THING),
+            Alone::Never => false,
+        };
+        if alone || named || near.has(spec.words) {
             let proof = if named { Proof::Named } else { Proof::Valid };
             scan.push(spec.kind, first.start, last.end, proof);
         }

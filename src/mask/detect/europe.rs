@@ -166,6 +166,18 @@ mod tests {
     }
 
     #[test]
+    fn a_word_for_one_country_decides_between_numbers_that_look_alike() {
+        let find = |text: &str| -> Vec<Kind> {
+            let kinds = [Kind::TrKimlik, Kind::PlPesel].into_iter().collect();
+            super::super::find(text.as_bytes(), Context::NONE, kinds).iter().map(|span| span.kind).collect()
+        };
+        // Sound in both, and `kimlik` is the Turkish word; `identity` would be either's.
+        assert_eq!(find("TC kimlik no 75652068548"), [Kind::TrKimlik]);
+        assert_eq!(find("PESEL 75652068548"), [Kind::PlPesel]);
+        assert_eq!(find("identity 75652068548").len(), 1);
+    }
+
+    #[test]
     fn the_others_need_a_word() {
         check_at(Kind::UkNhs, "nhsNumber", &["«943 476 5919»", "«9434765919»", "943 476 5918", "9434765919-1"]);
         check_at(Kind::DeTaxId, "steuerId", &["«86095742719»", "«86 095 742 719»", "86095742718", "06095742719"]);

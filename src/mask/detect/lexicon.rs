@@ -330,7 +330,7 @@ const WORDS: &[(Context, &[&str])] = &[
     (of(Kind::KrRrn), &["rrn", "jumin", "주민등록번호"]),
     (of(Kind::SgNric), &["nric", "fin"]),
     (of(Kind::ThNationalId), &["thai", "เลขประจำตัวประชาชน", "เลขบัตรประชาชน"]),
-    (of(Kind::ZaId), &["rsa"]),
+    (of(Kind::ZaId), &["rsa", "za"]),
     (of(Kind::NgNin), &["nin"]),
     (
         of(Kind::Passport),

@@ -29,6 +29,7 @@ mod phone;
 mod scan;
 mod secrets;
 mod ssn;
+mod validator;
 
 use super::kind::{Kind, Kinds};
 use scan::Scan;
@@ -37,6 +38,7 @@ use std::collections::BTreeMap;
 
 pub(super) use checksum::{luhn, verhoeff};
 pub(super) use context::Context;
+pub(super) use validator::validator;
 
 /// A finding: a range of bytes of the text, at character boundaries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +47,18 @@ pub(super) struct Span {
     pub(super) end: usize,
     pub(super) kind: Kind,
     proof: Proof,
+}
+
+impl Span {
+    /// What speaks for it, in a word.
+    pub(super) const fn proof(&self) -> &'static str {
+        match self.proof {
+            Proof::Form => "form",
+            Proof::Context => "context",
+            Proof::Valid => "check",
+            Proof::Named => "check+context",
+        }
+    }
 }
 
 /// What speaks for a finding, the weakest first.

@@ -90,7 +90,10 @@ fn look_at(scan: &mut Scan<'_>, run: &Run, at: usize, first_end: usize) -> usize
     let until = run.groups().last().map_or(first_end, |last| last.end);
     let total = run.total();
     dotted(scan, at, first_end);
-    if run.is_cut() || matches!(scan.byte(until), b' ' | b'-') {
+    // A Finnish code can have digits alone.
+    let hyphened =
+        matches!(run.groups(), [one, two, ..] if (one.digits(), two.digits(), two.join) == (6, 4, Join::Hyphen));
+    if hyphened || run.is_cut() || matches!(scan.byte(until), b' ' | b'-') {
         mixed::look(scan, at, first_end);
     }
     date::look(scan, run);

@@ -59,7 +59,10 @@ fn international(scan: &Scan<'_>, groups: &[Group]) -> Option<Number> {
     let count = groups_up_to(groups, longest + dialled)?;
     let digits: usize = groups.iter().take(count).map(|group| group.digits()).sum();
     let bare = !plus && count == 1;
-    let known = digits >= shortest + dialled && (!bare || speaks_of_phones(scan, first.start, first.end));
+    // Numbers of invoices and parcels begin with zeros too.
+    let thing =
+        !plus && (scan.hangs(first.start, u8::is_ascii_alphabetic) || scan.near(first.start).any.has(Context::THING));
+    let known = digits >= shortest + dialled && (!(bare || thing) || speaks_of_phones(scan, first.start, first.end));
     known.then_some(Number { count, proof: Proof::Valid })
 }
 
@@ -283,6 +286,8 @@ mod tests {
                 "115-555-0132",
                 "411-555-0132",
                 "2026-07-01T08:00:00Z",
+                "tracking number 0038 3571 1371 delivered",
+                "invoice INV-0067-413747 total",
                 "call on 2026-07-01",
                 "call ticket 12345678",
                 "tel 2026-07-01T08:00:00Z, 2026-07-01T08:00:00Z",

@@ -76,11 +76,13 @@ pub struct Limits {
     pub request_bytes: usize,
     /// Of a response, in bytes.
     pub response_bytes: usize,
+    /// Of one record of a response that is a stream, in bytes.
+    pub record_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { request_bytes: 1 << 20, response_bytes: 4 << 20 }
+        Self { request_bytes: 1 << 20, response_bytes: 4 << 20, record_bytes: 256 << 10 }
     }
 }
 
@@ -177,13 +179,14 @@ impl Config {
         flaws.extend(written.approver.as_ref().and_then(|approver| approver.check().err()));
         flaws.extend(caller::Callers::new(&written.callers).err().map(|unusable| unusable.to_string()));
         let limits = written.limits;
-        if !(1..=64 << 20).contains(&limits.request_bytes) || !(1..=64 << 20).contains(&limits.response_bytes) {
+        let sizes = [limits.request_bytes, limits.response_bytes, limits.record_bytes];
+        if !sizes.iter().all(|size| (1..=64 << 20).contains(size)) {
             flaws.push("limits: write sizes from 1 to 67108864 bytes".to_owned());
         }
         for name in written.response_headers.iter().filter(|name| !is_header_name(name)) {
             flaws.push(format!("response_headers: `{name}` is no header name: write it in lower case"));
         }
-        let everything = Rule { detect: Kind::ALL.to_vec(), replace: "[{kind}]".to_owned() };
+        let everything = Rule::detecting(Kind::ALL, "[{kind}]");
         let every_mask = match Masks::compile(&[("preview", &everything)]) {
             Ok(masks) => masks,
             Err(refused) => return Err(one(format!("preview: {refused}"))),
@@ -426,7 +429,7 @@ mod tests {
             (|all| all["gateway"] = json!(""), "gateway:"),
             (|all| all["bundle"] = json!({"embedded": true}), "bundle.embedded:"),
             (|all| all["bundle"]["inline"]["rules"][1]["use"] = json!("nope"), "bundle: rules[1].use"),
-            (|all| all["bundle"]["inline"]["masks"]["pii"]["replace"] = json!("{nope}"), "bundle: masks:"),
+            (|all| all["bundle"]["inline"]["masks"]["pii"]["replace"] = json!("{nope}"), "bundle: masks.pii.replace:"),
             (|all| all["bundle"]["inline"]["masks"]["pii"]["replace"] = json!("[{pseudonym:k1}]"), "bundle: masks:"),
             (|all| all["callers"]["issuers"] = json!([]), "callers."),
             (|all| all["routes"] = json!([]), "routes:"),

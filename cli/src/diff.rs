@@ -193,9 +193,11 @@ fn compared(before: &Decision, after: &Decision) -> Option<(Way, bool, Vec<Strin
         what.push(format!("{} -> {}", before.effect.as_str(), after.effect.as_str()));
     }
     if before.effect != Effect::Deny && after.effect != Effect::Deny {
-        for (kind, before, after) in
-            [("mask", &before.masks, &after.masks), ("approval", &before.approvals, &after.approvals)]
-        {
+        for (kind, before, after) in [
+            ("mask", &before.masks, &after.masks),
+            ("request mask", &before.request_masks, &after.request_masks),
+            ("approval", &before.approvals, &after.approvals),
+        ] {
             for lost in before.iter().filter(|name| !after.contains(name)) {
                 wider = true;
                 what.push(format!("without {kind} {lost}"));

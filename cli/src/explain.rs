@@ -146,6 +146,9 @@ fn text(policy: &Policy, decision: &Decision) -> String {
     if !decision.masks.is_empty() {
         lines.push(("masks", list(&decision.masks)));
     }
+    if !decision.request_masks.is_empty() {
+        lines.push(("request masks", list(&decision.request_masks)));
+    }
     if decision.effect != Effect::Deny {
         lines.push(("credential", decision.credential.as_deref().unwrap_or("none").to_owned()));
         let limits: Vec<String> = limits(decision).into_iter().map(|(name, limit)| format!("{name} {limit}")).collect();
@@ -199,6 +202,7 @@ fn machine(policy: &Policy, decision: &Decision) -> Value {
         "reasons": reasons,
         "limits": limits,
         "masks": names(&decision.masks),
+        "request_masks": names(&decision.request_masks),
         "credential": decision.credential.as_deref(),
         "approvals": names(&decision.approvals),
         "shadow": decision.shadow.as_ref().map(|shadow| json!({"decision": shadow.effect.as_str(), "rules": names(&shadow.rules)})),

@@ -45,7 +45,7 @@ fn kind(name: &str) -> Result<Kind, String> {
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> End {
     let detect = if arguments.detect.is_empty() { Kind::ALL.to_vec() } else { arguments.detect.clone() };
-    let rule = Rule { detect, replace: arguments.replace.clone() };
+    let rule = Rule::detecting(&detect, &arguments.replace);
     let masks = match Masks::compile(&[("--replace", &rule)]) {
         Ok(masks) => masks,
         Err(refused) => return unable(&refused.to_string(), output),

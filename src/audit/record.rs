@@ -53,6 +53,8 @@ pub struct Record<'a> {
     pub duration: Span,
     /// What was masked: kinds, counts, pointers.
     pub found: &'a [Found],
+    /// What was masked in the request on its way upstream.
+    pub request_found: &'a [Found],
     /// How many response headers did not go on.
     pub headers_dropped: usize,
     /// Keyed digest of the request's body.
@@ -122,6 +124,7 @@ impl Record<'_> {
                 upstream_ms: self.upstream.map(|span| span.0),
                 duration_ms: self.duration.0,
                 masks: self.found.iter().map(Mask::new).collect(),
+                request_masks: self.request_found.iter().map(Mask::new).collect(),
                 headers_dropped: self.headers_dropped,
                 body_digest: self.response_digest,
             },
@@ -154,6 +157,7 @@ impl Record<'_> {
             risk_reasons: decision.reasons.iter().map(|(rule, points)| Risk { rule, points: *points }).collect(),
             approvals: &decision.approvals,
             masks: &decision.masks,
+            request_masks: &decision.request_masks,
             shadow: decision
                 .shadow
                 .as_ref()
@@ -229,6 +233,8 @@ struct Decided<'a> {
     risk_reasons: Vec<Risk<'a>>,
     approvals: &'a [Rc<str>],
     masks: &'a [Rc<str>],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    request_masks: &'a [Rc<str>],
     shadow: Option<Shadowed<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shadow_bundle: Option<Opinion<'a>>,
@@ -282,6 +288,9 @@ struct Outcome<'a> {
     upstream_ms: Option<u64>,
     duration_ms: u64,
     masks: Vec<Mask<'a>>,
+    /// Left out where the request is not masked, as most are not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    request_masks: Vec<Mask<'a>>,
     headers_dropped: usize,
     body_digest: Option<&'a str>,
 }

@@ -107,6 +107,8 @@ pub struct Dialect {
     pub(crate) objects: bool,
     pub(crate) top_n_zero_is_all: bool,
     pub(crate) returns_documents_by_default: bool,
+    /// Where the text of a request stands: its query, its documents.
+    pub(crate) texts: [String; 2],
     /// Numbers of the response that stay byte for byte.
     pub kept: Vec<String>,
 }
@@ -152,6 +154,7 @@ impl Dialect {
             objects: request.documents.objects,
             top_n_zero_is_all: request.top_n_zero_is_all,
             returns_documents_by_default,
+            texts: [request.query, request.documents.at],
             kept: written.response.kept,
         })
     }

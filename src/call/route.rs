@@ -22,6 +22,10 @@ pub struct Written {
     pub documents_name: DocumentsName,
     /// The model, where the dialect's requests name none.
     pub model: Option<String>,
+    /// Whether answers may be streams of records (`application/x-ndjson`, `text/event-stream`), which leave record by record. Without
+    /// it such an answer does not leave.
+    #[serde(default)]
+    pub streams: bool,
     /// The credentials that may be sent to this route's upstream. A decision for another is refused: a credential must never
     /// reach an upstream that it is not for.
     pub credentials: Vec<String>,
@@ -60,6 +64,7 @@ pub struct Route {
     pub(crate) tenant: Option<Source>,
     pub(crate) naming: Places,
     pub(crate) model: Option<String>,
+    pub(crate) streams: bool,
     pub(crate) credentials: Vec<String>,
 }
 
@@ -126,6 +131,7 @@ impl Route {
             dataset: written.dataset,
             tenant: written.tenant,
             naming,
+            streams: written.streams,
             model: written.model,
             credentials: written.credentials,
         })

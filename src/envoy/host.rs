@@ -35,7 +35,12 @@ pub(super) fn body(buffer: BufferType) -> Option<Vec<u8>> {
 pub(super) fn edit(map: MapType, buffer: BufferType, edits: &Edits) -> bool {
     edits.remove.iter().all(|name| hostcalls::remove_map_value(map, name).is_ok())
         && edits.set.iter().all(|(name, value)| hostcalls::set_map_value(map, name, Some(value)).is_ok())
-        && edits.body.as_ref().is_none_or(|body| hostcalls::set_buffer(buffer, 0, ALL, body).is_ok())
+        && edits.body.as_ref().is_none_or(|body| replace(buffer, body))
+}
+
+/// Puts `body` in the place of all that is buffered. False: the host refused.
+pub(super) fn replace(buffer: BufferType, body: &[u8]) -> bool {
+    hostcalls::set_buffer(buffer, 0, ALL, body).is_ok()
 }
 
 /// Takes all trailers off a held message.

@@ -14,8 +14,13 @@ impl Metrics {
         self.add(format!("rerank_guard.calls.outcome.{outcome}.reason.{reason}"), 1);
     }
 
-    pub(super) fn masked(&self, kind: &'static str, count: u32) {
+    /// Kinds are those of the module, `field`, and the few patterns that a bundle can name.
+    pub(super) fn masked(&self, kind: &str, count: u32) {
         self.add(format!("rerank_guard.masked.kind.{kind}"), count);
+    }
+
+    pub(super) fn masked_in_request(&self, kind: &str, count: u32) {
+        self.add(format!("rerank_guard.masked_in_request.kind.{kind}"), count);
     }
 
     pub(super) fn keys(&self, outcome: &'static str) {

@@ -76,6 +76,12 @@ impl Stream {
                 }
                 Action::Continue
             }
+            Step::Part { body, goes_on } => {
+                if !host::replace(side.body(), &body) {
+                    return self.withhold();
+                }
+                if goes_on { Action::Continue } else { Action::Pause }
+            }
             Step::Reply(reply) => {
                 host::reply(&reply);
                 Action::Pause
@@ -152,7 +158,7 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
-        self.at_trailers(Side::Response, |exchange| exchange.response_body(0, true))
+        self.at_trailers(Side::Response, Exchange::response_trailers)
     }
 
     fn on_log(&mut self) {
@@ -162,6 +168,9 @@ impl HttpContext for Stream {
         self.metrics.call(outcome, reason);
         for found in exchange.found() {
             self.metrics.masked(found.kind.name(), found.count);
+        }
+        for found in exchange.request_found() {
+            self.metrics.masked_in_request(found.kind.name(), found.count);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The headers of a message, as the host hands them out: names in lower case, values as bytes, every value of every name.
 
 use crate::call::Head;
+use crate::mask::Framing;
 
 /// A header map with all its values, in order.
 #[derive(Debug, Clone, Default)]
@@ -65,6 +66,10 @@ impl Headers {
             "application/json" => Some(MediaType::Json),
             kind if kind.starts_with("application/") && kind.ends_with("+json") => Some(MediaType::Json),
             "text/plain" => Some(MediaType::Text),
+            "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
+                Some(MediaType::Records(Framing::Lines))
+            }
+            "text/event-stream" => Some(MediaType::Records(Framing::Events)),
             _ => None,
         }
     }
@@ -94,6 +99,8 @@ pub enum MediaType {
     Json,
     /// `text/plain`.
     Text,
+    /// A stream of records: `application/x-ndjson` (also `ndjson`, `jsonl`, `x-jsonlines`), `text/event-stream`.
+    Records(Framing),
 }
 
 /// The head of a request on a route: its headers and the named segments of its path.
@@ -140,7 +147,10 @@ mod tests {
             ("application/json; charset", None),
             ("text/html", None),
             ("application/octet-stream", None),
-            ("text/event-stream", None),
+            ("text/event-stream", Some(MediaType::Records(Framing::Events))),
+            ("application/x-ndjson; charset=utf-8", Some(MediaType::Records(Framing::Lines))),
+            ("text/event-stream; charset=latin1", None),
+            ("multipart/form-data; boundary=x", None),
             ("", None),
         ] {
             assert_eq!(headers(&[("content-type", stated.as_bytes())]).media_type(), kind, "{stated}");

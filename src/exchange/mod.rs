@@ -17,6 +17,7 @@ mod permit;
 mod reply;
 mod request;
 mod response;
+mod streaming;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +40,7 @@ pub(crate) use bundles::SecondOpinion;
 use head::{MediaType, RequestHead};
 use permit::Permit;
 use std::rc::Rc;
+use streaming::Streaming;
 
 /// What the host can be asked about the connection of a request. Each question costs a host call, so it is asked only where the
 /// answer decides.
@@ -78,7 +80,15 @@ pub enum Step {
     Read,
     /// Edit the held message and let it go on. Trailers, which nobody looked into, are dropped.
     Release(Edits),
-    /// Answer the caller; nothing goes on.
+    /// Put this in the place of what came of a body whose headers have gone or are held, and let it go on, or hold the headers
+    /// longer.
+    Part {
+        /// What goes on; may be nothing.
+        body: Vec<u8>,
+        /// Whether it does, and the headers with it.
+        goes_on: bool,
+    },
+    /// Answer the caller; nothing goes on. Where the answer's headers have gone this ends the stream.
     Reply(Reply),
     /// Send this request and tell [`Exchange::answered`]; meanwhile let nothing go on.
     CallOut(CallOut),
@@ -124,6 +134,10 @@ enum Stage {
     Upstream(Sent),
     /// The answer's headers are held; its body is awaited.
     Answer(Sent, Option<MediaType>, Vec<String>),
+    /// The answer is a stream, which leaves record by record.
+    Streaming(Box<Streaming>),
+    /// The answer's headers have gone, and nothing more may follow.
+    Broken,
     /// A stream that is listed as no call.
     Passing,
     /// It is decided what the caller gets.
@@ -144,6 +158,8 @@ struct Consultation {
     wanted: Vec<(Rc<str>, String)>,
     receipts: Vec<(Rc<str>, Receipt)>,
     masked_query: String,
+    /// The body as it goes upstream; None: as the caller sent it.
+    outgoing: Option<Vec<u8>>,
     /// Whether people were asked. Then the bundle may be another one by now.
     is_asked: bool,
 }
@@ -152,6 +168,8 @@ struct Consultation {
 struct Sent {
     permit: Permit,
     dialect: usize,
+    /// Whether the route's answers may be streams.
+    streams: bool,
 }
 
 /// What the record will say.
@@ -172,9 +190,12 @@ struct Story {
     upstream_status: Option<u16>,
     upstream: Option<Span>,
     status: Option<u16>,
+    /// Whether the answer's headers have gone before its end.
+    open: bool,
     problem: Option<&'static str>,
     reason: Option<&'static str>,
     found: Vec<Found>,
+    request_found: Vec<Found>,
     headers_dropped: usize,
     request_digest: Option<String>,
     response_digest: Option<String>,
@@ -210,9 +231,14 @@ impl Exchange {
         }
     }
 
-    /// The kinds and counts of what was masked.
+    /// The kinds and counts of what was masked in the answer.
     pub fn found(&self) -> &[Found] {
         &self.story.found
+    }
+
+    /// The kinds and counts of what was masked in the request.
+    pub fn request_found(&self) -> &[Found] {
+        &self.story.request_found
     }
 
     /// What is left in the log should the VM die while the upstream works: who was let go upstream, and as whom.
@@ -263,6 +289,7 @@ impl Exchange {
             upstream: story.upstream,
             duration: now.since(self.started),
             found: &story.found,
+            request_found: &story.request_found,
             headers_dropped: story.headers_dropped,
             request_digest: story.request_digest.as_deref(),
             response_digest: story.response_digest.as_deref(),
@@ -288,10 +315,15 @@ impl Exchange {
     /// The one place where a call is refused.
     fn refuse(&mut self, problem: Problem, reason: &'static str) -> Step {
         let reply = problem.reply(&self.id);
-        self.stage = Stage::Over;
         self.story.problem = Some(problem.code());
         self.story.reason = Some(reason);
-        self.story.status = Some(reply.status);
+        if self.story.open {
+            // The caller has the upstream's status already, and an answer that breaks off.
+            self.stage = Stage::Broken;
+        } else {
+            self.stage = Stage::Over;
+            self.story.status = Some(reply.status);
+        }
         Step::Reply(reply)
     }
 }

@@ -94,8 +94,9 @@ impl Permit {
     }
 
     /// The request's way out: the caller's credentials and the headers that named the dataset come off, the upstream's
-    /// credential goes on, and compression is asked not to be used, because what is compressed cannot be masked.
-    pub(crate) fn edits(&self, headers: &Headers, route: &Route, guard: &Guard) -> Edits {
+    /// credential goes on, and compression is asked not to be used, because what is compressed cannot be masked. Where the
+    /// body was edited, `length` is its new one, and the digests of the one before come off.
+    pub(crate) fn edits(&self, headers: &Headers, route: &Route, guard: &Guard, length: Option<usize>) -> Edits {
         let named = |name: &str| {
             [Some(&route.dataset), route.tenant.as_ref()]
                 .into_iter()
@@ -106,11 +107,16 @@ impl Permit {
             set: vec![(self.credential.header().to_owned(), self.credential.value().to_owned())],
             ..Edits::default()
         };
+        let digest = |name: &str| {
+            length.is_some() && matches!(name, "content-digest" | "repr-digest" | "digest" | "content-md5")
+        };
         for (name, _) in headers.iter() {
-            if name == "accept-encoding" {
+            if let ("content-length", Some(length)) = (name, length) {
+                edits.set.push((name.to_owned(), length.to_string()));
+            } else if name == "accept-encoding" {
                 edits.set.push((name.to_owned(), "identity".to_owned()));
             } else if name != self.credential.header()
-                && (is_callers_own(name) || guard.is_token_header(name) || named(name))
+                && (is_callers_own(name) || guard.is_token_header(name) || named(name) || digest(name))
                 && !edits.remove.iter().any(|other| other == name)
             {
                 edits.remove.push(name.to_owned());

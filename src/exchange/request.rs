@@ -5,8 +5,9 @@ use super::permit::{Permit, edits_in_passing};
 use super::{CallOut, Consultation, Exchange, Headers, Host, Incoming, Problem, Refused, Sent, Stage, Step, Ticket};
 use crate::approval::{self, Answer, Asking, Receipt, Terms};
 use crate::audit::Approved;
-use crate::call::{Call, NoCall};
+use crate::call::{Call, Dialect, NoCall};
 use crate::caller::Caller;
+use crate::mask::{Unmaskable, mask_parts};
 use crate::policy::{Decision, Effect, Question};
 use crate::time::{Span, Time};
 use std::rc::Rc;
@@ -75,9 +76,14 @@ impl Exchange {
             }
             Stage::Body(_) if end => Step::Read,
             // While a human is asked, a body that goes on would take the held headers with it.
-            Stage::New | Stage::Body(_) | Stage::Asking(_) | Stage::Upstream(_) | Stage::Answer(..) | Stage::Over => {
-                Step::Hold
-            }
+            Stage::New
+            | Stage::Body(_)
+            | Stage::Asking(_)
+            | Stage::Upstream(_)
+            | Stage::Answer(..)
+            | Stage::Streaming(_)
+            | Stage::Broken
+            | Stage::Over => Step::Hold,
         }
     }
 
@@ -107,7 +113,7 @@ impl Exchange {
         let decision = bundle.policy.decide(&question);
         self.story.second_opinion = guard.second_opinion(&question);
         self.story.bundle = Some(bundle);
-        let judged = self.judge(&decision, &call, incoming, body);
+        let judged = self.judge(&decision, &call, &dialect.dialect, incoming, body);
         self.story.call = Some(call);
         self.story.decision = Some(decision);
         judged?;
@@ -115,7 +121,14 @@ impl Exchange {
     }
 
     /// Denies, or sets the stage for [`Self::proceed`].
-    fn judge(&mut self, decision: &Decision, call: &Call, incoming: Incoming, body: &[u8]) -> Result<(), Refused> {
+    fn judge(
+        &mut self,
+        decision: &Decision,
+        call: &Call,
+        dialect: &Dialect,
+        incoming: Incoming,
+        body: &[u8],
+    ) -> Result<(), Refused> {
         let guard = self.guard.clone();
         if decision.effect == Effect::Deny {
             return Err((Problem::Forbidden, decision.reason.as_str()));
@@ -123,6 +136,8 @@ impl Exchange {
         let route = guard.config.routes.get(incoming.route).ok_or((Problem::Forbidden, "undecidable"))?;
         Permit::credential(decision, route, &guard.credentials)
             .map_err(|withheld| (Problem::Forbidden, withheld.reason()))?;
+        let outgoing = self.outgoing(decision, dialect, body)?;
+        // What people approve is the call as the caller sent it.
         let path = incoming.head.headers.one(":path").unwrap_or_default();
         let digest = |approval: &Rc<str>| {
             let caller = &incoming.caller;
@@ -130,9 +145,32 @@ impl Exchange {
         };
         let wanted: Vec<_> = decision.approvals.iter().map(digest).collect();
         let masked_query = if wanted.is_empty() { String::new() } else { guard.preview(&call.query) };
-        let consultation = Consultation { incoming, wanted, receipts: Vec::new(), masked_query, is_asked: false };
+        let consultation =
+            Consultation { incoming, wanted, receipts: Vec::new(), masked_query, outgoing, is_asked: false };
         self.stage = Stage::Asking(Box::new(consultation));
         Ok(())
+    }
+
+    /// The body as it goes upstream; None: as the caller sent it. The one place where it is edited.
+    fn outgoing(&mut self, decision: &Decision, dialect: &Dialect, body: &[u8]) -> Result<Option<Vec<u8>>, Refused> {
+        if decision.request_masks.is_empty() {
+            return Ok(None);
+        }
+        let bundle = self.story.bundle.as_ref().ok_or((Problem::Forbidden, "undecidable"))?;
+        let masks = self.guard.masks(bundle, &decision.request_masks).ok_or((Problem::Forbidden, "unknown-mask"))?;
+        let texts = dialect.texts.each_ref().map(String::as_str);
+        match mask_parts(body, &texts, &masks) {
+            Ok(masked) => {
+                let (masked, found) = masked.into_parts();
+                self.story.request_found = found;
+                Ok(masked)
+            }
+            Err(Unmaskable::Denied(found)) => {
+                self.story.request_found = found;
+                Err((Problem::Forbidden, "request-denied"))
+            }
+            Err(_) => Err((Problem::Malformed("its text cannot be masked".to_owned()), "request-unmaskable")),
+        }
     }
 
     /// Asks for the next approval, or forwards when there are receipts for all.
@@ -190,13 +228,17 @@ impl Exchange {
         let is_denied = decision.effect == Effect::Deny;
         let is_unchanged = |name: &Rc<str>| before.policy.approval(name) == bundle.policy.approval(name);
         let is_covered = decision.approvals.iter().all(is_unchanged);
+        // The body that waits was masked as the bundle before said.
+        let is_same = |name: &Rc<str>| before.policy.mask(name) == bundle.policy.mask(name);
+        let masked = self.story.decision.as_ref().map(|decision| &decision.request_masks);
+        let is_masked = masked == Some(&decision.request_masks) && decision.request_masks.iter().all(is_same);
         self.story.decision = Some(decision);
         self.story.bundle = Some(bundle);
         if is_denied {
             return Err((Problem::Forbidden, reason));
         }
         // Other people have to agree than those who were asked; which of the approvals is missing shows in the permit.
-        if is_covered { Ok(()) } else { Err((Problem::ApprovalUnavailable, "bundle-changed")) }
+        if is_covered && is_masked { Ok(()) } else { Err((Problem::ApprovalUnavailable, "bundle-changed")) }
     }
 
     /// Sends the call upstream with a permit, which there is only for what the decision allows and people approved.
@@ -209,10 +251,14 @@ impl Exchange {
         let route = guard.config.routes.get(incoming.route).ok_or_else(undecidable)?;
         let permit = Permit::new(decision, &consultation.receipts, route, &guard.credentials)
             .map_err(|withheld| (Problem::Forbidden, withheld.reason()))?;
-        let edits = permit.edits(&incoming.head.headers, route, &guard);
+        let length = consultation.outgoing.as_ref().map(Vec::len);
+        let mut edits = permit.edits(&incoming.head.headers, route, &guard, length);
         self.story.credential = Some(permit.credential_name().clone());
         self.story.sent = Some(now);
-        self.stage = Stage::Upstream(Sent { permit, dialect: route.dialect });
+        if let Stage::Asking(consultation) = &mut self.stage {
+            edits.body = consultation.outgoing.take();
+        }
+        self.stage = Stage::Upstream(Sent { permit, dialect: route.dialect, streams: route.streams });
         Ok(Step::Release(edits))
     }
 

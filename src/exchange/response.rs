@@ -3,7 +3,7 @@
 use super::head::MediaType;
 use super::permit::Edits;
 use super::{Exchange, Headers, Problem, Refused, Sent, Stage, Step};
-use crate::mask::{mask_json, mask_text};
+use crate::mask::{Unmaskable, mask_json, mask_text};
 use crate::time::Time;
 
 impl Exchange {
@@ -45,11 +45,20 @@ impl Exchange {
         if !headers.is_plain() {
             return Err(unmaskable("response-encoded"));
         }
-        if headers.states_more_than(self.guard.config.limits.response_bytes) {
-            return Err(unmaskable("response-too-large"));
+        // A part of a body can be JSON and still cut a number or a name in two.
+        if status == 206 || headers.has("content-range") {
+            return Err(unmaskable("response-partial"));
         }
         let success = (200..300).contains(&status);
+        let stream = match headers.media_type() {
+            Some(MediaType::Records(framing)) if sent.streams && success && !end => Some(framing),
+            _ => None,
+        };
+        if stream.is_none() && headers.states_more_than(self.guard.config.limits.response_bytes) {
+            return Err(unmaskable("response-too-large"));
+        }
         let media = match headers.media_type() {
+            Some(MediaType::Records(_)) if stream.is_some() => None,
             Some(MediaType::Json) => Some(MediaType::Json),
             // An error may be plain text (Envoy's own are); a result may not.
             Some(MediaType::Text) if !success => Some(MediaType::Text),
@@ -64,6 +73,9 @@ impl Exchange {
             }
         }
         self.story.headers_dropped = dropped.len();
+        if let Some(framing) = stream {
+            return self.begin_stream(sent, framing, dropped);
+        }
         if end {
             if success {
                 return Err(unmaskable("response-empty"));
@@ -82,13 +94,28 @@ impl Exchange {
                 self.refuse(Problem::Unmaskable, "response-too-large")
             }
             Stage::Answer(..) if end => Step::Read,
-            Stage::Answer(..) | Stage::Upstream(_) => Step::Hold,
+            Stage::Streaming(ref mut streaming) => {
+                streaming.ended = end;
+                Step::Read
+            }
+            Stage::Answer(..) | Stage::Upstream(_) | Stage::Broken => Step::Hold,
             Stage::Passing | Stage::Over | Stage::New | Stage::Body(_) | Stage::Asking(_) => Step::Continue,
         }
     }
 
-    /// The whole body of the response.
+    /// The response's trailers, which come behind its body.
+    pub fn response_trailers(&mut self) -> Step {
+        match self.stage {
+            Stage::Streaming(_) => self.end_stream_at_trailers(),
+            _ => self.response_body(0, true),
+        }
+    }
+
+    /// The whole body of the response; of a stream, what came of it.
     pub fn response_whole(&mut self, body: &[u8]) -> Step {
+        if matches!(self.stage, Stage::Streaming(_)) {
+            return self.stream_part(body);
+        }
         let Stage::Answer(sent, media, dropped) = std::mem::replace(&mut self.stage, Stage::Over) else {
             return Step::Hold;
         };
@@ -124,9 +151,15 @@ impl Exchange {
                     mask_json(body, &masks, &dialect.kept, &secrets)
                 }
                 Some(MediaType::Text) => mask_text(body, &masks, &secrets),
-                None => return Err(unmaskable("response-media-type")),
+                Some(MediaType::Records(_)) | None => return Err(unmaskable("response-media-type")),
             };
-            let masked = masked.map_err(|why| unmaskable(why.reason()))?;
+            let masked = masked.map_err(|why| {
+                let reason = unmaskable(why.reason());
+                if let Unmaskable::Denied(found) = why {
+                    self.story.found = found;
+                }
+                reason
+            })?;
             let (new, found) = masked.into_parts();
             self.story.found = found;
             if let Some(new) = new {

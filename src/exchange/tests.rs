@@ -493,3 +493,39 @@ fn what_the_host_refused_to_do_is_told_as_withheld() {
     );
     assert_eq!(exchange.response_body(10, true), Step::Continue, "our own reply goes on");
 }
+
+#[test]
+fn a_stream_leaves_record_by_record_and_breaks_off_for_good() {
+    let world = world_with(|config| {
+        config["routes"][0]["streams"] = json!(true);
+        config["limits"]["record_bytes"] = json!(64);
+    });
+    let lines: &[(&str, &str)] =
+        &[(":status", "200"), ("content-type", "application/x-ndjson"), ("content-length", "999999")];
+    let mut exchange = sent(&world);
+    assert_eq!(exchange.response_headers(&answer(lines), false, NOW), Step::Hold);
+    let mut part = |body: &str, end| {
+        let step = exchange.response_body(body.len(), end);
+        if step == Step::Read { exchange.response_whole(body.as_bytes()) } else { step }
+    };
+    assert_eq!(part("{\"a\":", false), Step::Part { body: Vec::new(), goes_on: false });
+    let Step::Release(edits) = part("\"x@y.de\"}\n[", false) else { panic!("held") };
+    assert_eq!(edits.body.as_deref(), Some(&b"{\"a\":\"[email]\"}\n"[..]));
+    assert!(edits.remove.iter().any(|name| name == "content-length"));
+    assert_eq!(part("1]\n2", false), Step::Part { body: b"[1]\n".to_vec(), goes_on: true });
+    assert_eq!(status(&part("x\n", false)), 502);
+    // Whatever the host still brings, and its end.
+    assert_eq!(part("{}\n", false), Step::Hold);
+    assert_eq!(part("", true), Step::Hold);
+    let result = record(&exchange)["result"].clone();
+    assert_eq!((&result["reason"], &result["status"]), (&json!("response-not-json"), &json!(200)));
+
+    let mut exchange = sent(&world);
+    exchange.response_headers(&answer(lines), false, NOW);
+    assert_eq!(exchange.response_body(1, false), Step::Read);
+    assert!(matches!(exchange.response_whole(b"1\n"), Step::Release(_)));
+    assert_eq!(exchange.response_trailers(), Step::Continue);
+    assert_eq!(record(&exchange)["result"]["outcome"], "served");
+    let closed = self::world();
+    assert_eq!(status(&sent(&closed).response_headers(&answer(lines), false, NOW)), 502);
+}

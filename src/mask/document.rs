@@ -1,37 +1,46 @@
 //! Masks a JSON body in one pass over its tokens, without a tree.
 //!
 //! The grammar is RFC 8259 and nothing else, so a body that passes was read whole. Every string is looked at, member names too;
-//! numbers where the dialect does not keep them. What is not replaced is copied byte for byte, and a body in which nothing is
-//! replaced is not copied at all.
+//! numbers where the dialect does not keep them. What stands where a field rule says is replaced whole. What is not replaced is
+//! copied byte for byte, and a body in which nothing is replaced is not copied at all.
 
 mod cursor;
+mod field;
 mod names;
 mod output;
+mod part;
+mod pointer;
 #[cfg(test)]
 mod tests;
 
 use super::detect::{self, Context};
+use super::fields::{Fields, State};
 use super::found::{Masked, Tally};
 use super::kept::{Kept, Place};
-use super::kind::Kind;
+use super::kind::What;
 use super::masks::Masks;
 use super::secret;
-use super::text::Masker;
+use super::stream::With;
+use super::text::{Masker, merge};
 use super::unmaskable::Unmaskable;
 use super::view::Form;
 use cursor::Cursor;
 use names::Names;
 use output::{Member, Output};
+pub use part::mask_parts;
+use pointer::pointer;
 use std::borrow::Cow;
 use std::ops::Range;
 
 /// Masks a JSON body: what is found in any string, member names included, and in any number outside `kept` is replaced.
 ///
-/// A number with a finding becomes a string, the finding's label. Positions in errors are byte offsets.
+/// A number with a finding becomes a string, the finding's label. What field rules hit is replaced whole. Positions in errors are byte offsets.
 ///
 /// # Errors
 /// A body that is not one whole JSON value in UTF-8 (RFC 8259), nested more than 128 deep, has half of a surrogate pair in a
-/// string, or one of `secrets` in its bytes or in a decoded string. Repeated member names are let through: each is looked at.
+/// string, or one of `secrets` in its bytes or in a decoded string, or more findings than the masks let leave. Where there are
+/// field rules, also one whose strings hold JSON more than three deep, or such with half of a surrogate pair or nested too deep.
+/// Repeated member names are let through: each is looked at.
 pub fn mask_json(body: &[u8], masks: &Masks, kept: &Kept, secrets: &[&[u8]]) -> Result<Masked, Unmaskable> {
     let text = std::str::from_utf8(body).map_err(|error| Unmaskable::NotUtf8 { at: error.valid_up_to() })?;
     if secret::stands_in(secrets, body) {
@@ -39,7 +48,28 @@ pub fn mask_json(body: &[u8], masks: &Masks, kept: &Kept, secrets: &[&[u8]]) -> 
     }
     let mut pass = Pass::new(text, Path::default(), masks, kept, secrets);
     pass.value_and_end()?;
+    masks.let_pass(&pass.tally)?;
     Ok(Masked::new(pass.output.finish(), pass.tally))
+}
+
+/// As [`mask_json`], for one record of a stream: gives what it becomes, if that is something else, and counts its findings in
+/// `tally`, with pointers that begin with `prefix`.
+pub(super) fn mask_record(
+    record: &[u8],
+    prefix: &str,
+    with: With<'_>,
+    tally: &mut Tally,
+) -> Result<Option<Vec<u8>>, Unmaskable> {
+    let text = std::str::from_utf8(record).map_err(|error| Unmaskable::NotUtf8 { at: error.valid_up_to() })?;
+    if secret::stands_in(with.secrets, record) {
+        return Err(Unmaskable::Secret);
+    }
+    let mut pass = Pass::new(text, Path::default(), with.masks, with.kept, with.secrets);
+    pass.prefix = prefix;
+    pass.tally = std::mem::take(tally);
+    let end = pass.value_and_end();
+    *tally = pass.tally;
+    end.map(|()| pass.output.finish())
 }
 
 /// How deep arrays and objects may be nested.
@@ -50,10 +80,17 @@ const NESTED: usize = 3;
 
 struct Pass<'a> {
     cursor: Cursor<'a>,
+    /// The pointer to the body, where it stands in another.
+    prefix: &'a str,
+    /// Whether what is dropped leaves a label instead.
+    keeps_shape: bool,
     /// What the names on the way to the body say, where it stands in a string of another.
     root: Path,
     nested: usize,
     kept: &'a Kept,
+    /// The field rules, if there are any, and how far they have come where the body stands.
+    fields: Option<&'a Fields>,
+    root_field: State,
     masker: Masker<'a>,
     names: Names,
     open: Vec<Open>,
@@ -67,6 +104,8 @@ struct Open {
     inherited: Path,
     /// Where it stands, by the patterns of kept places.
     place: Place,
+    /// How far field rules have come there.
+    field: State,
     inside: Inside,
 }
 
@@ -79,6 +118,7 @@ enum Inside {
         masked: Option<String>,
         path: Path,
         place: Place,
+        field: State,
         member: Member,
         /// Whether the member that is being read is to be taken out.
         dropped: bool,
@@ -98,9 +138,13 @@ impl<'a> Pass<'a> {
     fn new(text: &'a str, root: Path, masks: &'a Masks, kept: &'a Kept, secrets: &'a [&'a [u8]]) -> Self {
         Self {
             cursor: Cursor { text, at: 0 },
+            prefix: "",
+            keeps_shape: false,
             root,
             nested: 0,
             kept,
+            fields: masks.fields(),
+            root_field: State::START,
             masker: Masker::new(masks, secrets),
             names: Names::default(),
             open: Vec::new(),
@@ -152,7 +196,13 @@ impl<'a> Pass<'a> {
 
     /// Reads a value, or the beginning of one; whether an array or object was opened that is not empty.
     fn value(&mut self) -> Result<bool, Unmaskable> {
-        match self.cursor.skip_space() {
+        let first = self.cursor.skip_space();
+        if let Some(fields) = self.fields
+            && let Some(hit) = self.field(fields).hit()
+        {
+            return self.mask_field(first, hit);
+        }
+        match first {
             Some(b'{') => return self.open(b'}'),
             Some(b'[') => return self.open(b']'),
             Some(b'"') => self.string()?,
@@ -170,6 +220,7 @@ impl<'a> Pass<'a> {
             return Err(Unmaskable::TooDeep { at: self.cursor.at });
         }
         let (inherited, place) = (self.path(), self.place());
+        let field = self.fields.map(|fields| self.field(fields)).unwrap_or_default();
         self.cursor.at += 1;
         let empty = self.cursor.skip_space() == Some(closing);
         if empty {
@@ -183,6 +234,7 @@ impl<'a> Pass<'a> {
                 masked: None,
                 path: inherited,
                 place: Place::default(),
+                field: State::START,
                 member: Member::default(),
                 dropped: false,
                 first: true,
@@ -190,7 +242,7 @@ impl<'a> Pass<'a> {
         } else {
             Inside::Array { index: 0 }
         };
-        self.open.push(Open { inherited, place, inside });
+        self.open.push(Open { inherited, place, field, inside });
         if object {
             self.name(self.cursor.at)?;
         }
@@ -200,7 +252,7 @@ impl<'a> Pass<'a> {
     /// Reads a member's name and the colon behind it. The member begins at `start`, with its comma if it has one.
     fn name(&mut self, start: usize) -> Result<(), Unmaskable> {
         let Some(open) = self.open.last() else { return Err(self.cursor.malformed()) };
-        let (inherited, object) = (open.inherited, open.place);
+        let (inherited, object, under) = (open.inherited, open.place, open.field);
         let member = self.output.member(start, self.cursor.at);
         if self.cursor.byte() != Some(b'"') {
             return Err(self.cursor.malformed());
@@ -216,15 +268,20 @@ impl<'a> Pass<'a> {
         self.cursor.at += 1;
         // The name as it leaves, so that what leaves has no finding either.
         let name = masked.as_deref().or(self.cursor.text.get(raw.clone())).unwrap_or_default();
-        let says = known.unwrap_or_else(|| Context::of(unescaped(name).as_bytes()));
+        let (says, class) = known.unwrap_or_else(|| {
+            let said = unescaped(self.cursor.text.get(raw.clone()).unwrap_or_default());
+            let class = self.fields.map(|fields| fields.class(&said)).unwrap_or_default();
+            (Context::of(unescaped(name).as_bytes()), class)
+        });
+        let field = self.fields.map(|fields| fields.member(under, class)).unwrap_or_default();
         let place = self.kept.step(object, |step| *unescaped(name) == *step);
         if known.is_none() && masked.is_none() {
-            self.names.add(self.cursor.text, &raw, context, says);
+            self.names.add(self.cursor.text, &raw, context, (says, class));
         }
         let path = Path { name: says, parent: inherited.name };
         if let Some(inside) = self.open.last_mut().map(|open| &mut open.inside) {
             let first = matches!(inside, Inside::Object { first: true, .. });
-            *inside = Inside::Object { name: raw, masked, path, place, member, dropped: false, first };
+            *inside = Inside::Object { name: raw, masked, path, place, field, member, dropped: false, first };
         }
         Ok(())
     }
@@ -232,8 +289,14 @@ impl<'a> Pass<'a> {
     fn string(&mut self) -> Result<(), Unmaskable> {
         let (raw, plain) = self.cursor.string_end()?;
         let string = self.cursor.text.get(raw.clone()).unwrap_or_default();
-        if looks_like_json(string) && self.nested < NESTED {
-            return self.nested(raw, string);
+        if looks_like_json(string) {
+            if self.nested < NESTED {
+                return self.nested(raw, string);
+            }
+            if self.fields.is_some() {
+                // Rules would have to go on into it.
+                return Err(Unmaskable::TooDeep { at: raw.start });
+            }
         }
         self.mask(raw, plain, self.context(), false)?;
         Ok(())
@@ -246,21 +309,29 @@ impl<'a> Pass<'a> {
         let (masks, secrets, context) = (self.masker.masks, self.masker.secrets, self.context());
         let mut masked: Option<String> = None;
         let mut found = Vec::new();
+        let mut fields = self.fields;
         for _ in 0..ROUNDS {
             let before = masked.as_deref().unwrap_or(string);
             let text = unescaped(before);
             let kept = Kept::default();
             let mut pass = Pass::new(&text, self.path(), masks, &kept, secrets);
             pass.nested = self.nested + 1;
+            pass.keeps_shape = self.keeps_shape;
+            pass.fields = fields;
+            pass.root_field = fields.map(|fields| self.field(fields)).unwrap_or_default();
             let inner = match pass.value_and_end() {
-                Ok(()) => pass.output.finish().and_then(|body| String::from_utf8(body).ok()),
+                Ok(()) => {
+                    // What stands there now is no value any more, and must not be masked again.
+                    fields = None;
+                    pass.output.finish().and_then(|body| String::from_utf8(body).ok())
+                }
                 // It only looked like it: then it is text.
-                Err(Unmaskable::Malformed { .. } | Unmaskable::TooDeep { .. } | Unmaskable::LoneSurrogate { .. }) => {
-                    None
-                }
-                Err(why @ (Unmaskable::NotUtf8 { .. } | Unmaskable::Secret | Unmaskable::Unsettled { .. })) => {
-                    return Err(why);
-                }
+                Err(Unmaskable::Malformed { .. }) => None,
+                // Others may read it, and rules would have to go on into it.
+                Err(Unmaskable::TooDeep { .. } | Unmaskable::LoneSurrogate { .. }) if self.fields.is_none() => None,
+                Err(Unmaskable::TooDeep { .. }) => return Err(Unmaskable::TooDeep { at: raw.start }),
+                Err(Unmaskable::LoneSurrogate { .. }) => return Err(Unmaskable::LoneSurrogate { at: raw.start }),
+                Err(why) => return Err(why),
             };
             let inner = inner.map(|body| escaped(&body));
             if inner.is_some() {
@@ -269,7 +340,7 @@ impl<'a> Pass<'a> {
             let flat = inner.as_deref().unwrap_or(before);
             let outer = self.masker.mask(flat, Form::Json, context).map_err(|why| why.at(raw.start))?;
             found.extend_from_slice(self.masker.found());
-            if outer.is_some() && self.masker.drops() {
+            if outer.is_some() && self.masker.drops() && !self.keeps_shape {
                 self.drop_value(raw.start - 1);
                 self.count(&found);
                 return Ok(());
@@ -298,21 +369,22 @@ impl<'a> Pass<'a> {
         let form = if plain { Form::Bare } else { Form::Json };
         let masked = self.masker.mask(string, form, context).map_err(|why| why.at(raw.start))?;
         if let Some(masked) = &masked {
-            if self.masker.drops() && !is_name {
+            if self.masker.drops() && !is_name && !self.keeps_shape {
                 self.drop_value(raw.start - 1);
             } else {
                 self.output.replace(raw, masked);
             }
-            let (open, text) = (&self.open, self.cursor.text);
-            self.tally.add(self.masker.found(), || Some(pointer(open, text, is_name.then_some(masked.as_str()))));
+            let (prefix, open, text) = (self.prefix, &self.open, self.cursor.text);
+            let name = is_name.then_some(masked.as_str());
+            self.tally.add(self.masker.found(), || Some(pointer(prefix, open, text, name)));
         }
         Ok(masked)
     }
 
     /// Counts findings in the value that is being read.
-    fn count(&mut self, kinds: &[Kind]) {
-        let (open, text) = (&self.open, self.cursor.text);
-        self.tally.add(kinds, || Some(pointer(open, text, None)));
+    fn count(&mut self, kinds: &[What]) {
+        let (prefix, open, text) = (self.prefix, &self.open, self.cursor.text);
+        self.tally.add(kinds, || Some(pointer(prefix, open, text, None)));
     }
 
     /// Takes the value from `start` to here out: with its member, or, where order counts, leaving `null`.
@@ -348,25 +420,31 @@ impl<'a> Pass<'a> {
         self.cursor.number_end()?;
         let raw = self.cursor.text.get(start..self.cursor.at).unwrap_or_default();
         // The shortest number that can be found has six digits.
-        if raw.len() < 6 || self.place().is_kept() {
+        let patterns = self.masker.masks.has_patterns();
+        if (raw.len() < 6 && !patterns) || self.place().is_kept() {
             return Ok(());
         }
         let digits = integer(raw);
         let spans = detect::find(digits.as_bytes(), self.context(), self.masker.masks.kinds());
-        let Some(first) = spans.first() else { return Ok(()) };
-        let Some(replacement) = self.masker.masks.replacement(first.kind) else {
+        let mut hits: Vec<_> = spans.iter().map(|span| (span.start..span.end, What::Kind(span.kind))).collect();
+        if patterns {
+            self.masker.masks.find_patterns(digits.as_bytes(), &mut hits);
+            merge(&mut hits, self.masker.masks);
+        }
+        let Some((seen, what)) = hits.first() else { return Ok(()) };
+        let Some(replacement) = self.masker.masks.replacement(what) else {
             return Err(Unmaskable::Unsettled { at: start });
         };
-        if replacement.drops {
+        if replacement.drops && !self.keeps_shape {
             self.drop_value(start);
         } else {
             let mut label = String::from("\"");
-            let value = digits.as_bytes().get(first.start..first.end).unwrap_or_default();
+            let value = digits.as_bytes().get(seen.clone()).unwrap_or_default();
             replacement.write(value, Form::Json, &mut label);
             label.push('"');
             self.output.replace(start..self.cursor.at, &label);
         }
-        let kinds: Vec<Kind> = spans.iter().map(|span| span.kind).collect();
+        let kinds: Vec<What> = hits.into_iter().map(|(_, what)| what).collect();
         self.count(&kinds);
         Ok(())
     }
@@ -382,6 +460,15 @@ impl<'a> Pass<'a> {
             None => self.root,
             Some(Open { inside: Inside::Object { path, .. }, .. }) => *path,
             Some(Open { inherited, .. }) => *inherited,
+        }
+    }
+
+    /// How far field rules have come where the value stands that comes now.
+    fn field(&self, fields: &Fields) -> State {
+        match self.open.last() {
+            None => self.root_field,
+            Some(Open { inside: Inside::Object { field, .. }, .. }) => *field,
+            Some(Open { inside: Inside::Array { index }, field, .. }) => fields.item(*field, *index),
         }
     }
 
@@ -420,38 +507,17 @@ fn integer(raw: &str) -> Cow<'_, str> {
     }
 }
 
-/// The JSON pointer (RFC 6901) of the value that is being read, or of the member name `name` of the innermost object. Names with
-/// findings stand in their masked form.
-fn pointer(open: &[Open], text: &str, name: Option<&str>) -> String {
-    /// Names can be as long as texts; what is recorded must not.
-    const LONGEST: usize = 256;
-    let mut pointer = String::new();
-    for (depth, inner) in open.iter().enumerate() {
-        let step = match (&inner.inside, name) {
-            (_, Some(name)) if depth + 1 == open.len() => unescaped(name),
-            (Inside::Array { index }, _) => Cow::Owned(index.to_string()),
-            (Inside::Object { masked: Some(masked), .. }, _) => unescaped(masked),
-            (Inside::Object { name, .. }, _) => unescaped(text.get(name.clone()).unwrap_or_default()),
-        };
-        pointer.push('/');
-        // RFC 6901, section 3. Hardly a name needs it, and every finding comes by here.
-        if step.bytes().any(|byte| byte == b'~' || byte == b'/') {
-            pointer.push_str(&step.replace('~', "~0").replace('/', "~1"));
-        } else {
-            pointer.push_str(&step);
-        }
-    }
-    if let Some((cut, _)) = pointer.char_indices().nth(LONGEST) {
-        pointer.truncate(cut);
-        pointer.push('…');
-    }
-    pointer
-}
-
 /// Whether a string can be JSON with members or items in it.
 fn looks_like_json(raw: &str) -> bool {
+    let is_framed = |text: &str| {
+        let text = text.trim_ascii();
+        (text.starts_with('{') && text.ends_with('}')) || (text.starts_with('[') && text.ends_with(']'))
+    };
     let trimmed = raw.trim_ascii();
-    (trimmed.starts_with('{') && trimmed.ends_with('}')) || (trimmed.starts_with('[') && trimmed.ends_with(']'))
+    // White space around it, or a bracket, may be written as an escape.
+    let escaped_edge = trimmed.starts_with('\\')
+        || trimmed.ends_with(['n', 'r', 't', '0', '9', 'a', 'A', 'd', 'D']) && trimmed.contains('\\');
+    is_framed(raw) || (escaped_edge && is_framed(&unescaped(raw)))
 }
 
 /// A text as it stands between the quotes of a JSON string.

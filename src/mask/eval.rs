@@ -165,7 +165,7 @@ fn logs_full_of_ids_and_times_have_no_findings_but_the_true_ones() {
         [("core_100kb_sparse.txt", 9, 9, 0), ("core_10kb_mixed.txt", 4, 4, 2), ("core_1kb_dense.txt", 2, 2, 2)]
     {
         let Some(text) = corpus(&format!("datafog_payloads/{name}")) else { return };
-        let masks = Masks::compile(&[("all", &Rule { detect: Kind::ALL.to_vec(), replace: "[{kind}]".to_owned() })]);
+        let masks = Masks::compile(&[("all", &Rule::detecting(Kind::ALL, "[{kind}]"))]);
         let lines: Vec<&str> = text.lines().collect();
         let lines: Vec<String> = lines.chunks(10).map(|lines| lines.join("\n")).collect();
         let body = serde_json::json!({"results": [{"index": 0, "document": {"text": lines}}]}).to_string();

@@ -1,16 +1,17 @@
 //! What was masked, told without telling it.
 
-use super::kind::{Kind, Kinds};
+use super::kind::What;
 
 /// How often one kind was found, and where. Never what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// The kind.
-    pub kind: Kind,
+    pub kind: What,
     /// How many findings there were.
     pub count: u32,
-    /// JSON pointers (RFC 6901) of the first strings and numbers with such a finding, at most [`Found::POINTERS`]; member names
-    /// with findings stand in their masked form. Empty for a text body.
+    /// JSON pointers (RFC 6901) of the first places with such a finding, at most [`Found::POINTERS`]; member names with findings
+    /// stand in their masked form, and those that are no plain identifier, and so may be somebody's, as `*`. Empty for a text
+    /// body.
     pub pointers: Vec<String>,
     /// Whether there were more places than `pointers` names.
     pub truncated: bool,
@@ -59,15 +60,16 @@ pub(super) struct Tally(Vec<Found>);
 
 impl Tally {
     /// Counts the findings of one place; `pointer` is asked only while places are still named.
-    pub(super) fn add(&mut self, kinds: &[Kind], mut pointer: impl FnMut() -> Option<String>) {
-        let mut named = Kinds::NONE;
-        for &kind in kinds {
+    pub(super) fn add(&mut self, kinds: &[What], mut pointer: impl FnMut() -> Option<String>) {
+        // A place is named once for a kind, however often it is found there. There are few kinds, and mostly one.
+        let mut named: Vec<&What> = Vec::new();
+        for kind in kinds {
             let Some(found) = self.of(kind) else { continue };
             found.count = found.count.saturating_add(1);
-            if named.has(kind) {
+            if named.contains(&kind) {
                 continue;
             }
-            named = named.with(kind);
+            named.push(kind);
             if found.pointers.len() < Found::POINTERS {
                 found.pointers.extend(pointer());
             } else {
@@ -77,20 +79,25 @@ impl Tally {
     }
 
     /// Appends each kind as often as it was found.
-    pub(super) fn kinds_into(&self, kinds: &mut Vec<Kind>) {
+    pub(super) fn kinds_into(&self, kinds: &mut Vec<What>) {
         for found in &self.0 {
-            kinds.extend(std::iter::repeat_n(found.kind, found.count as usize));
+            kinds.extend(std::iter::repeat_n(found.kind.clone(), found.count as usize));
         }
     }
 
-    fn of(&mut self, kind: Kind) -> Option<&mut Found> {
-        let position = match self.0.binary_search_by_key(&kind, |found| found.kind) {
+    fn of(&mut self, kind: &What) -> Option<&mut Found> {
+        let position = match self.0.binary_search_by(|found| found.kind.cmp(kind)) {
             Ok(position) => position,
             Err(position) => {
-                self.0.insert(position, Found { kind, count: 0, pointers: Vec::new(), truncated: false });
+                let found = Found { kind: kind.clone(), count: 0, pointers: Vec::new(), truncated: false };
+                self.0.insert(position, found);
                 position
             }
         };
         self.0.get_mut(position)
+    }
+
+    pub(super) fn found(&self) -> &[Found] {
+        &self.0
     }
 }

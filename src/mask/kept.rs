@@ -38,6 +38,11 @@ impl Place {
     pub(super) fn is_kept(self) -> bool {
         self.kept
     }
+
+    /// Whether something under this place can be left as it stands.
+    pub(super) fn leads_on(self) -> bool {
+        self.next != 0
+    }
 }
 
 impl Kept {

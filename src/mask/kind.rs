@@ -1,6 +1,7 @@
 //! The kinds of personal data there are detectors for.
 
 use serde::{Deserialize, Serialize};
+use std::rc::Rc;
 
 /// Writes the kinds down once: variant, name in bundles, labels and records.
 macro_rules! kinds {
@@ -132,6 +133,44 @@ kinds! {
     DateOfBirth = "date_of_birth",
     /// A telephone number (E.164, NANP, national forms where words say so).
     Phone = "phone",
+}
+
+/// What a finding is told as, in labels, records and metrics.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum What {
+    /// A kind that has a detector.
+    Kind(Kind),
+    /// Whatever stood where a field rule says.
+    Field,
+    /// A pattern of the operator's own, `custom_` and its name.
+    Custom(Rc<str>),
+}
+
+impl What {
+    /// What field rules' findings are told as.
+    pub const FIELD: &'static str = "field";
+
+    /// The name in labels, records and metrics.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Kind(kind) => kind.name(),
+            Self::Field => Self::FIELD,
+            Self::Custom(name) => name,
+        }
+    }
+}
+
+impl From<Kind> for What {
+    fn from(kind: Kind) -> Self {
+        Self::Kind(kind)
+    }
+}
+
+impl PartialEq<Kind> for What {
+    fn eq(&self, other: &Kind) -> bool {
+        matches!(self, Self::Kind(kind) if kind == other)
+    }
 }
 
 /// A set of kinds.

@@ -1,11 +1,17 @@
 //! The masks of a call: which kinds to find, and what stands in their place.
 
 use super::detect::{self, Context};
-use super::kind::{Kind, Kinds};
+use super::fields::{Field, Fields, NoField};
+use super::found::{Found, Tally};
+use super::kind::{Kind, Kinds, What};
+use super::pattern::{Compiled, Pattern};
 use super::replacement::{Replacement, Unusable};
-use super::rule::Rule;
+use super::rule::{Rule, is_pattern_name};
+use super::unmaskable::Unmaskable;
 use super::view::Form;
 use std::fmt;
+use std::ops::Range;
+use std::rc::Rc;
 
 /// The union of a call's masks.
 ///
@@ -14,7 +20,29 @@ use std::fmt;
 #[derive(Debug, Clone, Default)]
 pub struct Masks {
     kinds: Kinds,
-    replacements: Vec<Replacement>,
+    /// By kind.
+    replacements: Vec<Option<Replacement>>,
+    fields: Option<Fields>,
+    /// By the number that a hit of `fields` has: what gives away least comes first.
+    field_replacements: Vec<Replacement>,
+    patterns: Vec<Custom>,
+    denials: Vec<Denial>,
+}
+
+/// A pattern of the operator's own.
+#[derive(Debug, Clone)]
+struct Custom {
+    name: Rc<str>,
+    written: Pattern,
+    compiled: Compiled,
+    replacement: Replacement,
+}
+
+/// What is not let pass at all.
+#[derive(Debug, Clone)]
+struct Denial {
+    kinds: Vec<What>,
+    above: u32,
 }
 
 /// Why masks or kept places cannot be used: a load error.
@@ -41,6 +69,38 @@ pub enum Refused {
         /// The mask.
         mask: String,
     },
+    /// A field rule cannot be carried out.
+    Field {
+        /// The mask.
+        mask: String,
+        /// The rule's place among the mask's.
+        number: usize,
+        /// Why.
+        why: NoField,
+    },
+    /// A pattern cannot be looked for, or has no name for records.
+    Pattern {
+        /// The mask.
+        mask: String,
+        /// The pattern's name.
+        name: String,
+    },
+    /// Two masks mean different things by one pattern's name.
+    PatternTwice {
+        /// The name.
+        name: String,
+    },
+    /// The masks have more patterns than [`Masks::PATTERNS`] together.
+    TooManyPatterns,
+    /// The field rules of all masks together need too large a table.
+    TooManyFields,
+    /// A mask's `deny` counts a kind that the mask does not find.
+    DeniesUnfound {
+        /// The mask.
+        mask: String,
+        /// The kind's place among those of `deny`.
+        number: usize,
+    },
     /// A kept place is no JSON pointer pattern.
     KeptPattern {
         /// The pattern.
@@ -54,6 +114,9 @@ pub enum Refused {
 }
 
 impl Masks {
+    /// The most patterns that the masks of a call may have: each is looked for by itself, and each is a name in metrics.
+    pub const PATTERNS: usize = 16;
+
     /// The longest replacement, in bytes.
     const LONGEST: usize = 96;
 
@@ -72,24 +135,102 @@ impl Masks {
     pub fn compile_with_keys(rules: &[(&str, &Rule)], keys: &[(&str, &[u8])]) -> Result<Self, Refused> {
         let mut rules = rules.to_vec();
         rules.sort_by_key(|(name, _)| *name);
-        let mut masks = Self::default();
+        let mut masks = Self { replacements: vec![None; Kind::ALL.len()], ..Self::default() };
+        let mut fields = Vec::new();
         for (name, rule) in rules {
-            if rule.detect.is_empty() {
+            if rule.finds_nothing() {
                 return Err(Refused::FindsNothing { mask: name.to_owned() });
             }
             for &kind in &rule.detect {
-                masks.add(compile_one(name, &rule.replace, kind, keys)?);
+                masks.add(kind, compile_one(name, &rule.replace, kind.into(), keys)?);
             }
+            if !rule.fields.is_empty() {
+                fields.push((compile_one(name, &rule.replace, What::Field, keys)?, read_fields(name, rule)?));
+            }
+            for (pattern, written) in &rule.patterns {
+                masks.add_pattern(name, pattern, written, &rule.replace, keys)?;
+            }
+            masks.denials.extend(denial(name, rule)?);
         }
+        masks.patterns.sort_by(|one, other| one.name.cmp(&other.name));
+        fields.sort_by_key(|(replacement, _)| replacement.reveals());
+        let numbered =
+            (0..).zip(&fields).flat_map(|(number, (_, fields))| fields.iter().map(move |field| (field, number)));
+        let numbered: Vec<_> = numbered.map(|(field, number)| (field.clone(), number)).collect();
+        // A hit has eight bits for its replacement.
+        if fields.len() > usize::from(u8::MAX) {
+            return Err(Refused::TooManyFields);
+        }
+        masks.fields = Fields::compile(&numbered).map_err(|_| Refused::TooManyFields)?;
+        masks.field_replacements = fields.into_iter().map(|(replacement, _)| replacement).collect();
+        masks.check_against_patterns()?;
         Ok(masks)
     }
 
-    fn add(&mut self, replacement: Replacement) {
-        self.kinds = self.kinds.with(replacement.kind);
-        match self.replacements.iter_mut().find(|other| other.kind == replacement.kind) {
-            Some(other) if replacement.reveals() < other.reveals() => *other = replacement,
-            Some(_) => {}
-            None => self.replacements.push(replacement),
+    fn add(&mut self, kind: Kind, replacement: Replacement) {
+        self.kinds = self.kinds.with(kind);
+        match self.replacements.get_mut(kind as usize) {
+            Some(Some(other)) if replacement.reveals() >= other.reveals() => {}
+            Some(slot) => *slot = Some(replacement),
+            None => {}
+        }
+    }
+
+    fn add_pattern(
+        &mut self,
+        mask: &str,
+        name: &str,
+        written: &Pattern,
+        replace: &str,
+        keys: &[(&str, &[u8])],
+    ) -> Result<(), Refused> {
+        let refused = || Refused::Pattern { mask: mask.to_owned(), name: name.to_owned() };
+        let compiled = Compiled::new(written).ok().filter(|_| is_pattern_name(name)).ok_or_else(refused)?;
+        let name: Rc<str> = format!("custom_{name}").into();
+        let replacement = compile_one(mask, replace, What::Custom(name.clone()), keys)?;
+        let count = self.patterns.len();
+        match self.patterns.iter_mut().find(|other| other.name == name) {
+            Some(other) if other.written != *written => Err(Refused::PatternTwice { name: name.to_string() }),
+            Some(other) => {
+                if replacement.reveals() < other.replacement.reveals() {
+                    other.replacement = replacement;
+                }
+                Ok(())
+            }
+            None if count >= Self::PATTERNS => Err(Refused::TooManyPatterns),
+            None => {
+                self.patterns.push(Custom { name, written: written.clone(), compiled, replacement });
+                Ok(())
+            }
+        }
+    }
+
+    /// No pattern may find what stands in the place of a finding.
+    fn check_against_patterns(&self) -> Result<(), Refused> {
+        let kinds = self.replacements.iter().flatten();
+        let all = kinds.chain(&self.field_replacements).chain(self.patterns.iter().map(|custom| &custom.replacement));
+        for replacement in all {
+            let sample = sample(replacement);
+            let mut found = Vec::new();
+            self.patterns.iter().for_each(|custom| custom.compiled.find_into(sample.as_bytes(), &mut found));
+            if !found.is_empty() {
+                return Err(Refused::UnusableLabel { mask: replacement.what.name().to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there are patterns of the operator's own.
+    pub(super) fn has_patterns(&self) -> bool {
+        !self.patterns.is_empty()
+    }
+
+    /// Appends what patterns find in `text`, pattern by pattern.
+    pub(super) fn find_patterns(&self, text: &[u8], found: &mut Vec<(Range<usize>, What)>) {
+        let mut ranges = Vec::new();
+        for custom in &self.patterns {
+            custom.compiled.find_into(text, &mut ranges);
+            found.extend(ranges.drain(..).map(|range| (range, What::Custom(custom.name.clone()))));
         }
     }
 
@@ -98,21 +239,90 @@ impl Masks {
     }
 
     /// What stands in the place of a finding.
-    pub(super) fn replacement(&self, kind: Kind) -> Option<&Replacement> {
-        self.replacements.iter().find(|replacement| replacement.kind == kind)
+    pub(super) fn replacement(&self, what: &What) -> Option<&Replacement> {
+        match what {
+            What::Kind(kind) => self.of_kind(*kind),
+            What::Field => self.field_replacements.first(),
+            What::Custom(name) => {
+                self.patterns.iter().find(|custom| custom.name == *name).map(|custom| &custom.replacement)
+            }
+        }
+    }
+
+    /// What stands in the place of a finding of `kind`.
+    pub(super) fn of_kind(&self, kind: Kind) -> Option<&Replacement> {
+        self.replacements.get(kind as usize)?.as_ref()
+    }
+
+    /// The field rules, if there are any.
+    pub(super) fn fields(&self) -> Option<&Fields> {
+        self.fields.as_ref()
+    }
+
+    /// What stands where a field rule hit.
+    pub(super) fn field_replacement(&self, hit: usize) -> Option<&Replacement> {
+        self.field_replacements.get(hit)
+    }
+
+    /// Whether a body can be refused for what is found in it.
+    #[must_use]
+    pub fn can_deny(&self) -> bool {
+        !self.denials.is_empty()
+    }
+
+    /// Whether a body with these findings may leave.
+    pub(super) fn let_pass(&self, tally: &Tally) -> Result<(), Unmaskable> {
+        let found = tally.found();
+        let count = |denial: &Denial| {
+            let counted = found.iter().filter(|one| denial.kinds.contains(&one.kind));
+            counted.fold(0u32, |sum, one: &Found| sum.saturating_add(one.count))
+        };
+        match self.denials.iter().any(|denial| count(denial) > denial.above) {
+            true => Err(Unmaskable::Denied(found.to_vec())),
+            false => Ok(()),
+        }
     }
 }
 
+fn read_fields(mask: &str, rule: &Rule) -> Result<Vec<Field>, Refused> {
+    let read = |(number, text): (usize, &String)| {
+        Field::parse(text).map_err(|why| Refused::Field { mask: mask.to_owned(), number, why })
+    };
+    rule.fields.iter().enumerate().map(read).collect()
+}
+
+fn denial(mask: &str, rule: &Rule) -> Result<Option<Denial>, Refused> {
+    let Some(deny) = &rule.deny else { return Ok(None) };
+    let found = rule.finds();
+    let kinds = match &deny.kinds {
+        None => found,
+        Some(names) => {
+            let known = |(number, name): (usize, &String)| {
+                let what = found.iter().find(|what| what.name() == name).cloned();
+                what.ok_or_else(|| Refused::DeniesUnfound { mask: mask.to_owned(), number })
+            };
+            names.iter().enumerate().map(known).collect::<Result<_, _>>()?
+        }
+    };
+    Ok(Some(Denial { kinds, above: deny.above }))
+}
+
+/// What a replacement puts in the place of something.
+fn sample(replacement: &Replacement) -> String {
+    let mut sample = String::new();
+    let value: &[u8] = if replacement.what == Kind::Email { b"ann@example.org" } else { b"4155550132" };
+    replacement.write(value, Form::Plain, &mut sample);
+    sample
+}
+
 /// Reads one replacement, and looks at what it could bring into a body.
-fn compile_one(mask: &str, template: &str, kind: Kind, keys: &[(&str, &[u8])]) -> Result<Replacement, Refused> {
+fn compile_one(mask: &str, template: &str, what: What, keys: &[(&str, &[u8])]) -> Result<Replacement, Refused> {
     let mask = || mask.to_owned();
-    let replacement = Replacement::compile(template, kind, keys).map_err(|why| match why {
+    let replacement = Replacement::compile(template, what, keys).map_err(|why| match why {
         Unusable::Placeholder => Refused::UnknownPlaceholder { mask: mask() },
         Unusable::Key => Refused::NoKey { mask: mask() },
     })?;
-    let mut sample = String::new();
-    let value: &[u8] = if kind == Kind::Email { b"ann@example.org" } else { b"4155550132" };
-    replacement.write(value, Form::Plain, &mut sample);
+    let sample = sample(&replacement);
     let found = !detect::find(sample.as_bytes(), Context::anything(), Kinds::all()).is_empty();
     // A bare word such as `PHONE` would make telephone numbers of the numbers next to it.
     let speaks = Context::of_text(sample.as_bytes()).0 != Context::NONE;
@@ -140,6 +350,16 @@ impl fmt::Display for Refused {
                  bytes, or has control characters",
                 Masks::LONGEST
             ),
+            Self::Field { mask, number, why } => write!(out, "field rule {number} of mask `{mask}` {why}"),
+            Self::Pattern { mask, name } => write!(out, "pattern `{name}` of mask `{mask}` cannot be looked for"),
+            Self::PatternTwice { name } => write!(out, "two masks mean different things by `{name}`: name one otherwise"),
+            Self::TooManyPatterns => write!(out, "the masks have more than {} patterns in all", Masks::PATTERNS),
+            Self::TooManyFields => out.write_str(
+                "the field rules need too large a table together: write fewer of those with `*` or `**`, or more exact ones",
+            ),
+            Self::DeniesUnfound { mask, number } => {
+                write!(out, "kind {number} of the `deny` of mask `{mask}` is none that the mask finds")
+            }
             Self::KeptPattern { pattern } => write!(
                 out,
                 "`{pattern}` is no kept place: a JSON pointer with `*` for one step and a last `**` for the rest"
@@ -156,12 +376,12 @@ mod tests {
     use super::*;
 
     fn rule(detect: &[Kind], replace: &str) -> Rule {
-        Rule { detect: detect.to_vec(), replace: replace.to_owned() }
+        Rule::detecting(detect, replace)
     }
 
     fn label(masks: &Masks, kind: Kind) -> String {
         let mut label = String::new();
-        masks.replacement(kind).unwrap().write(b"ann@example.org", Form::Plain, &mut label);
+        masks.of_kind(kind).unwrap().write(b"ann@example.org", Form::Plain, &mut label);
         label
     }
 

@@ -1,31 +1,36 @@
 //! What may leave? Finds personal data in a body and masks it.
 //!
-//! [`Masks`] says which kinds to find and what stands in their place; [`mask_json`] and [`mask_text`] are the only makers of
-//! [`Masked`], so a body that leaves has been looked at whole. Detection is a scan for candidates by byte class, a validator for
+//! [`Masks`] says which kinds to find, which places to mask, and what stands there instead; [`mask_json`], [`mask_text`] and, for
+//! requests, [`mask_parts`] are the only makers of [`Masked`], so a body that leaves has been looked at whole. Detection is a scan for candidates by byte class, a validator for
 //! each kind, context from the key path and the words around, and one rule for overlaps; there is no regular expression in it.
-//! What cannot be read whole (not UTF-8, not JSON, truncated) is [`Unmaskable`], never passed on.
+//! Of a stream, [`Records`] lets whole records go. What cannot be read whole (not UTF-8, not JSON, truncated) is [`Unmaskable`], never passed on.
 
 mod bytes;
 mod detect;
 mod document;
 #[cfg(test)]
 mod eval;
+mod fields;
 mod found;
 mod kept;
 mod kind;
 mod masks;
+mod pattern;
 mod replacement;
 mod rule;
 mod secret;
+mod stream;
 mod text;
 mod unmaskable;
 mod view;
 
-pub use document::mask_json;
+pub use document::{mask_json, mask_parts};
 pub use found::{Found, Masked};
 pub use kept::Kept;
-pub use kind::Kind;
+pub use kind::{Kind, What};
 pub use masks::{Masks, Refused};
-pub use rule::Rule;
+pub use pattern::{Check, NoPattern, Pattern};
+pub use rule::{Deny, MaskFlaw, Rule};
+pub use stream::{Framing, Records, With};
 pub use text::mask_text;
 pub use unmaskable::Unmaskable;

@@ -1,13 +1,13 @@
 //! What stands in the place of a finding.
 
-use super::kind::Kind;
+use super::kind::{Kind, What};
 use super::view::Form;
 use std::rc::Rc;
 
 /// A compiled `replace` of a mask, for one kind.
 #[derive(Debug, Clone)]
 pub(super) struct Replacement {
-    pub(super) kind: Kind,
+    pub(super) what: What,
     /// Takes the whole member or value along.
     pub(super) drops: bool,
     pieces: Vec<Piece>,
@@ -31,23 +31,24 @@ pub(super) enum Unusable {
 
 impl Replacement {
     /// Reads `template` for findings of `kind`; `keys` are those of pseudonyms, by name.
-    pub(super) fn compile(template: &str, kind: Kind, keys: &[(&str, &[u8])]) -> Result<Self, Unusable> {
+    pub(super) fn compile(template: &str, what: impl Into<What>, keys: &[(&str, &[u8])]) -> Result<Self, Unusable> {
+        let what = what.into();
         if template == "{drop}" {
             // Where there is no member or value to drop, in a name or a text body, a label must do.
-            let pieces = vec![text(&format!("[{}]", kind.name()))];
-            return Ok(Self { kind, drops: true, pieces });
+            let pieces = vec![text(&format!("[{}]", what.name()))];
+            return Ok(Self { what, drops: true, pieces });
         }
         let mut pieces = Vec::new();
         let mut rest = template;
         while let Some((before, behind)) = rest.split_once('{') {
             let (name, behind) = behind.split_once('}').ok_or(Unusable::Placeholder)?;
             pieces.push(text(before));
-            pieces.push(placeholder(name, kind, keys)?);
+            pieces.push(placeholder(name, &what, keys)?);
             rest = behind;
         }
         pieces.push(text(rest));
         let stray = pieces.iter().any(|piece| matches!(piece, Piece::Text { plain, .. } if plain.contains(['{', '}'])));
-        if stray { Err(Unusable::Placeholder) } else { Ok(Self { kind, drops: false, pieces }) }
+        if stray { Err(Unusable::Placeholder) } else { Ok(Self { what, drops: false, pieces }) }
     }
 
     /// How much it gives away: what gives away less comes first.
@@ -63,7 +64,19 @@ impl Replacement {
 
     /// Appends what stands in the place of `value`, which is as the detectors see it.
     pub(super) fn write(&self, value: &[u8], form: Form, out: &mut String) {
+        self.write_pieces(value, form, true, out);
+    }
+
+    /// As [`write`](Self::write), for a value that is no text: nothing of it is kept.
+    pub(super) fn write_instead(&self, value: &[u8], out: &mut String) {
+        self.write_pieces(value, Form::Json, false, out);
+    }
+
+    fn write_pieces(&self, value: &[u8], form: Form, keeps: bool, out: &mut String) {
         for piece in &self.pieces {
+            if !keeps && matches!(piece, Piece::SameLength | Piece::Last(_) | Piece::Domain) {
+                continue;
+            }
             match (piece, form) {
                 (Piece::Text { plain, .. }, Form::Plain) => out.push_str(plain),
                 (Piece::Text { json, .. }, Form::Json | Form::Bare) => out.push_str(json),
@@ -86,7 +99,7 @@ impl Replacement {
                 (Piece::Pseudonym { id, key }, _) => {
                     out.push_str(id);
                     out.push(':');
-                    pseudonym(self.kind, value, key, out);
+                    pseudonym(&self.what, value, key, out);
                 }
             }
         }
@@ -97,15 +110,15 @@ fn text(plain: &str) -> Piece {
     Piece::Text { plain: plain.to_owned(), json: plain.replace('\\', r"\\").replace('"', r#"\""#) }
 }
 
-fn placeholder(name: &str, kind: Kind, keys: &[(&str, &[u8])]) -> Result<Piece, Unusable> {
+fn placeholder(name: &str, what: &What, keys: &[(&str, &[u8])]) -> Result<Piece, Unusable> {
     Ok(match name.split_once(':').unwrap_or((name, "")) {
-        ("kind", "") => text(kind.name()),
+        ("kind", "") => text(what.name()),
         ("same_length", "") => Piece::SameLength,
         // More than four characters of a value can still be a finding, and are too much of most.
-        ("last", count @ ("1" | "2" | "3" | "4")) if kind != Kind::PrivateKey && kind != Kind::UrlCredentials => {
+        ("last", count @ ("1" | "2" | "3" | "4")) if *what != Kind::PrivateKey && *what != Kind::UrlCredentials => {
             Piece::Last(count.parse().map_err(|_| Unusable::Placeholder)?)
         }
-        ("domain", "") if kind == Kind::Email => Piece::Domain,
+        ("domain", "") if *what == Kind::Email => Piece::Domain,
         ("pseudonym", id) if is_id(id) => {
             let (_, key) = keys.iter().find(|(known, _)| *known == id).ok_or(Unusable::Key)?;
             // A short key could be searched for, and with it every value.
@@ -127,12 +140,12 @@ fn is_id(id: &str) -> bool {
 
 /// Twenty letters for 80 bits of an HMAC-SHA-256 over kind and value: the same for the same value and key, so that records can be
 /// joined, and of no use without the key. Letters alone, so that no detector takes them for a number.
-fn pseudonym(kind: Kind, value: &[u8], key: &[u8], out: &mut String) {
+fn pseudonym(what: &What, value: &[u8], key: &[u8], out: &mut String) {
     const LETTERS: &[u8; 16] = b"bcdfghjklmnpqrst";
     let mut mac = hmac_sha256::HMAC::new(key);
-    mac.update(kind.name().as_bytes());
+    mac.update(what.name().as_bytes());
     mac.update([0]);
-    mac.update(canonical(kind, value));
+    mac.update(canonical(what, value));
     let mac = mac.finalize();
     for byte in mac.iter().take(10) {
         for half in [byte >> 4, byte & 15] {
@@ -142,7 +155,8 @@ fn pseudonym(kind: Kind, value: &[u8], key: &[u8], out: &mut String) {
 }
 
 /// The value however it was written: in lower case and, where separators mean nothing, without them.
-fn canonical(kind: Kind, value: &[u8]) -> Vec<u8> {
+fn canonical(what: &What, value: &[u8]) -> Vec<u8> {
+    let What::Kind(kind) = what else { return value.trim_ascii().to_ascii_lowercase() };
     let separated = matches!(
         kind,
         Kind::Email

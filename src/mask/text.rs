@@ -2,7 +2,7 @@
 
 use super::detect::{self, Context, Span};
 use super::found::{Masked, Tally};
-use super::kind::Kind;
+use super::kind::What;
 use super::masks::Masks;
 use super::secret;
 use super::unmaskable::Unmaskable;
@@ -22,6 +22,7 @@ pub fn mask_text(body: &[u8], masks: &Masks, secrets: &[&[u8]]) -> Result<Masked
     let masked = masker.mask(text, Form::Plain, Context::NONE).map_err(|why| why.at(0))?;
     let mut tally = Tally::default();
     tally.add(masker.found(), || None);
+    masks.let_pass(&tally)?;
     Ok(Masked::new(masked.map(String::into_bytes), tally))
 }
 
@@ -31,7 +32,9 @@ pub(super) struct Masker<'a> {
     pub(super) secrets: &'a [&'a [u8]],
     view: Vec<u8>,
     spans: Vec<Span>,
-    found: Vec<Kind>,
+    /// What was found in the last round, sorted and apart.
+    hits: Vec<(Range<usize>, What)>,
+    found: Vec<What>,
 }
 
 /// Why one string could not be masked.
@@ -65,11 +68,11 @@ impl<'a> Masker<'a> {
     const ROUNDS: usize = 8;
 
     pub(super) fn new(masks: &'a Masks, secrets: &'a [&'a [u8]]) -> Self {
-        Self { masks, secrets, view: Vec::new(), spans: Vec::new(), found: Vec::new() }
+        Self { masks, secrets, view: Vec::new(), spans: Vec::new(), hits: Vec::new(), found: Vec::new() }
     }
 
     /// The kinds found in the last string, one for each finding.
-    pub(super) fn found(&self) -> &[Kind] {
+    pub(super) fn found(&self) -> &[What] {
         &self.found
     }
 
@@ -92,14 +95,20 @@ impl<'a> Masker<'a> {
                 &self.view
             };
             detect::find_into(view, context, self.masks.kinds(), &mut self.spans);
-            if self.spans.is_empty() {
+            self.hits.clear();
+            self.hits.extend(self.spans.iter().map(|span| (span.start..span.end, What::Kind(span.kind))));
+            if self.masks.has_patterns() {
+                self.masks.find_patterns(view, &mut self.hits);
+                merge(&mut self.hits, self.masks);
+            }
+            if self.hits.is_empty() {
                 return Ok(masked);
             }
-            let mut places: Vec<Range<usize>> = self.spans.iter().map(|span| span.start..span.end).collect();
+            let mut places: Vec<Range<usize>> = self.hits.iter().map(|(range, _)| range.clone()).collect();
             if !plain {
                 places = view::locate(raw, form, &places)?;
             }
-            self.found.extend(self.spans.iter().map(|span| span.kind));
+            self.found.extend(self.hits.iter().map(|(_, what)| what.clone()));
             masked = Some(self.replace(raw, form, &places, plain)?);
         }
         Err(Undone::Unsettled)
@@ -107,7 +116,7 @@ impl<'a> Masker<'a> {
 
     /// Whether one of the last findings takes the whole value along.
     pub(super) fn drops(&self) -> bool {
-        self.found.iter().any(|kind| self.masks.replacement(*kind).is_none_or(|replacement| replacement.drops))
+        self.found.iter().any(|what| self.masks.replacement(what).is_none_or(|replacement| replacement.drops))
     }
 
     /// Puts replacements in the place of the last findings. What they keep of a value they take from the view of it.
@@ -115,26 +124,42 @@ impl<'a> Masker<'a> {
         let view = if plain { raw.as_bytes() } else { &self.view };
         let mut masked = String::with_capacity(raw.len());
         let mut copied = 0;
-        for (place, span) in places.iter().zip(&self.spans) {
+        for (place, (seen, what)) in places.iter().zip(&self.hits) {
             // A place that is cut wrongly must not leave anything behind, so it fails.
             masked.push_str(raw.get(copied..place.start).ok_or(Undone::Unsettled)?);
-            let replacement = self.masks.replacement(span.kind).ok_or(Undone::Unsettled)?;
-            replacement.write(view.get(span.start..span.end).unwrap_or_default(), form, &mut masked);
+            let replacement = self.masks.replacement(what).ok_or(Undone::Unsettled)?;
+            replacement.write(view.get(seen.clone()).unwrap_or_default(), form, &mut masked);
             copied = place.end;
         }
         masked.push_str(raw.get(copied..).ok_or(Undone::Unsettled)?);
-        if places.len() == self.spans.len() { Ok(masked) } else { Err(Undone::Unsettled) }
+        if places.len() == self.hits.len() { Ok(masked) } else { Err(Undone::Unsettled) }
     }
+}
+
+/// Sorts findings; of those that overlap one is made over all of them, replaced by what gives away least.
+pub(super) fn merge(hits: &mut Vec<(Range<usize>, What)>, masks: &Masks) {
+    let reveals = |what: &What| masks.replacement(what).map_or(0, |replacement| replacement.reveals());
+    hits.sort_by(|(one, _), (other, _)| one.start.cmp(&other.start).then(other.end.cmp(&one.end)));
+    hits.dedup_by(|(next, next_what), (before, what)| {
+        let overlap = next.start < before.end;
+        if overlap {
+            before.end = before.end.max(next.end);
+            if (reveals(next_what), &*next_what) < (reveals(what), &*what) {
+                *what = next_what.clone();
+            }
+        }
+        overlap
+    });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mask::Rule;
+    use crate::mask::{Kind, Rule};
     use proptest::prelude::*;
 
     fn everything() -> Masks {
-        let rule = Rule { detect: Kind::ALL.to_vec(), replace: "[{kind}]".to_owned() };
+        let rule = Rule::detecting(Kind::ALL, "[{kind}]");
         Masks::compile(&[("all", &rule)]).unwrap()
     }
 
@@ -162,8 +187,44 @@ mod tests {
         let text = b"a@example.org, b@example.org, 4111111111111111";
         let masked = mask_text(text, &everything(), &[]).unwrap();
         let counts: Vec<_> =
-            masked.found().iter().map(|found| (found.kind, found.count, found.pointers.len())).collect();
-        assert_eq!(counts, [(Kind::CreditCard, 1, 0), (Kind::Email, 2, 0)]);
+            masked.found().iter().map(|found| (found.kind.clone(), found.count, found.pointers.len())).collect();
+        assert_eq!(counts, [(Kind::CreditCard.into(), 1, 0), (Kind::Email.into(), 2, 0)]);
+    }
+
+    #[test]
+    fn own_patterns_are_found_beside_kinds_and_overlaps_are_masked_whole() {
+        let pattern = |regex: &str| crate::mask::Pattern { regex: regex.to_owned(), check: None };
+        let patterns = [("badge", pattern(r"\bB-\d{4}\b")), ("host", pattern(r"[a-z]{1,9}@\w{2,9}\.corp"))];
+        let patterns = patterns.into_iter().map(|(name, pattern)| (name.to_owned(), pattern)).collect();
+        let rule = Rule { patterns, ..Rule::detecting(&[Kind::Email], "[{kind}]") };
+        let masks = Masks::compile(&[("m", &rule)]).unwrap();
+        let masked = |text: &str| {
+            let masked = mask_text(text.as_bytes(), &masks, &[]).unwrap();
+            let told: Vec<_> = masked.found().iter().map(|one| (one.kind.name().to_owned(), one.count)).collect();
+            (String::from_utf8(masked.body().unwrap_or(text.as_bytes()).to_vec()).unwrap(), told)
+        };
+        let (text, told) =
+            masked("ann@example.org wears \u{ff22}-\u{ff11}234 or B-1234, not B-12345; root@db1.corp.example.org");
+        assert_eq!(text, "[email] wears [custom_badge] or [custom_badge], not B-12345; [email]");
+        assert_eq!(told, [("email".to_owned(), 2), ("custom_badge".to_owned(), 2)]);
+        assert_eq!(masked("x@y9.corp9").0, "[custom_host]9");
+    }
+
+    #[test]
+    fn patterns_that_would_find_labels_or_differ_by_mask_are_refused() {
+        let rule = |name: &str, regex: &str, replace: &str| {
+            let pattern = crate::mask::Pattern { regex: regex.to_owned(), check: None };
+            Rule { patterns: [(name.to_owned(), pattern)].into(), ..Rule::detecting(&[], replace) }
+        };
+        assert!(Masks::compile(&[("m", &rule("a", r"\[\w{3,20}\]", "[{kind}]"))]).is_err());
+        assert!(Masks::compile(&[("m", &rule("a", r"\[\w{3,20}\]", "({kind})"))]).is_ok());
+        assert!(Masks::compile(&[("m", &rule("a", "[a-z]{3}", "x"))]).is_err());
+        assert!(Masks::compile(&[("m", &rule("A", "AB-1", "x"))]).is_err());
+        assert!(Masks::compile(&[("m", &rule("a", "AB-1", "x")), ("n", &rule("a", "AB-1", "y"))]).is_ok());
+        assert!(Masks::compile(&[("m", &rule("a", "AB-1", "x")), ("n", &rule("a", "AB-2", "y"))]).is_err());
+        let many: Vec<_> = (0..17).map(|at| (format!("m{at}"), rule(&format!("p{at}"), "AB-1", "x"))).collect();
+        let many: Vec<_> = many.iter().map(|(name, rule)| (name.as_str(), rule)).collect();
+        assert!(Masks::compile(many.get(..16).unwrap()).is_ok() && Masks::compile(&many).is_err());
     }
 
     #[test]
@@ -191,7 +252,7 @@ mod tests {
     #[test]
     fn parts_and_pseudonyms_are_taken_from_what_is_seen_and_settle() {
         let masked = |replace: &str, text: &str| {
-            let rule = Rule { detect: vec![Kind::CreditCard, Kind::Phone], replace: replace.to_owned() };
+            let rule = Rule::detecting(&[Kind::CreditCard, Kind::Phone], replace);
             let masks = Masks::compile_with_keys(&[("m", &rule)], &[("k", &[9; 32])]).unwrap();
             let masked = mask_text(text.as_bytes(), &masks, &[]).unwrap();
             let body = masked.body().unwrap();

@@ -1,9 +1,10 @@
 //! Why a body must not leave.
 
+use super::found::Found;
 use std::fmt;
 
 /// Why a body could not be masked, and so must not leave. Positions are byte offsets; no variant carries a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unmaskable {
     /// The body is not UTF-8 from this byte on.
     NotUtf8 {
@@ -32,12 +33,21 @@ pub enum Unmaskable {
         /// Where the string begins.
         at: usize,
     },
+    /// A record of a stream is larger than may be.
+    TooLarge {
+        /// The most bytes.
+        most: usize,
+    },
+    /// A stream ended within a record.
+    CutOff,
+    /// There are more findings than a mask's `deny` lets leave. All of them, for the record.
+    Denied(Vec<Found>),
 }
 
 impl Unmaskable {
     /// One word for records and metrics.
     #[must_use]
-    pub const fn reason(self) -> &'static str {
+    pub const fn reason(&self) -> &'static str {
         match self {
             Self::NotUtf8 { .. } => "response-not-utf8",
             Self::Malformed { .. } => "response-not-json",
@@ -45,6 +55,9 @@ impl Unmaskable {
             Self::TooDeep { .. } => "response-too-deep",
             Self::Secret => "response-leaks-credential",
             Self::Unsettled { .. } => "response-unsettled",
+            Self::TooLarge { .. } => "response-record-too-large",
+            Self::CutOff => "response-cut-off",
+            Self::Denied(_) => "response-denied",
         }
     }
 }
@@ -60,6 +73,9 @@ impl fmt::Display for Unmaskable {
             Self::TooDeep { at } => write!(out, "the body is nested more than 128 deep at byte {at}"),
             Self::Secret => out.write_str("the body repeats an upstream credential"),
             Self::Unsettled { at } => write!(out, "masking does not settle in the string at byte {at}"),
+            Self::TooLarge { most } => write!(out, "a record of the stream has more than {most} bytes"),
+            Self::CutOff => out.write_str("the stream ends within a record"),
+            Self::Denied(_) => out.write_str("the body has more findings than a mask lets leave"),
         }
     }
 }

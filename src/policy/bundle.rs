@@ -36,7 +36,7 @@ pub struct Bundle {
     /// The credentials rules may use; the secrets stand in the platform's configuration under the same names.
     #[serde(default)]
     pub credentials: BTreeMap<String, Credential>,
-    /// What to find and replace in responses.
+    /// What to find and replace in responses and requests.
     #[serde(default)]
     pub masks: BTreeMap<String, mask::Rule>,
     /// Who can approve a call, and how many of them it takes.
@@ -168,9 +168,12 @@ pub struct Require {
     pub approval: Option<String>,
     /// The approval is needed only when the risk of all matching guards together reaches this. Masks do not wait for it.
     pub when_risk_at_least: Option<u32>,
-    /// Names of `masks`.
+    /// Names of `masks`: what to mask in the response.
     #[serde(default)]
     pub masks: Vec<String>,
+    /// Names of `masks`: what to mask in query and documents before they go upstream.
+    #[serde(default)]
+    pub request_masks: Vec<String>,
 }
 
 /// How large a call may be. A number is the largest value still allowed.
@@ -269,6 +272,8 @@ pub struct Expect {
     pub rules: Vec<String>,
     /// Exactly the masks.
     pub masks: Option<Vec<String>>,
+    /// Exactly the masks of the request.
+    pub request_masks: Option<Vec<String>>,
     /// Exactly the approvals.
     pub approvals: Option<Vec<String>>,
     /// The credential.

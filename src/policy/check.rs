@@ -31,6 +31,7 @@ pub(super) struct Rule<Terms> {
 pub(super) struct Guard {
     pub(super) limits: Limits,
     pub(super) masks: Vec<Rc<str>>,
+    pub(super) request_masks: Vec<Rc<str>>,
     pub(super) approval: Option<Rc<str>>,
     /// The risk from which on the approval is needed.
     pub(super) threshold: u32,
@@ -173,9 +174,15 @@ impl<'b> Checker<'b> {
             let place = section.name(name);
             self.name("a mask's name", name, &place, Part::Name);
             // A mask that could not be read has no kinds; it has its flaw already.
-            if mask.detect.is_empty() && !self.has_flaw_under(&place) {
-                self.flaw(Flaw::new(place.name("detect"), "a mask that finds nothing").hint("name at least one kind"));
+            if self.has_flaw_under(&place) {
+                continue;
             }
+            if mask.finds_nothing() {
+                let flaw = Flaw::new(place.name("detect"), "a mask that finds nothing");
+                self.flaw(flaw.hint("name at least one kind, a place under `fields`, or a pattern"));
+                continue;
+            }
+            self.mask(mask, &place);
         }
         let section = root.name("approvals");
         for (name, terms) in &bundle.approvals {
@@ -199,6 +206,15 @@ impl<'b> Checker<'b> {
             if !(Span::from_secs(1)..=Span::from_secs(7 * 86_400)).contains(&terms.ttl) {
                 self.flaw(Flaw::new(place.name("ttl"), "nobody can approve in that time").hint("write 1s to 7d"));
             }
+        }
+    }
+
+    /// All that keeps a mask from being carried out, but for keys of pseudonyms that the platform's configuration lacks.
+    fn mask(&mut self, mask: &mask::Rule, place: &Spot<'_>) {
+        for flaw in mask.flaws() {
+            let place = flaw.member.split('.').fold(Place::from(place), |place, name| place.name(name));
+            let place = flaw.number.map_or(place.clone(), |number| place.item(number));
+            self.flaw(Flaw::new(place, flaw.what).hint(flaw.hint));
         }
     }
 
@@ -332,10 +348,15 @@ impl<'b> Checker<'b> {
                 self.declared("approval", "approvals", name, known, &place.name("approval"));
                 guard.approval = Some(name.as_str().into());
             }
-            for (number, name) in require.masks.iter().enumerate() {
-                let known = self.bundle.masks.keys();
-                self.declared("mask", "masks", name, known, &place.name("masks").item(number));
-                guard.masks.push(name.as_str().into());
+            for (member, masks, into) in [
+                ("masks", &require.masks, &mut guard.masks),
+                ("request_masks", &require.request_masks, &mut guard.request_masks),
+            ] {
+                for (number, name) in masks.iter().enumerate() {
+                    let known = self.bundle.masks.keys();
+                    self.declared("mask", "masks", name, known, &place.name(member).item(number));
+                    into.push(name.as_str().into());
+                }
             }
             guard.threshold = require.when_risk_at_least.unwrap_or(0);
             if require.when_risk_at_least.is_some() && require.approval.is_none() {
@@ -345,7 +366,8 @@ impl<'b> Checker<'b> {
                 );
             }
         }
-        if guard.risk == 0 && guard.masks.is_empty() && guard.approval.is_none() && guard.limits == Limits::default() {
+        let masks_nothing = guard.masks.is_empty() && guard.request_masks.is_empty();
+        if guard.risk == 0 && masks_nothing && guard.approval.is_none() && guard.limits == Limits::default() {
             self.flaw(
                 Flaw::new(place, "a guard that asks for nothing")
                     .hint("give it `require`, `limits` or `risk`, or take it out"),
@@ -544,8 +566,10 @@ impl<'b> Checker<'b> {
                 }
             }
         }
-        for (number, name) in expect.masks.iter().flatten().enumerate() {
-            self.declared("mask", "masks", name, bundle.masks.keys(), &place.name("masks").item(number));
+        for (member, masks) in [("masks", &expect.masks), ("request_masks", &expect.request_masks)] {
+            for (number, name) in masks.iter().flatten().enumerate() {
+                self.declared("mask", "masks", name, bundle.masks.keys(), &place.name(member).item(number));
+            }
         }
         for (number, name) in expect.approvals.iter().flatten().enumerate() {
             let list = place.name("approvals");

@@ -66,6 +66,8 @@ pub struct Decision {
     pub limits: Limits,
     /// What to mask in the response, by name. Empty when denied.
     pub masks: Vec<Rc<str>>,
+    /// What to mask in the request before it goes upstream, by name. Empty when denied.
+    pub request_masks: Vec<Rc<str>>,
     /// The credential to go upstream with. None when denied, or when the allow uses none.
     pub credential: Option<Rc<str>>,
     /// The approvals to get, by name; empty unless the effect is [`Effect::Ask`].
@@ -352,6 +354,7 @@ fn deny(reason: Reason, rules: Vec<Rc<str>>) -> Decision {
         reasons: Vec::new(),
         limits: Limits::default(),
         masks: Vec::new(),
+        request_masks: Vec::new(),
         credential: None,
         approvals: Vec::new(),
         shadow: None,
@@ -367,6 +370,7 @@ fn grant(allow: &Rule<Allow>, guards: &[&Rule<Guard>], near_misses: Vec<NearMiss
         .collect();
     let risk = reasons.iter().fold(0u32, |sum, (_, points)| sum.saturating_add(*points));
     let masks = in_order(guards.iter().flat_map(|guard| guard.terms.masks.iter().cloned()));
+    let request_masks = in_order(guards.iter().flat_map(|guard| guard.terms.request_masks.iter().cloned()));
     let asking = guards.iter().filter(|guard| risk >= guard.terms.threshold);
     let approvals = in_order(asking.filter_map(|guard| guard.terms.approval.clone()));
     let limits = guards.iter().map(|guard| &guard.terms.limits);
@@ -388,6 +392,7 @@ fn grant(allow: &Rule<Allow>, guards: &[&Rule<Guard>], near_misses: Vec<NearMiss
         reasons,
         limits,
         masks,
+        request_masks,
         credential: allow.terms.credential.clone(),
         approvals,
         shadow: None,

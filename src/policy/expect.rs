@@ -74,6 +74,7 @@ impl Expect {
             same("decision", Some(self.decision.as_str()), decision.effect.as_str()),
             among("rules", &self.rules, &decision.rules),
             self.masks.as_ref().and_then(|masks| all("masks", masks, &decision.masks)),
+            self.request_masks.as_ref().and_then(|masks| all("request_masks", masks, &decision.request_masks)),
             self.approvals.as_ref().and_then(|approvals| all("approvals", approvals, &decision.approvals)),
             same("credential", self.credential.as_deref(), decision.credential.as_deref().unwrap_or("none")),
             same("risk", self.risk.map(|risk| risk.to_string()).as_deref(), &decision.risk.to_string()),

@@ -43,7 +43,8 @@ fn unused(bundle: &Bundle, warnings: &mut Vec<Flaw>) {
     datasets
         .extend(bundle.datasets.iter().filter(|(_, named)| !named.labels.is_empty()).map(|(name, _)| name.as_str()));
     let requires = || bundle.rules.iter().filter_map(|rule| rule.require.as_ref());
-    let masks = requires().flat_map(|require| &require.masks).map(String::as_str).collect();
+    let masks = requires().flat_map(|require| require.masks.iter().chain(&require.request_masks));
+    let masks = masks.map(String::as_str).collect();
     let approvals = requires().filter_map(|require| require.approval.as_deref()).collect();
     let credentials = bundle.rules.iter().filter_map(|rule| rule.credential.as_deref()).collect();
     let mut tell = |section: &str, names: Vec<&String>, used: BTreeSet<&str>| {

@@ -111,6 +111,7 @@ struct Plain {
     risk: u32,
     limits: Limits,
     masks: BTreeSet<String>,
+    request_masks: BTreeSet<String>,
     credential: Option<String>,
     approvals: BTreeSet<String>,
 }
@@ -124,6 +125,7 @@ fn plain_deny(reason: Reason, rules: Vec<String>, near_misses: Vec<(String, Stri
         risk: 0,
         limits: Limits::default(),
         masks: BTreeSet::new(),
+        request_masks: BTreeSet::new(),
         credential: None,
         approvals: BTreeSet::new(),
     }
@@ -223,6 +225,7 @@ fn decide(bundle: &Bundle, q: &Question<'_>, counts: impl Fn(Mode) -> bool) -> P
             }),
         },
         masks: requires.iter().flat_map(|require| require.masks.clone()).collect(),
+        request_masks: requires.iter().flat_map(|require| require.request_masks.clone()).collect(),
         credential: chosen.credential.clone(),
         approvals,
     }
@@ -333,11 +336,13 @@ fn unconditional() -> impl Strategy<Value = Rule> {
         proptest::option::of(prop_oneof![Just("desk".to_owned()), Just("board".to_owned())]),
         proptest::option::of(1u32..40),
         proptest::sample::subsequence(vec!["pii".to_owned(), "cards".to_owned()], 0..=2),
+        proptest::sample::subsequence(vec!["pii".to_owned(), "cards".to_owned()], 0..=2),
     )
-        .prop_map(|(approval, threshold, masks)| Require {
+        .prop_map(|(approval, threshold, masks, request_masks)| Require {
             when_risk_at_least: threshold.filter(|_| approval.is_some()),
             approval,
             masks,
+            request_masks,
         });
     let guard =
         (selectors(false), mode(), require, limits(), 1u32..30).prop_map(|(selectors, mode, require, limits, risk)| {
@@ -387,7 +392,7 @@ fn with_rules(rules: Vec<Rule>, not_after: Option<Time>) -> Bundle {
     };
     let approval =
         |name: &str| (name.to_owned(), ApprovalTerms { groups: texts(&["leads"]), min: 2, ttl: Span::from_secs(60) });
-    let mask = |name: &str| (name.to_owned(), mask::Rule { detect: vec![mask::Kind::Email], replace: "x".to_owned() });
+    let mask = |name: &str| (name.to_owned(), mask::Rule::detecting(&[mask::Kind::Email], "x"));
     Bundle {
         schema: SCHEMA.to_owned(),
         bundle: Identity { id: "test".to_owned(), serial: 1, not_after },
@@ -448,6 +453,7 @@ fn no_wider(before: &Decision, after: &Decision) -> bool {
         || (after.effect >= before.effect
             && after.risk >= before.risk
             && kept(&before.masks, &after.masks)
+            && kept(&before.request_masks, &after.request_masks)
             && kept(&before.approvals, &after.approvals))
 }
 
@@ -470,6 +476,7 @@ proptest! {
             prop_assert_eq!(decision.reasons.iter().map(|(_, points)| points).sum::<u32>(), plain.risk);
             prop_assert_eq!(decision.limits, plain.limits);
             prop_assert_eq!(texts(&decision.masks), plain.masks.into_iter().collect::<Vec<_>>());
+            prop_assert_eq!(texts(&decision.request_masks), plain.request_masks.into_iter().collect::<Vec<_>>());
             prop_assert_eq!(decision.credential.as_ref().map(|name| name.to_string()), plain.credential);
             prop_assert_eq!(texts(&decision.approvals), plain.approvals.into_iter().collect::<Vec<_>>());
             if let Some(shadow) = &decision.shadow {

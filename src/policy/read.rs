@@ -81,7 +81,7 @@ pub(super) fn draft(text: &str) -> Result<Draft<'_>, Vec<Flaw>> {
     let models = reader.entries("models", nameless);
     let datasets = reader.entries("datasets", nameless);
     let credentials = reader.entries("credentials", || Credential {});
-    let masks = reader.entries("masks", || mask::Rule { detect: Vec::new(), replace: String::new() });
+    let masks = reader.entries("masks", || mask::Rule::detecting(&[], ""));
     let approvals = reader.entries("approvals", || ApprovalTerms { groups: Vec::new(), min: 1, ttl: Span::default() });
     let rules = Rules::Written(reader.list("rules"));
     let tests = reader.list("tests");

@@ -175,6 +175,33 @@ fn every_flaw_is_refused_at_its_place() {
         (with("/datasets/hr/lables", json!([])), "datasets.hr.lables", "unknown name `lables`"),
         (with("/credentials/cohere-prod", json!({"env": "KEY"})), "credentials.cohere-prod.env", "unknown name `env`"),
         (with("/masks/pii/detect", json!([])), "masks.pii.detect", "a mask that finds nothing"),
+        (with("/masks/pii/fields", json!(["ssn", "a*"])), "masks.pii.fields[1]", "`a*` is no field rule"),
+        (
+            with("/masks/pii/patterns", json!({"a": {"regex": "[a-z]{3}"}})),
+            "masks.pii.patterns.a.regex",
+            "no pattern that can be",
+        ),
+        (
+            with("/masks/pii/patterns", json!({"A": {"regex": "ABC"}})),
+            "masks.pii.patterns",
+            "`A` cannot be a pattern's name",
+        ),
+        (with("/masks/pii/replace", json!("{nope}")), "masks.pii.replace", "braces that say nothing here"),
+        (
+            with("/masks/pii/replace", json!("a@example.org")),
+            "masks.pii.replace",
+            "a replacement that would itself be found",
+        ),
+        (
+            with("/masks/pii/deny", json!({"kinds": ["emial"]})),
+            "masks.pii.deny.kinds[0]",
+            "`emial` is nothing that this mask finds",
+        ),
+        (
+            rule(json!({"guard": {}, "require": {"request_masks": ["pij"]}})),
+            "rules[4].require.request_masks[0]",
+            "`pij` is no mask",
+        ),
         (with("/masks/pii/detect/0", json!("e-mail")), "masks.pii.detect[0]", "unknown value `e-mail`"),
         (with("/approvals/hr-desk/min", json!(0)), "approvals.hr-desk.min", "an approval by nobody"),
         (with("/approvals/hr-desk/groups", json!([])), "approvals.hr-desk.groups", "no groups"),

@@ -245,7 +245,7 @@ def test_whatever_a_server_can_do_the_last_good_bundle_stays(shop, fetching):
 
 
 def test_a_bundle_that_is_frozen_denies_once_it_ends(shop, fetching):
-    shop.serve(shop.sign(bundle(7, ends=4)))
+    shop.serve(shop.sign(bundle(7, ends=12)))
     gateway = fetching(id="e2e")
     said = until(gateway, lambda said: all(one.record["result"]["reason"] == "bundle-expired" for one in said))
     assert {one.status for one in said} == {403}

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 
 import people
 import pytest
@@ -109,7 +110,18 @@ UNREADABLE = {
     "gzip": Answer(headers=[("content-type", "application/json"), ("content-encoding", "gzip")], body=gzip.compress(json.dumps(results(0.5)).encode())),
     "gzip that does not say so": answer_json(gzip.compress(json.dumps(document(people.EMAIL)).encode())),
     "nested beyond sense": answer_json(b'{"a":' + b"[" * 20000 + b"]" * 20000 + b"}"),
+    "deflate": Answer(headers=[("content-type", "application/json"), ("content-encoding", "deflate")], body=zlib.compress(b"{}")),
+    "brotli": Answer(headers=[("content-type", "application/json"), ("content-encoding", "br")], body=b"\x0b\x00\x80{}\x03"),
+    "one coding of two": Answer(headers=[("content-type", "application/json"), ("content-encoding", "identity"), ("content-encoding", "GZIP")], body=b"{}"),
+    "of many parts": Answer(headers=[("content-type", "multipart/mixed; boundary=x")], body=b"--x\r\n\r\n{}\r\n--x--"),
+    "Latin-1": Answer(headers=[("content-type", "application/json; charset=iso-8859-1")], body=b'{"a":"\xe9"}'),
+    "with a byte order mark": answer_json(b"\xef\xbb\xbf{}"),
+    "with half of a character": answer_json(b'{"a":"\xc3"}'),
+    "a part": answer_json({}, 206, headers=[("content-range", "bytes 0-1/9")]),
+    "a part that does not say of what": answer_json(b"4111", 206),
+    "with a range of it": answer_json({}, headers=[("content-range", "bytes 0-1/9")]),
     "204": Answer(status=204),
+    "205": Answer(status=205),
 }
 
 
@@ -167,6 +179,18 @@ def test_an_upstream_that_is_down_is_no_secret(gateway, cohere):
     finally:
         cohere.open()
     expect_served(gateway.call())
+
+
+def test_an_answer_without_content_has_none(gateway, cohere):
+    cohere.answer = lambda _: Answer(status=304, headers=[("etag", people.EMAIL)])
+    reply = gateway.call()
+    assert (reply.status, reply.body, reply.one("etag")) == (304, b"", None)
+
+
+@pytest.mark.parametrize("accepted", [None, "gzip", "br;q=1.0, deflate", "*"])
+def test_upstreams_are_asked_not_to_compress(gateway, cohere, accepted):
+    gateway.call(headers=[("accept-encoding", accepted)] if accepted else [])
+    assert cohere.seen[0].all("accept-encoding") == (["identity"] if accepted else [])
 
 
 ERRORS = [400, 404, 422, 429, 500, 503]

@@ -73,6 +73,7 @@ class Answer:
     cut: Optional[int] = None  # closes the connection after so many bytes of the body
     hold: Optional[threading.Event] = None  # answers only once this is set
     reset: bool = False  # resets the connection instead of answering
+    pieces: Optional[Iterable[bytes]] = None  # sent one by one as chunks, in place of the body; with `cut` their end is left out
 
 
 def answer_json(value: Any, status: int = 200, **fields: Any) -> Answer:
@@ -180,6 +181,13 @@ class Server:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 return
             connection.sendall(head_of(f"HTTP/1.1 {answer.status} X", self._framed(answer)))
+            if answer.pieces is not None:
+                for piece in answer.pieces:
+                    connection.sendall(chunk(piece))
+                if answer.cut is not None:
+                    return
+                connection.sendall(chunked(b"", answer.trailers))
+                continue
             body = answer.body if answer.cut is None else answer.body[: answer.cut]
             connection.sendall(chunked(body, answer.trailers if answer.cut is None else None) if self._is_chunked(answer) else body)
             if answer.cut is not None:
@@ -187,7 +195,7 @@ class Server:
 
     @staticmethod
     def _is_chunked(answer: Answer) -> bool:
-        return answer.chunked or bool(answer.trailers)
+        return answer.chunked or bool(answer.trailers) or answer.pieces is not None
 
     def _framed(self, answer: Answer) -> list[tuple[str, Union[str, bytes]]]:
         if self._is_chunked(answer):
@@ -259,6 +267,25 @@ class Http1:
         except ConnectionResetError:
             pass
         return response
+
+    def head(self) -> Response:
+        """Reads a response's head; its chunks come from `chunk`."""
+        head = read_head(self._reader)
+        return Response(status=int(head[0].split(b" ")[1]) if head else 0, headers=[header(line) for line in head[1:]])
+
+    def chunk(self) -> bytes:
+        """Reads one chunk; nothing at the end of the body. EOFError where the body ends early."""
+        size = self._reader.readline()
+        if not size.endswith(b"\n"):
+            raise EOFError
+        count = int(size.split(b";")[0], 16)
+        if count == 0:
+            read_head(self._reader)
+            return b""
+        part = self._reader.read(count)
+        if len(part) < count or len(self._reader.readline()) < 2:
+            raise EOFError
+        return part
 
     def is_closed(self) -> bool:
         """Whether the peer has closed, once it does."""
@@ -360,10 +387,15 @@ def chunked(body: bytes, trailers: Optional[Iterable[tuple[str, str]]] = ()) -> 
     """A chunked body; `trailers=None` leaves its end out."""
     middle = max(1, len(body) // 2)
     parts = [part for part in (body[:middle], body[middle:]) if part]
-    text = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
+    text = b"".join(chunk(part) for part in parts)
     if trailers is None:
         return text
     return text + b"0\r\n" + b"".join(raw(name) + b": " + raw(value) + b"\r\n" for name, value in trailers) + b"\r\n"
+
+
+def chunk(part: bytes) -> bytes:
+    """One chunk; none for nothing, which would be the end."""
+    return b"%x\r\n%s\r\n" % (len(part), part) if part else b""
 
 
 def read_head(reader: Any) -> list[bytes]:

@@ -145,6 +145,11 @@ fn what_people_approved_is_held_against_the_bundle_in_force_by_then() {
             json!([{"id": "more", "guard": {}, "require": {"approval": "board"}}]),
             Err("bundle-changed"),
         ),
+        (
+            "a mask for the request that waits",
+            json!([{"id": "more", "guard": {}, "require": {"request_masks": ["pii"]}}]),
+            Err("bundle-changed"),
+        ),
         ("nothing of it", json!([{"id": "other", "deny": {"datasets": ["web"]}}]), Ok(())),
     ] {
         let world = fetching(true);

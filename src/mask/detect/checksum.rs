@@ -21,7 +21,7 @@ pub(super) fn is_one_digit(digits: &[u8]) -> bool {
 }
 
 /// ISO/IEC 7812-1 annex B (Luhn).
-pub(super) fn luhn(digits: &[u8]) -> bool {
+pub(in crate::mask) fn luhn(digits: &[u8]) -> bool {
     let sum: u32 = digits
         .iter()
         .rev()
@@ -46,7 +46,7 @@ pub(super) fn mod_11_10(digits: &[u8]) -> bool {
 }
 
 /// The dihedral check of J. Verhoeff (1969).
-pub(super) fn verhoeff(digits: &[u8]) -> bool {
+pub(in crate::mask) fn verhoeff(digits: &[u8]) -> bool {
     let sum = digits.iter().rev().enumerate().fold(0, |sum, (position, digit)| {
         // The permutation has order 8 and is applied once more at each place.
         let permuted = (0..position % 8).fold(*digit, |digit, _| permute(digit));

@@ -35,6 +35,7 @@ use scan::Scan;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+pub(super) use checksum::{luhn, verhoeff};
 pub(super) use context::Context;
 
 /// A finding: a range of bytes of the text, at character boundaries.

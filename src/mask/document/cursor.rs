@@ -2,6 +2,7 @@
 
 use super::Unmaskable;
 use crate::mask::bytes::{self, Block, Set};
+use serde::de::IgnoredAny;
 use std::ops::Range;
 
 /// A place in a body.
@@ -86,6 +87,31 @@ impl Cursor<'_> {
             self.digits()?;
         }
         Ok(())
+    }
+
+    /// Goes behind the array or object that begins here.
+    pub(super) fn nested_end(&mut self) -> Result<(), Unmaskable> {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
+        match values.next() {
+            Some(Ok(_)) => {
+                self.at += values.byte_offset();
+                Ok(())
+            }
+            _ => Err(self.malformed()),
+        }
+    }
+
+    /// Goes behind the value that begins here.
+    pub(super) fn value_end(&mut self) -> Result<(), Unmaskable> {
+        match self.byte() {
+            Some(b'{' | b'[') => self.nested_end(),
+            Some(b'"') => self.string_end().map(drop),
+            Some(b't') => self.literal(b"true"),
+            Some(b'f') => self.literal(b"false"),
+            Some(b'n') => self.literal(b"null"),
+            _ => self.number_end(),
+        }
     }
 
     /// At least one digit.

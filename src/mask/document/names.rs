@@ -1,6 +1,7 @@
 //! Member names that were read before: answers repeat the same few in every result.
 
 use super::Context;
+use crate::mask::fields::Class;
 use std::ops::Range;
 
 /// Names without a finding, by a hash of their bytes; a newer one takes an older one's place.
@@ -12,21 +13,22 @@ struct Known {
     raw: Range<usize>,
     /// Under what it had no finding.
     inherited: Context,
-    says: Context,
+    says: (Context, Class),
 }
 
 impl Names {
     const PLACES: usize = 64;
 
-    /// What the name at `raw` of `text` says, if it was read before under the same names and had no finding.
-    pub(super) fn known(&self, text: &str, raw: &Range<usize>, inherited: Context) -> Option<Context> {
+    /// What the name at `raw` of `text` says, and what field rules make of it, if it was read before under the same names and
+    /// had no finding.
+    pub(super) fn known(&self, text: &str, raw: &Range<usize>, inherited: Context) -> Option<(Context, Class)> {
         let name = text.as_bytes().get(raw.clone())?;
         let known = self.0.get(place(name))?.as_ref()?;
         (known.inherited == inherited && text.as_bytes().get(known.raw.clone())? == name).then_some(known.says)
     }
 
     /// Remembers a name without a finding.
-    pub(super) fn add(&mut self, text: &str, raw: &Range<usize>, inherited: Context, says: Context) {
+    pub(super) fn add(&mut self, text: &str, raw: &Range<usize>, inherited: Context, says: (Context, Class)) {
         if self.0.is_empty() {
             self.0.resize(Self::PLACES, None);
         }

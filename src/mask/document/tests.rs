@@ -1,10 +1,10 @@
 use super::*;
-use crate::mask::{Found, Rule};
+use crate::mask::{Found, Kind, Rule};
 use proptest::prelude::*;
 use serde_json::Value;
 
 fn everything() -> Masks {
-    let rule = Rule { detect: Kind::ALL.to_vec(), replace: "[{kind}]".to_owned() };
+    let rule = Rule::detecting(Kind::ALL, "[{kind}]");
     Masks::compile(&[("all", &rule)]).unwrap()
 }
 
@@ -75,7 +75,7 @@ fn numbers_that_are_findings_become_strings_except_where_they_are_kept() {
 
 #[test]
 fn dropped_findings_take_their_member_along_and_leave_null_in_arrays() {
-    let rule = Rule { detect: vec![Kind::Email, Kind::CreditCard], replace: "{drop}".to_owned() };
+    let rule = Rule::detecting(&[Kind::Email, Kind::CreditCard], "{drop}");
     let masks = Masks::compile(&[("m", &rule)]).unwrap();
     for (body, wanted) in [
         (r#"{"a":"x@y.de"}"#, r#"{}"#),
@@ -142,19 +142,22 @@ fn the_two_nearest_names_give_context() {
 #[test]
 fn places_are_told_with_masked_names_and_at_most_sixteen_of_a_kind() {
     let (_, found) = mask(r#"{"a/~":[0,"a@b.de c@d.de"],"a@b.de":{"x":"1.2.3.4"},"n":4111111111111111}"#).unwrap();
-    let told: Vec<_> =
-        found.iter().map(|found| (found.kind, found.count, found.pointers.join(" "), found.truncated)).collect();
+    let told: Vec<_> = found
+        .iter()
+        .map(|found| (found.kind.clone(), found.count, found.pointers.join(" "), found.truncated))
+        .collect();
     assert_eq!(
         told,
         [
-            (Kind::CreditCard, 1, "/n".to_owned(), false),
-            (Kind::Email, 3, "/a~1~0/1 /[email]".to_owned(), false),
-            (Kind::IpAddress, 1, "/[email]/x".to_owned(), false),
+            (Kind::CreditCard.into(), 1, "/n".to_owned(), false),
+            (Kind::Email.into(), 3, "/a~1~0/1 /[email]".to_owned(), false),
+            (Kind::IpAddress.into(), 1, "/[email]/x".to_owned(), false),
         ]
     );
     let (_, found) = mask(&format!("[{}\"a@b.de\"]", "\"a@b.de\",".repeat(16))).unwrap();
     assert_eq!((found[0].count, found[0].pointers.len(), found[0].truncated), (17, 16, true));
-    let (_, found) = mask(&format!("{{\"{}\":\"a@b.de\"}}", "x".repeat(5000))).unwrap();
+    let deep = format!("{{\"{}\":", "x".repeat(60)).repeat(9) + "\"a@b.de\"" + &"}".repeat(9);
+    let (_, found) = mask(&deep).unwrap();
     assert_eq!(found[0].pointers[0].chars().count(), 257);
 }
 
@@ -382,7 +385,7 @@ proptest! {
 
     #[test]
     fn what_is_dropped_is_gone_and_the_rest_is_the_same(value in values(), escape in any::<bool>()) {
-        let rule = Rule { detect: Kind::ALL.to_vec(), replace: "{drop}".to_owned() };
+        let rule = Rule::detecting(Kind::ALL, "{drop}");
         let masks = Masks::compile(&[("all", &rule)]).unwrap();
         let body = if escape { escaped(&value) } else { value.to_string() };
         let masked = mask_json(body.as_bytes(), &masks, &rerank(), &[]).unwrap();
@@ -413,5 +416,217 @@ proptest! {
     #[test]
     fn nothing_makes_it_panic(body in proptest::collection::vec(any::<u8>(), 0..100)) {
         let _ = mask_json(&body, &everything(), &rerank(), &[b"x"]);
+    }
+}
+
+mod fields {
+    use super::*;
+
+    fn masks(fields: &[&str], replace: &str) -> Masks {
+        let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+        let rule = Rule { fields, ..Rule::detecting(&[Kind::Email], replace) };
+        Masks::compile_with_keys(&[("m", &rule)], &[("k", &[7; 32])]).unwrap()
+    }
+
+    fn mask(body: &str, masks: &Masks) -> String {
+        let masked = mask_json(body.as_bytes(), masks, &rerank(), &[]).unwrap();
+        masked.body().map_or(body.to_owned(), |body| String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn whatever_stands_where_a_rule_says_is_masked() {
+        let masks = masks(&["ssn", "/results/*/document/address", "customer.name"], "[{kind}]");
+        for (body, wanted) in [
+            (r#"{"ssn":"1","a":"x"}"#, r#"{"ssn":"[field]","a":"x"}"#),
+            (
+                r#"{"SSN": 12 , "a":[{"s_sn":true},{"ssn":null}]}"#,
+                r#"{"SSN": "[field]" , "a":[{"s_sn":"[field]"},{"ssn":null}]}"#,
+            ),
+            (r#"{"ssn":{"a":["\ud800",{}]},"b":"x@y.de"}"#, r#"{"ssn":"[field]","b":"[email]"}"#),
+            (r#"{"ssn": [ [ 1 ] , "]" ] }"#, r#"{"ssn": "[field]" }"#),
+            (r#"{"s\u0073n":"1","ssn ":"2"}"#, r#"{"s\u0073n":"[field]","ssn ":"[field]"}"#),
+            (
+                r#"{"results":[{"document":{"address":{"street":"x"},"b":1}},{"document":{"Address":"x"}}]}"#,
+                r#"{"results":[{"document":{"address":"[field]","b":1}},{"document":{"Address":"x"}}]}"#,
+            ),
+            (
+                r#"{"customer":[{"name":"Ann","x":{"name":"y"}}],"name":"z"}"#,
+                r#"{"customer":[{"name":"[field]","x":{"name":"y"}}],"name":"z"}"#,
+            ),
+            (r#"{"a":"b"}"#, r#"{"a":"b"}"#),
+        ] {
+            assert_eq!(mask(body, &masks), wanted, "{body}");
+            assert_eq!(mask(wanted, &masks), wanted, "masked twice: {body}");
+        }
+    }
+
+    #[test]
+    fn rules_go_on_into_strings_that_are_json() {
+        let masks = masks(&["ssn", "/results/*/document/text/address"], "[{kind}]");
+        let nested = |value: &str| Value::from(value).to_string();
+        for (inner, wanted) in [
+            (r#"{"ssn":1}"#, r#"{"ssn":"[field]"}"#),
+            (r#" {"a":{"address":1},"address":"x"}"#, r#" {"a":{"address":1},"address":"[field]"}"#),
+            ("\n[{\"ssn\":\"x\"}]\t", "\n[{\"ssn\":\"[field]\"}]\t"),
+            (r#"{"a":"{\"ssn\":2}"}"#, r#"{"a":"{\"ssn\":\"[field]\"}"}"#),
+            (r#"{"ssn":1"#, r#"{"ssn":1"#),
+        ] {
+            let body = |inner: &str| format!(r#"{{"results":[{{"document":{{"text":{}}}}}]}}"#, nested(inner));
+            assert_eq!(mask(&body(inner), &masks), body(wanted), "{inner}");
+        }
+        assert_eq!(mask(r#"["\u007b\u0022ssn\u0022:1\u007d"]"#, &masks), r#"["{\"ssn\":\"[field]\"}"]"#);
+        let (deep, half) = ("[".repeat(200) + &"]".repeat(200), r#"{"ssn":"\ud800"}"#);
+        let four = format!(r#"{{"b":{}}}"#, nested(&format!(r#"{{"c":{}}}"#, nested(r#"{"ssn":1}"#))));
+        for inner in [four.as_str(), deep.as_str(), half] {
+            let body = nested(&format!(r#"{{"a":{}}}"#, nested(inner)));
+            let left = mask_json(body.as_bytes(), &masks, &rerank(), &[]);
+            assert!(!left.is_ok_and(|masked| masked.body().is_none()), "{inner}");
+        }
+    }
+
+    #[test]
+    fn what_the_dialect_keeps_stays_whatever_a_rule_says() {
+        let body =
+            r#"{"results":[{"index":3,"relevance_score":0.5,"document":{"index":4}}],"usage":{"total":7,"by":"Ann"}}"#;
+        for (rule, wanted) in [
+            (
+                "index",
+                r#"{"results":[{"index":3,"relevance_score":0.5,"document":{"index":"[field]"}}],"usage":{"total":7,"by":"Ann"}}"#,
+            ),
+            (
+                "usage",
+                r#"{"results":[{"index":3,"relevance_score":0.5,"document":{"index":4}}],"usage":{"total":7,"by":"[field]"}}"#,
+            ),
+            (
+                "/*",
+                r#"{"results":[{"index":3,"relevance_score":0.5,"document":"[field]"}],"usage":{"total":7,"by":"[field]"}}"#,
+            ),
+            ("/results/*/relevance_score", body),
+        ] {
+            assert_eq!(mask(body, &masks(&[rule], "[{kind}]")), wanted, "{rule}");
+        }
+    }
+
+    #[test]
+    fn of_what_is_no_text_nothing_is_kept() {
+        let body = r#"{"ssn":"219-45-6789","n":{"ssn":219456789},"o":{"ssn":{"x":"6789"}},"t":{"ssn":true}}"#;
+        for (replace, wanted) in [
+            ("{same_length}", r#"{"ssn":"***********","n":{"ssn":"*********"},"o":{"ssn":""},"t":{"ssn":""}}"#),
+            ("#{last:4}", r##"{"ssn":"#6789","n":{"ssn":"#6789"},"o":{"ssn":"#"},"t":{"ssn":"#"}}"##),
+            ("{drop}", r#"{"n":{},"o":{},"t":{}}"#),
+        ] {
+            assert_eq!(mask(body, &masks(&["ssn"], replace)), wanted);
+        }
+        // Nor is what stands there masked again, where JSON in strings is looked at until nothing is found.
+        let nested = |value: &str| {
+            mask(&Value::from(format!(r#"{{"ssn":{value},"a":"b@c.de"}}"#)).to_string(), &masks(&["ssn"], "#{last:4}"))
+        };
+        assert_eq!(nested(r#""219-45-6789""#), r###""{\"ssn\":\"#6789\",\"a\":\"#de\"}""###);
+        let pseudonyms = masks(&["ssn"], "{pseudonym:k}");
+        assert!(mask(&Value::from(r#"{"ssn":"x"}"#).to_string(), &pseudonyms).starts_with(r#""{\"ssn\":\"k:"#));
+        let of = |value: &str| mask(&format!(r#"[{{"ssn":{value}}}]"#), &pseudonyms);
+        assert_eq!(of(r#""Ann""#), of(r#""\u0041nn ""#));
+        assert_ne!(of(r#""Ann""#), of(r#""Bob""#));
+        assert_ne!(of(r#"{"a":1}"#), of(r#"{"a":2}"#));
+    }
+
+    #[test]
+    fn findings_are_told_as_fields_with_their_places() {
+        let body = br#"{"results":[{"document":{"ssn":"1","Ann Lee":{"ssn":"2"}}}]}"#;
+        let masked = mask_json(body, &masks(&["ssn"], "[{kind}]"), &rerank(), &[]).unwrap();
+        let found = &masked.found()[0];
+        assert_eq!((found.kind.name(), found.count), ("field", 2));
+        assert_eq!(found.pointers, ["/results/0/document/ssn", "/results/0/document/*/ssn"]);
+    }
+
+    #[test]
+    fn more_findings_than_may_leave_refuse_the_body() {
+        let deny = |above, kinds: Option<&[&str]>| {
+            let kinds = kinds.map(|kinds| kinds.iter().map(|kind| (*kind).to_owned()).collect());
+            let deny = Some(crate::mask::Deny { above, kinds });
+            let rule =
+                Rule { fields: vec!["ssn".to_owned()], deny, ..Rule::detecting(&[Kind::Email, Kind::IpAddress], "x") };
+            Masks::compile(&[("m", &rule)])
+        };
+        let body = br#"{"a":"a@b.de and c@d.de","ssn":1}"#;
+        for (above, kinds, leaves) in [
+            (2, None, false),
+            (3, None, true),
+            (0, Some(&["ip_address"][..]), true),
+            (0, Some(&["field"]), false),
+            (1, Some(&["field", "ip_address"]), true),
+            (1, Some(&["email"]), false),
+            (2, Some(&["email"]), true),
+        ] {
+            let masked = mask_json(body, &deny(above, kinds).unwrap(), &rerank(), &[]);
+            assert_eq!(masked.is_ok(), leaves, "{above} {kinds:?}");
+            if let Err(Unmaskable::Denied(found)) = masked {
+                assert_eq!(found.iter().map(|one| one.count).sum::<u32>(), 3);
+            }
+        }
+        assert!(deny(0, Some(&["phone"])).is_err());
+    }
+
+    /// The same thing done simply: a tree, and the two kinds of rule in `names` and `pointer`.
+    fn naive(value: Value, way: &[String], hit: bool) -> Value {
+        let hit = hit
+            || way.last().is_some_and(|name| name.to_lowercase().replace('_', "") == "ab")
+            || matches!(way, [a, _, c] if a == "p" && c == "q");
+        match value {
+            Value::Null => Value::Null,
+            _ if hit => Value::from("[field]"),
+            Value::Array(items) => {
+                // Items are no names, but steps of a pointer.
+                let items = items.into_iter().enumerate();
+                items.map(|(at, item)| naive(item, &[way, &[at.to_string()]].concat(), false)).collect()
+            }
+            Value::Object(members) => {
+                let members = members.into_iter();
+                members.map(|(name, value)| (name.clone(), naive(value, &[way, &[name]].concat(), false))).collect()
+            }
+            Value::String(text) => match serde_json::from_str::<Value>(&text) {
+                // Blanks around and in it stay where nothing is masked; where something is, they are few enough here to go.
+                Ok(inner @ (Value::Array(_) | Value::Object(_))) if naive(inner.clone(), way, false) != inner => {
+                    Value::from(naive(inner, way, false).to_string())
+                }
+                _ => Value::from(text),
+            },
+            other => other,
+        }
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            "[a-z {}\\[\\]]{0,4}".prop_map(Value::from),
+            (0u32..50).prop_map(Value::from),
+            any::<bool>().prop_map(Value::from),
+            Just(Value::Null),
+        ];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            let members = proptest::collection::btree_map("a|ab|AB|a_b|p|q|x", inner.clone(), 0..4);
+            let object = members.prop_map(|members| members.into_iter().collect::<Value>());
+            prop_oneof![
+                proptest::collection::vec(inner, 0..4).prop_map(Value::from),
+                object.clone(),
+                // Twice at most: deeper than three is refused.
+                object.prop_map(|value| if value.to_string().contains('\\') {
+                    value
+                } else {
+                    Value::from(value.to_string())
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn fields_are_masked_as_in_a_tree(value in value()) {
+            let rule = Rule { fields: vec!["ab".to_owned(), "/p/*/q".to_owned()], ..Rule::detecting(&[], "[{kind}]") };
+            let masks = Masks::compile(&[("m", &rule)]).unwrap();
+            let body = value.to_string();
+            let masked = mask_json(body.as_bytes(), &masks, &Kept::default(), &[]).unwrap();
+            let masked: Value = serde_json::from_slice(masked.body().unwrap_or(body.as_bytes())).unwrap();
+            prop_assert_eq!(masked, naive(value, &[], false));
+        }
     }
 }

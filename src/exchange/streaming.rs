@@ -1,0 +1,102 @@
+//! The way back of a stream: each record is masked when it is whole and leaves at once.
+//!
+//! The headers are held until the first record may leave, so a stream that begins badly is refused like any other answer. What
+//! cannot be masked later breaks the stream off, and nothing of that record leaves. Where a mask can refuse the answer for what is
+//! found in it, the stream is held to its end: nothing could be called back.
+
+use super::permit::Edits;
+use super::{Exchange, Problem, Refused, Sent, Stage, Step};
+use crate::mask::{Framing, Masks, Records, Unmaskable, With};
+use std::rc::Rc;
+
+#[derive(Debug)]
+pub(super) struct Streaming {
+    sent: Sent,
+    /// Headers that do not go on.
+    dropped: Vec<String>,
+    masks: Rc<Masks>,
+    records: Records,
+    /// What waits for the end of the stream, where all of it has to be known before any leaves.
+    waiting: Option<Vec<u8>>,
+    /// Whether the part that is read next is the last.
+    pub(super) ended: bool,
+}
+
+impl Exchange {
+    pub(super) fn begin_stream(&mut self, sent: Sent, framing: Framing, dropped: Vec<String>) -> Result<Step, Refused> {
+        let unmaskable = |reason: &'static str| (Problem::Unmaskable, reason);
+        let decision = self.story.decision.as_ref().ok_or_else(|| unmaskable("undecidable"))?;
+        let bundle = self.story.bundle.as_ref().ok_or_else(|| unmaskable("undecidable"))?;
+        let masks = self.guard.masks(bundle, &decision.masks).ok_or_else(|| unmaskable("unknown-mask"))?;
+        let records = Records::new(framing, self.guard.config.limits.record_bytes);
+        let waiting = masks.can_deny().then(Vec::new);
+        self.stage = Stage::Streaming(Box::new(Streaming { sent, dropped, masks, records, waiting, ended: false }));
+        Ok(Step::Hold)
+    }
+
+    /// What came of a stream since the last time.
+    pub(super) fn stream_part(&mut self, part: &[u8]) -> Step {
+        let Stage::Streaming(mut streaming) = std::mem::replace(&mut self.stage, Stage::Broken) else {
+            return Step::Hold;
+        };
+        match self.mask_part(&mut streaming, part) {
+            Ok(step) => {
+                self.stage = if streaming.ended { Stage::Over } else { Stage::Streaming(streaming) };
+                step
+            }
+            Err((problem, reason)) => self.refuse(problem, reason),
+        }
+    }
+
+    /// The stream ended with trailers: behind its last part nothing can be added any more, unless all of it is still held.
+    pub(super) fn end_stream_at_trailers(&mut self) -> Step {
+        if let Stage::Streaming(streaming) = &mut self.stage {
+            streaming.ended = true;
+        }
+        match self.stream_part(&[]) {
+            Step::Part { body, goes_on: true } if body.is_empty() => Step::Continue,
+            Step::Part { .. } => self.refuse(Problem::Unmaskable, "response-cut-off"),
+            step => step,
+        }
+    }
+
+    fn mask_part(&mut self, streaming: &mut Streaming, part: &[u8]) -> Result<Step, Refused> {
+        let guard = self.guard.clone();
+        let unmaskable = |reason: &'static str| (Problem::Unmaskable, reason);
+        let dialect = guard.config.dialects.get(streaming.sent.dialect).ok_or_else(|| unmaskable("undecidable"))?;
+        let secrets = [streaming.sent.permit.secret().as_bytes()];
+        let with = With { masks: &streaming.masks, kept: &dialect.kept, secrets: &secrets };
+        let masked = streaming.records.push(part, with).and_then(|mut masked| {
+            if streaming.ended {
+                masked.append(&mut streaming.records.finish(with)?);
+            }
+            Ok(masked)
+        });
+        self.story.found = streaming.records.found().to_vec();
+        let mut masked = masked.map_err(|why: Unmaskable| unmaskable(why.reason()))?;
+        if let Some(waiting) = &mut streaming.waiting {
+            waiting.append(&mut masked);
+            if waiting.len() > guard.config.limits.response_bytes {
+                return Err(unmaskable("response-too-large"));
+            }
+            if streaming.ended {
+                masked = std::mem::take(waiting);
+            }
+        }
+        if self.story.open {
+            return Ok(Step::Part { body: masked, goes_on: true });
+        }
+        if masked.is_empty() {
+            return match streaming.ended {
+                true => Err(unmaskable("response-empty")),
+                false => Ok(Step::Part { body: masked, goes_on: false }),
+            };
+        }
+        self.story.open = true;
+        self.story.status = self.story.upstream_status;
+        let mut remove = std::mem::take(&mut streaming.dropped);
+        // It is the length of another body.
+        remove.push("content-length".to_owned());
+        Ok(Step::Release(Edits { remove, body: Some(masked), ..Edits::default() }))
+    }
+}

@@ -1,0 +1,71 @@
+//! Masks what stands where a field rule says, whatever it is.
+
+use super::{Pass, Unmaskable};
+use crate::mask::kind::What;
+use crate::mask::view::{self, Form, Undecodable};
+
+impl Pass<'_> {
+    /// Masks the value that begins here with `first`, or the beginning of one; whether an array or object was opened.
+    pub(super) fn mask_field(&mut self, first: Option<u8>, hit: usize) -> Result<bool, Unmaskable> {
+        let place = self.place();
+        let start = self.cursor.at;
+        match first {
+            // Under it is something that the dialect keeps: all else in it is masked.
+            Some(b'{') if place.leads_on() => return self.open(b'}'),
+            Some(b'[') if place.leads_on() => return self.open(b']'),
+            Some(b'{' | b'[') => self.cursor.nested_end()?,
+            Some(b'"') => return self.mask_field_string(hit).map(|()| false),
+            Some(b'-' | b'0'..=b'9') => self.cursor.number_end()?,
+            Some(b't') => self.cursor.literal(b"true")?,
+            Some(b'f') => self.cursor.literal(b"false")?,
+            // There is nothing in it to mask.
+            Some(b'n') => return self.cursor.literal(b"null").map(|()| false),
+            _ => return Err(self.cursor.malformed()),
+        }
+        if !matches!(first, Some(b'{' | b'[')) && place.is_kept() {
+            return Ok(false);
+        }
+        let raw = self.cursor.text.get(start..self.cursor.at).unwrap_or_default();
+        let masks = self.masker.masks;
+        let replacement = masks.field_replacement(hit).ok_or(Unmaskable::Unsettled { at: start })?;
+        if replacement.drops && !self.keeps_shape {
+            self.drop_value(start);
+        } else {
+            let mut instead = String::from("\"");
+            if matches!(first, Some(b'-' | b'0'..=b'9')) {
+                replacement.write(raw.as_bytes(), Form::Json, &mut instead);
+            } else {
+                replacement.write_instead(raw.as_bytes(), &mut instead);
+            }
+            instead.push('"');
+            self.output.replace(start..self.cursor.at, &instead);
+        }
+        self.count(&[What::Field]);
+        Ok(false)
+    }
+
+    fn mask_field_string(&mut self, hit: usize) -> Result<(), Unmaskable> {
+        let (raw, _) = self.cursor.string_end()?;
+        let text = self.cursor.text.get(raw.clone()).unwrap_or_default();
+        let mut value = Vec::new();
+        view::decode(text, Form::Json, &mut value).map_err(|why| match why {
+            Undecodable::Surrogate => Unmaskable::LoneSurrogate { at: raw.start },
+            Undecodable::Escape => Unmaskable::Malformed { at: raw.start },
+        })?;
+        let masks = self.masker.masks;
+        let replacement = masks.field_replacement(hit).ok_or(Unmaskable::Unsettled { at: raw.start })?;
+        if replacement.drops && !self.keeps_shape {
+            self.drop_value(raw.start - 1);
+        } else {
+            let mut instead = String::new();
+            replacement.write(&value, Form::Json, &mut instead);
+            // What was masked before is no finding again.
+            if instead == text {
+                return Ok(());
+            }
+            self.output.replace(raw, &instead);
+        }
+        self.count(&[What::Field]);
+        Ok(())
+    }
+}

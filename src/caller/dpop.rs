@@ -93,7 +93,7 @@ impl Proofs {
         if key.verifier.thumbprint() != Some(*thumbprint) {
             return Err(Refusal::WrongHolder);
         }
-        match signature::proves_text(&key, proof.signed, &proof.signature, native) {
+        match signature::proves_text(&key, proof.signed.as_bytes(), &proof.signature, native) {
             Some(true) => self.replays.first_use(thumbprint, id, moment.latest, memory),
             Some(false) => Err(Refusal::ProofRefused("signature")),
             None => Err(Refusal::Bound),

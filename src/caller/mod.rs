@@ -27,6 +27,8 @@ mod settings;
 mod signature;
 mod source;
 mod token;
+#[cfg(feature = "test-vectors")]
+pub mod vectors;
 
 #[cfg(test)]
 mod attacks;

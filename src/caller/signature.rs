@@ -26,18 +26,19 @@ impl NativeSignatures for NoNativeSignatures {
 
 /// Whether the token was signed with `key`. Which key that is, and that the token's `alg` is the key's, is settled before.
 pub(super) fn proves(key: &Key, token: &Token<'_>, now: Time, native: &dyn NativeSignatures) -> bool {
-    proves_text(key, token.signed, &token.signature, native).unwrap_or_else(|| key.verifier.verify(token, now).is_ok())
+    proves_text(key, token.signed.as_bytes(), &token.signature, native)
+        .unwrap_or_else(|| key.verifier.verify(token, now).is_ok())
 }
 
 /// Whether `text` was signed with `key`, where that can be said of any text: by the host, and for EdDSA. jwt-simple says it for
 /// the others, but of whole tokens only.
-pub(super) fn proves_text(key: &Key, text: &str, signature: &[u8], native: &dyn NativeSignatures) -> Option<bool> {
+pub(super) fn proves_text(key: &Key, text: &[u8], signature: &[u8], native: &dyn NativeSignatures) -> Option<bool> {
     if let Verifier::EdDSA(key) = &key.verifier {
         let key = key.public_key().as_ref();
         return Some(signature.try_into().is_ok_and(|signature| key.verify(text, &signature).is_ok()));
     }
     let hash = key.algorithm.native_hash()?;
-    let verify = |signature: &[u8]| native.verify(hash, &key.spki, signature, text.as_bytes());
+    let verify = |signature: &[u8]| native.verify(hash, &key.spki, signature, text);
     match key.algorithm {
         Algorithm::ES256 => ecdsa_der::<32>(signature).map_or(Some(false), |der| verify(&der)),
         Algorithm::ES384 => ecdsa_der::<48>(signature).map_or(Some(false), |der| verify(&der)),
@@ -262,25 +263,67 @@ mod tests {
         !matches!(failure.downcast_ref::<JWTError>(), Some(JWTError::InvalidSignature))
     }
 
-    /// Those whose message is UTF-8, as the text of a token always is.
     #[test]
     fn wycheproof_ed25519_signatures_are_judged_as_it_says() {
         let Some(corpus) = corpus("ed25519_test.json") else { return };
-        let bytes = |hex: &Value| -> Vec<u8> {
-            let digits = hex.as_str().unwrap().as_bytes().chunks(2);
-            digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
-        };
         let mut judged = 0;
         for group in corpus["testGroups"].as_array().unwrap() {
             let key = Key::read(&group["publicKeyJwk"], &[Algorithm::EdDSA]).unwrap();
             for test in group["tests"].as_array().unwrap() {
-                let Ok(text) = String::from_utf8(bytes(&test["msg"])) else { continue };
-                let verdict = proves_text(&key, &text, &bytes(&test["sig"]), &NoNativeSignatures);
+                let verdict = proves_text(&key, &bytes(&test["msg"]), &bytes(&test["sig"]), &NoNativeSignatures);
                 assert_eq!(verdict, Some(test["result"] == "valid"), "{} {}", test["tcId"], test["comment"]);
                 judged += 1;
             }
         }
-        assert!(judged > 80, "{judged}");
+        assert_eq!(judged, 151);
+    }
+
+    fn bytes(hex: &Value) -> Vec<u8> {
+        let digits = hex.as_str().unwrap().as_bytes().chunks(2);
+        digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    }
+
+    /// jwt-simple verifies tokens only, and the texts of these vectors are none: they go to what it verifies with, under keys that this
+    /// room takes. (The host's verdicts on the same vectors are taken in Envoy, end to end.)
+    #[test]
+    fn wycheproof_rsa_and_curve_signatures_are_judged_by_the_library_as_it_says() {
+        use p256::ecdsa::signature::Verifier as _;
+        use rsa::signature::Verifier as _;
+        for (file, algorithm, number) in [
+            ("rsa_signature_2048_sha256_test.json", Algorithm::RS256, 259),
+            ("rsa_pss_2048_sha256_mgf1_32_test.json", Algorithm::PS256, 108),
+            ("ecdsa_secp256r1_sha256_p1363_test.json", Algorithm::ES256, 262),
+        ] {
+            let Some(corpus) = corpus(file) else { return };
+            let mut judged = 0;
+            for group in corpus["testGroups"].as_array().unwrap() {
+                let der = bytes(&group["publicKeyDer"]);
+                for test in group["tests"].as_array().unwrap() {
+                    let (text, signature) = (bytes(&test["msg"]), bytes(&test["sig"]));
+                    let proved = match algorithm {
+                        Algorithm::RS256 => {
+                            let key = rsa::pkcs8::DecodePublicKey::from_public_key_der(&der).unwrap();
+                            let key = rsa::pkcs1v15::VerifyingKey::<rsa::sha2::Sha256>::new(key);
+                            rsa::pkcs1v15::Signature::try_from(&*signature).is_ok_and(|s| key.verify(&text, &s).is_ok())
+                        }
+                        Algorithm::PS256 => {
+                            let key = rsa::pkcs8::DecodePublicKey::from_public_key_der(&der).unwrap();
+                            let key = rsa::pss::VerifyingKey::<rsa::sha2::Sha256>::new(key);
+                            rsa::pss::Signature::try_from(&*signature).is_ok_and(|s| key.verify(&text, &s).is_ok())
+                        }
+                        _ => {
+                            let key: p256::ecdsa::VerifyingKey =
+                                p256::pkcs8::DecodePublicKey::from_public_key_der(&der).unwrap();
+                            p256::ecdsa::Signature::from_slice(&signature).is_ok_and(|s| key.verify(&text, &s).is_ok())
+                        }
+                    };
+                    // One RSA signature lacks a parameter that some verifiers do without.
+                    assert_eq!(proved, test["result"] == "valid", "{file} {} {}", test["tcId"], test["comment"]);
+                    judged += 1;
+                }
+            }
+            assert_eq!(judged, number, "{file}");
+        }
     }
 
     #[test]

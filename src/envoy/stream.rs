@@ -2,6 +2,8 @@
 
 use super::host;
 use super::metrics::Metrics;
+#[cfg(feature = "test-vectors")]
+use crate::exchange::Host as _;
 use crate::exchange::{Exchange, Problem, Step};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
@@ -14,6 +16,8 @@ pub(super) struct Stream {
     /// Whether the request has trailers. They come before the decision, as the end of the body does.
     request_trailers: bool,
     metrics: Rc<Metrics>,
+    #[cfg(feature = "test-vectors")]
+    takes_vectors: bool,
 }
 
 /// Where a step is carried out.
@@ -48,7 +52,13 @@ impl Side {
 
 impl Stream {
     pub(super) fn new(exchange: Option<Exchange>, metrics: Rc<Metrics>) -> Self {
-        Self { exchange, request_trailers: false, metrics }
+        Self {
+            exchange,
+            request_trailers: false,
+            metrics,
+            #[cfg(feature = "test-vectors")]
+            takes_vectors: false,
+        }
     }
 
     /// Carries out a step in a callback of its side.
@@ -97,6 +107,17 @@ impl Stream {
         }
     }
 
+    /// Answers test vectors with the verdicts that are taken here.
+    #[cfg(feature = "test-vectors")]
+    fn judge_vectors(end: bool) -> Action {
+        if end {
+            let vectors = host::body(BufferType::HttpRequestBody).unwrap_or_default();
+            let verdicts = crate::caller::vectors::judge(&vectors, host::Envoy.signatures());
+            let _ = hostcalls::send_http_response(200, Vec::new(), Some(&verdicts));
+        }
+        Action::Pause
+    }
+
     /// Nothing goes on.
     fn withhold(&mut self) -> Action {
         let reply = match &mut self.exchange {
@@ -136,10 +157,19 @@ impl HttpContext for Stream {
         if headers.has("x-test-trap") {
             panic!("asked to");
         }
+        #[cfg(feature = "test-vectors")]
+        if headers.has("x-test-vectors") {
+            self.takes_vectors = true;
+            return Action::Pause;
+        }
         self.at(Side::Request, |exchange| exchange.request_headers(headers, end, host::now(), &host::Envoy))
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+        #[cfg(feature = "test-vectors")]
+        if self.takes_vectors {
+            return Self::judge_vectors(end);
+        }
         self.at(Side::Request, |exchange| exchange.request_body(size, end))
     }
 
@@ -149,11 +179,19 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
+        #[cfg(feature = "test-vectors")]
+        if self.takes_vectors {
+            return Action::Continue;
+        }
         let headers = host::headers(MapType::HttpResponseHeaders);
         self.at(Side::Response, |exchange| exchange.response_headers(&headers, end, host::now()))
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+        #[cfg(feature = "test-vectors")]
+        if self.takes_vectors {
+            return Action::Continue;
+        }
         self.at(Side::Response, |exchange| exchange.response_body(size, end))
     }
 

@@ -4,7 +4,7 @@ import time
 
 import people
 import pytest
-from gateway import COHERE, body, expect_refused, expect_served
+from gateway import COHERE, body, expect_problem, expect_refused, expect_served, plugin
 from people import RSA, claims, token, unsigned
 from wire import Http1
 
@@ -134,3 +134,20 @@ def test_a_body_is_not_waited_for_where_the_token_is_refused(gateway):
         assert client.response().status == 401
     assert gateway.next_line()["record"][0]["result"]["reason"] == "no-token"
     assert gateway.sent() == 0
+
+
+def test_a_token_may_stand_where_sdks_put_their_api_key_and_in_one_place_only(changeable):
+    places = [{"header": "authorization", "prefix": "Bearer "}, {"header": "Api-Key"}, {"header": "x-auth", "prefix": "Token "}]
+    gateway = changeable.change(plugin(callers={**plugin()["callers"], "places": places}))
+    good = token()
+    for name, value in [("api-key", good), ("API-KEY", good), ("x-auth", f"Token {good}"), ("x-auth", f"token {good}")]:
+        expect_served(gateway.call(token=None, headers=[(name, value)]))
+        seen = gateway.services.upstreams["cohere"].seen[-1]
+        assert "eyJ" not in str(seen.headers) and seen.all("api-key") == seen.all("x-auth") == []
+    sent = gateway.sent()
+    for headers in [
+        [("api-key", good), ("x-auth", f"Token {good}")], [("api-key", good), ("api-key", good)], [("authorization", f"Bearer {good}"), ("api-key", "x")],
+        [("api-key", f"Bearer {good}")], [("x-auth", good)], [("x-api-key", good)], [("api-key", "")],
+    ]:
+        expect_problem(gateway.call(token=None, headers=headers), 401, "unauthenticated")
+    assert gateway.sent() == sent

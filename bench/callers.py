@@ -1,0 +1,148 @@
+"""What it costs to know who is calling: CPU of the Envoy process per request, in one run on one Envoy binary.
+
+No upstream and no body: every gateway answers a POST without a body by itself, so that little but the caller is paid for.
+
+  nothing                 Envoy answers 415 (a direct response)
+  a filter that does nothing   the same behind an empty wasm filter (bench/empty.rs)
+  jwt_authn, ...          the same behind Envoy's own jwt_authn, its token cache off, or on with one token
+  rerank-guard, no caller asked   a PUT, which is refused with 405 before the token is looked at
+  rerank-guard, ...       a POST, which is refused with 415 right after its caller is known: with one token (verified once, then
+                          cached), or with a token that was never seen before for every request
+
+All requests carry a token. Two differences are printed. `asking` is what the question "who is calling?" alone adds: for jwt_authn
+over Envoy's direct answer, for this filter over its own refusal before the question, which has the same context, headers, reply,
+record and counter. `over empty` is the whole filter over the one that does nothing; it holds the refusal and the record too, which
+are not the caller's.
+
+CPU time is the kernel's accounting of Envoy's threads. The gateways take turns, several rounds over; medians. Nothing is asserted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+import bench
+import stack  # found by `bench`
+from demo import ISSUER, TOOLS, request
+
+EMPTY = "target/wasm32-wasip1/release/examples/empty.wasm"
+ALGORITHMS = ("RS256", "ES256")
+
+
+def direct() -> dict:
+    return {"match": {"prefix": "/"}, "direct_response": {"status": 415, "body": {"inline_string": "{}"}}}
+
+
+def jwt_authn(cache: bool) -> dict:
+    jwt = bench.envoys_own()[0]
+    provider = jwt["typed_config"]["providers"]["idp"]
+    if not cache:
+        provider.pop("jwt_cache_config")
+    return jwt
+
+
+def empty() -> dict:
+    path = stack.existing("RERANK_GUARD_EMPTY_WASM", stack.ROOT / EMPTY, "no empty filter: build it with `make bench`")
+    return stack.wasm_filter({}, path, "empty")
+
+
+class Gateway(bench.Gateway):
+    """One Envoy of the comparison, without an upstream."""
+
+    def __init__(self, name: str, filters: list, issuer: stack.Service) -> None:
+        self.name = name
+        config = stack.envoy_config(filters=filters, routes=[direct()], clusters=[stack.cluster("issuer", issuer.port)])
+        self.envoy = stack.Envoy(config, env={"BENCH_KEY": bench.SECRET})
+
+    def run(self, binary: Path, headers: Path, requests: int, method: str, status: int) -> float:
+        """CPU µs per request."""
+        command = [binary, "load", "--url", self.envoy.url + bench.PATH, "--method", method, "--header-file", headers, "--connections", "4",
+                   "--requests", requests, "--warmup", "0", "--expect", status, "--header", "content-type: text/csv"]
+        before = self.cpu_ns()
+        done = bench.subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
+        said = bench.json.loads(done.stdout.splitlines()[-1])
+        if said["errors"]:
+            raise stack.StackError(f"{self.name}: answers were not {status}: {said['errors']}\n{self.envoy.output[-2000:]}")
+        return (self.cpu_ns() - before) / 1000 / requests
+
+
+def tokens(issuer: stack.Service, algorithm: str, count: int) -> list:
+    wanted = {"groups": [bench.GROUP], "aud": "rerank-guard", "ttl_s": 3600, "alg": algorithm}
+    return [request(issuer.address, "POST", "/token", {**wanted, "sub": f"caller-{n}"}).json["access_token"] for n in range(count)]
+
+
+def measure(directory: Path, binary: Path, rounds: int, requests: int) -> None:
+    issuer = stack.Service(binary, "issuer", "--issuer", ISSUER)
+    guard = stack.wasm_filter(bench.plugin(ISSUER), stack.module(), "bench", ["BENCH_KEY"])
+    gateways = {
+        "nothing": Gateway("nothing", [], issuer),
+        "empty": Gateway("a filter that does nothing", [empty()], issuer),
+        "jwt": Gateway("jwt_authn", [jwt_authn(False)], issuer),
+        "jwt cached": Gateway("jwt_authn with its cache", [jwt_authn(True)], issuer),
+        "guard": Gateway("rerank-guard", [guard], issuer),
+    }
+    one = directory / "one.txt"
+    one.write_text(f"authorization: Bearer {tokens(issuer, 'RS256', 1)[0]}\n")
+    for name in ("jwt", "jwt cached", "guard"):
+        gateway = gateways[name]
+        gateway.envoy.wait(lambda: request(f"127.0.0.1:{gateway.envoy.port}", "POST", bench.PATH, None, {
+            "authorization": one.read_text().strip().split(": ", 1)[1], "content-type": "text/csv"}).status == 415, "keys")
+    results: dict = {}
+    for name, method, status in [("nothing", "POST", 415), ("empty", "POST", 415), ("jwt cached", "POST", 415), ("guard", "PUT", 405), ("guard", "POST", 415)]:
+        gateways[name].run(binary, one, requests, method, status)
+    for turn in range(rounds):
+        fresh = {}
+        for algorithm in ALGORITHMS:
+            fresh[algorithm] = directory / f"{algorithm}-{turn}.txt"
+            fresh[algorithm].write_text("".join(f"authorization: Bearer {token}\n" for token in tokens(issuer, algorithm, requests)))
+        for label, name, headers, method, status in [
+            ("nothing", "nothing", one, "POST", 415),
+            ("a filter that does nothing", "empty", one, "POST", 415),
+            ("jwt_authn, cached token", "jwt cached", one, "POST", 415),
+            *((f"jwt_authn, {algorithm}", "jwt", fresh[algorithm], "POST", 415) for algorithm in ALGORITHMS),
+            ("rerank-guard, no caller asked", "guard", one, "PUT", 405),
+            ("rerank-guard, cached token", "guard", one, "POST", 415),
+            *((f"rerank-guard, new {algorithm} token", "guard", fresh[algorithm], "POST", 415) for algorithm in ALGORITHMS),
+        ]:
+            results.setdefault(label, []).append(gateways[name].run(binary, headers, requests, method, status))
+    report({label: statistics.median(all_of) for label, all_of in results.items()}, results, rounds, requests)
+
+
+def report(cpu: dict, results: dict, rounds: int, requests: int) -> None:
+    print(f"who is calling: CPU of the Envoy process per request in µs, medians of {rounds} rounds of {requests} requests, 4 connections")
+    print(f"{'gateway':36}{'CPU':>8}{'min':>8}{'max':>8}{'asking':>9}{'over empty':>12}{'of jwt_authn':>14}")
+    for label, value in cpu.items():
+        base = cpu["rerank-guard, no caller asked"] if label.startswith("rerank") else cpu["nothing"]
+        asking = "" if label in ("nothing", "a filter that does nothing", "rerank-guard, no caller asked") else f"{value - base:.1f}"
+        over = f"{value - cpu['a filter that does nothing']:.1f}" if label.startswith("rerank") else ""
+        share = ""
+        if label.startswith("rerank-guard, new"):
+            algorithm = label.split()[2]
+            share = f"{(value - base) / (cpu[f'jwt_authn, {algorithm}'] - cpu['nothing']):.2f}"
+        print(f"{label:36}{value:8.1f}{min(results[label]):8.1f}{max(results[label]):8.1f}{asking:>9}{over:>12}{share:>14}")
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--rounds", type=int, default=5, help="rounds over all gateways (default 5)")
+    arguments.add_argument("--requests", type=int, default=1000, help="requests of each gateway in a round (default 1000)")
+    chosen = arguments.parse_args()
+    stack.end_on_signals()
+    try:
+        binary = stack.existing("RERANK_GUARD_DEMO", TOOLS / "rerank-guard-demo", "no demo programs: build them with `make tools`")
+        with tempfile.TemporaryDirectory(prefix="rerank-guard-bench-") as directory:
+            measure(Path(directory), binary, chosen.rounds, chosen.requests)
+    except stack.StackError as error:
+        print(f"callers: {error}", file=sys.stderr)
+        return 1
+    finally:
+        stack.Program.stop_all()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

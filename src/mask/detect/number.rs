@@ -180,6 +180,10 @@ fn time_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
 pub(super) fn uuid_end(scan: &Scan<'_>, start: usize) -> Option<usize> {
     const LENGTH: usize = 36;
     let uuid = scan.text.get(start..start + LENGTH)?;
+    // Most tokens are ruled out by that.
+    if uuid.get(8) != Some(&b'-') {
+        return None;
+    }
     let fits = uuid.iter().enumerate().all(|(place, byte)| match place {
         8 | 13 | 18 | 23 => *byte == b'-',
         _ => byte.is_ascii_hexdigit(),
@@ -217,6 +221,8 @@ impl Run {
     fn read(scan: &mut Scan<'_>, at: usize) -> Self {
         let mut run = Self { groups: std::mem::take(&mut scan.groups), cut: false };
         run.groups.clear();
+        // At once, and not bit by bit.
+        run.groups.reserve(Self::GROUPS);
         let mut next = Some((at, Join::First));
         while let Some((start, join)) = next {
             let end = scan.end_of(start, u8::is_ascii_digit);

@@ -23,7 +23,7 @@ const TOKENS: Kinds = Kinds::NONE
 const SHORTEST: usize = 16;
 
 pub(super) fn look(scan: &mut Scan<'_>) {
-    if !scan.wants_any(TOKENS) {
+    if scan.text.len() < SHORTEST || !scan.wants_any(TOKENS) {
         return;
     }
     // Nothing below `+` is part of a token: no space, quote or parenthesis.

@@ -125,8 +125,14 @@ fn windows(scan: &mut Scan<'_>, run: &Run) {
     // middle of a row of others.
     const GROUPS: usize = 7;
     let mut row = None;
+    let mut left = run.total();
     for from in 0..run.groups().len() {
+        // What begins here has too few.
+        if left < 9 {
+            return;
+        }
         let groups = run.groups_from(from);
+        left -= groups.first().map_or(0, |group| group.digits());
         let size = groups.first().map(|group| group.digits());
         let most = if row == size { GROUPS } else { Run::GROUPS };
         row = size;
@@ -137,7 +143,8 @@ fn windows(scan: &mut Scan<'_>, run: &Run) {
                 break;
             }
             let number = scan.text.get(group.start..group.end).unwrap_or_default();
-            for (slot, digit) in digits.iter_mut().skip(length).zip(number) {
+            let slots = digits.get_mut(length..).unwrap_or_default();
+            for (slot, digit) in slots.iter_mut().zip(number) {
                 *slot = digit.wrapping_sub(b'0');
             }
             length += group.digits();

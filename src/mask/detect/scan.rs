@@ -83,7 +83,8 @@ impl<'a> Scan<'a> {
     pub(super) fn end_within(&self, from: usize, most: usize, is: impl Fn(&u8) -> bool) -> usize {
         let rest = self.text.get(from..).unwrap_or_default();
         let count = rest.len().min(most);
-        from + rest.iter().take(count).position(|byte| !is(byte)).unwrap_or(count)
+        let rest = rest.get(..count).unwrap_or_default();
+        from + rest.iter().position(|byte| !is(byte)).unwrap_or(count)
     }
 
     /// Where the bytes that satisfy `is` begin, up to `until`, at most `most` of them.

@@ -305,7 +305,8 @@ impl<'a> Pass<'a> {
         });
         let field = self.fields.map(|fields| fields.member(under, class)).unwrap_or_default();
         let place = {
-            let name = unescaped(name);
+            // Once for all patterns, and for most names not at all.
+            let name = if plain && masked.is_none() { Cow::Borrowed(name) } else { unescaped(name) };
             self.kept.step(object, |step| *name == *step)
         };
         if known.is_none() && masked.is_none() {

@@ -304,7 +304,11 @@ impl<'a> Pass<'a> {
             (Context::of(unescaped(name).as_bytes()), class)
         });
         let field = self.fields.map(|fields| fields.member(under, class)).unwrap_or_default();
-        let place = self.kept.step(object, |step| *unescaped(name) == *step);
+        let place = {
+            // Once for all patterns, and for most names not at all.
+            let name = if plain && masked.is_none() { Cow::Borrowed(name) } else { unescaped(name) };
+            self.kept.step(object, |step| *name == *step)
+        };
         if known.is_none() && masked.is_none() {
             self.names.add(self.cursor.text, &raw, context, (says, class));
         }

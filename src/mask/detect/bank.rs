@@ -9,7 +9,8 @@ use crate::mask::kind::Kind;
 /// Looks at all tokens of eight or eleven letters and digits that begin with four letters and a country. They need no digit, so
 /// no byte announces them; but they have six capitals in a row, of which three at least stand in the same block.
 pub(super) fn look(scan: &mut Scan<'_>) {
-    if !scan.wants(Kind::Bic) {
+    // The shortest has eight.
+    if scan.text.len() < 8 || !scan.wants(Kind::Bic) {
         return;
     }
     let dense = |block: Block| block.between(b'A', b'Z').in_threes();

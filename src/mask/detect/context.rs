@@ -1,6 +1,8 @@
 //! What words say about the numbers next to them.
 
-use super::lexicon::{LONGEST, meaning};
+use super::class::{is_letter, is_lower, is_upper};
+use super::lexicon::meaning;
+use crate::mask::bytes;
 use crate::mask::kind::Kind;
 use std::ops::{BitOr, Range};
 
@@ -91,6 +93,8 @@ impl BitOr for Context {
 
 /// The first `[…]` or `<…>` in a text, unless it is glued to a word (`user[phone]`).
 fn label_in(text: &[u8]) -> Option<Range<usize>> {
+    // Hardly any text has the end of one, which a block at a time tells.
+    bytes::find(text, 0, |block| block.is(b']').or(block.is(b'>')))?;
     let mut start = None;
     for (at, byte) in text.iter().enumerate() {
         match byte {
@@ -109,33 +113,30 @@ fn label_in(text: &[u8]) -> Option<Range<usize>> {
     None
 }
 
-/// Gives each word of `text` in lower case. A hump begins a word (`phoneNumber`), and so does the last capital of several
+/// Gives each word of `text` as it stands. A hump begins a word (`phoneNumber`), and so does the last capital of several
 /// (`SSNNumber`).
 fn each_word(text: &[u8], mut give: impl FnMut(&[u8])) {
-    let mut word = [0_u8; LONGEST];
-    let mut length = 0_usize;
-    let mut before = 0_u8;
-    let mut bytes = text.iter().copied().peekable();
-    while let Some(byte) = bytes.next() {
-        let letter = byte.is_ascii_alphabetic() || byte >= 0x80;
-        let hump = byte.is_ascii_uppercase()
-            && (before.is_ascii_lowercase()
-                || (before.is_ascii_uppercase() && bytes.peek().is_some_and(u8::is_ascii_lowercase)));
-        if length > 0 && (!letter || hump) {
-            give(word.get(..length).unwrap_or_default());
-            length = 0;
-        }
-        if letter {
-            if let Some(slot) = word.get_mut(length) {
-                *slot = byte.to_ascii_lowercase();
-            }
-            length += 1;
-        }
-        before = byte;
+    let mut rest = text;
+    while let Some(start) = rest.iter().position(is_letter) {
+        let Some(word) = rest.get(start..) else { return };
+        let (word, behind) = word.split_at_checked(word_end(word)).unwrap_or((word, &[]));
+        give(word);
+        rest = behind;
     }
-    if length > 0 {
-        give(word.get(..length).unwrap_or_default());
+}
+
+/// Where the word that `text` begins with ends.
+fn word_end(text: &[u8]) -> usize {
+    let mut before = 0;
+    for (at, byte) in text.iter().enumerate() {
+        let hump =
+            || is_upper(byte) && (is_lower(&before) || (is_upper(&before) && text.get(at + 1).is_some_and(is_lower)));
+        if !is_lower(byte) && (!is_letter(byte) || hump()) {
+            return at;
+        }
+        before = *byte;
     }
+    text.len()
 }
 
 #[cfg(test)]

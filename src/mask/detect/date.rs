@@ -26,6 +26,9 @@ fn numeric(scan: &Scan<'_>, groups: &[Group]) -> Option<(usize, usize)> {
     let [one, two, three, ..] = groups else { return None };
     let joined = two.join == three.join && !matches!(two.join, Join::Wide | Join::First);
     let lengths = (one.digits(), two.digits(), three.digits());
+    if !joined || !matches!(lengths, (4, 1..=2, 1..=2) | (1..=2, 1..=2, 2 | 4)) {
+        return None;
+    }
     let (a, b, c) = (value(scan, one), value(scan, two), value(scan, three));
     let valid = match lengths {
         (4, 1..=2, 1..=2) => is_year(a) && is_day(b, c),
@@ -33,7 +36,7 @@ fn numeric(scan: &Scan<'_>, groups: &[Group]) -> Option<(usize, usize)> {
         (1..=2, 1..=2, 2) => two.join != Join::Space && (is_day(b, a) || is_day(a, b)),
         _ => false,
     };
-    (joined && valid).then_some((one.start, three.end))
+    valid.then_some((one.start, three.end))
 }
 
 /// `12 March 1980`, `12. März 1980`, `March 12, 1980`: a day, and a month in letters before or behind it.

@@ -3,8 +3,23 @@
 use super::Context;
 use crate::mask::kind::Kind;
 
-/// What one word, in lower case, says.
+/// What one word says, in whatever case.
 pub(super) fn meaning(word: &[u8]) -> Context {
+    // Most words are ruled out by their first letter and length.
+    let first = word.first().map_or(0, u8::to_ascii_lowercase);
+    let lengths = LENGTHS.get(usize::from(first)).copied().unwrap_or(0);
+    if word.len() > LONGEST || lengths >> word.len() & 1 == 0 {
+        return Context::NONE;
+    }
+    let mut lower = [0_u8; LONGEST];
+    for (slot, byte) in lower.iter_mut().zip(word) {
+        *slot = byte.to_ascii_lowercase();
+    }
+    known(lower.get(..word.len()).unwrap_or_default())
+}
+
+/// What one word, in lower case, says.
+fn known(word: &[u8]) -> Context {
     let mut place = place(word);
     loop {
         match TABLE.get(place) {
@@ -397,6 +412,31 @@ const WORDS: &[(Context, &[&str])] = &[
 
 /// Room for the words and as much again, so that a search ends soon.
 const PLACES: usize = 1024;
+
+/// For each first byte, the lengths of the words that begin with it: a bit for each.
+static LENGTHS: [u64; 256] = {
+    let mut all = [0_u64; 256];
+    let mut first = 0_u8;
+    let mut slots: &mut [u64] = &mut all;
+    while let [slot, rest @ ..] = slots {
+        let mut rows = WORDS;
+        while let [(_, words), more @ ..] = rows {
+            let mut words: &[&str] = words;
+            while let [word, others @ ..] = words {
+                if let [one, ..] = word.as_bytes()
+                    && *one == first
+                {
+                    *slot |= 1 << word.len();
+                }
+                words = others;
+            }
+            rows = more;
+        }
+        first = first.wrapping_add(1);
+        slots = rest;
+    }
+    all
+};
 
 /// The words by their hash, or the next free place behind it; a free place has the empty word.
 static TABLE: [(&[u8], Context); PLACES] = {

@@ -129,6 +129,10 @@ fn resolve(spans: &mut Vec<Span>) {
 
 /// Appends the best of `chain` that do not overlap, in order.
 fn choose(chain: &mut [Span], chosen: &mut Vec<Span>) {
+    if let [alone] = chain {
+        chosen.push(alone.clone());
+        return;
+    }
     chain.sort_by_key(|span| {
         let length = span.end - span.start;
         (span.kind == Kind::Phone, Reverse(span.proof), Reverse(length), span.kind, span.start)

@@ -125,8 +125,14 @@ fn windows(scan: &mut Scan<'_>, run: &Run) {
     // middle of a row of others.
     const GROUPS: usize = 7;
     let mut row = None;
+    let mut left = run.total();
     for from in 0..run.groups().len() {
+        // What begins here has too few.
+        if left < 9 {
+            return;
+        }
         let groups = run.groups_from(from);
+        left -= groups.first().map_or(0, |group| group.digits());
         let size = groups.first().map(|group| group.digits());
         let most = if row == size { GROUPS } else { Run::GROUPS };
         row = size;
@@ -137,7 +143,8 @@ fn windows(scan: &mut Scan<'_>, run: &Run) {
                 break;
             }
             let number = scan.text.get(group.start..group.end).unwrap_or_default();
-            for (slot, digit) in digits.iter_mut().skip(length).zip(number) {
+            let slots = digits.get_mut(length..).unwrap_or_default();
+            for (slot, digit) in slots.iter_mut().zip(number) {
                 *slot = digit.wrapping_sub(b'0');
             }
             length += group.digits();
@@ -180,6 +187,10 @@ fn time_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
 pub(super) fn uuid_end(scan: &Scan<'_>, start: usize) -> Option<usize> {
     const LENGTH: usize = 36;
     let uuid = scan.text.get(start..start + LENGTH)?;
+    // Most tokens are ruled out by that.
+    if uuid.get(8) != Some(&b'-') {
+        return None;
+    }
     let fits = uuid.iter().enumerate().all(|(place, byte)| match place {
         8 | 13 | 18 | 23 => *byte == b'-',
         _ => byte.is_ascii_hexdigit(),
@@ -217,6 +228,8 @@ impl Run {
     fn read(scan: &mut Scan<'_>, at: usize) -> Self {
         let mut run = Self { groups: std::mem::take(&mut scan.groups), cut: false };
         run.groups.clear();
+        // At once, and not bit by bit.
+        run.groups.reserve(Self::GROUPS);
         let mut next = Some((at, Join::First));
         while let Some((start, join)) = next {
             let end = scan.end_of(start, u8::is_ascii_digit);

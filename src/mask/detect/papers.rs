@@ -8,6 +8,10 @@ use crate::mask::kind::Kind;
 /// Looks at the letters and digits `start..end`, which stand together.
 pub(super) fn look(scan: &mut Scan<'_>, start: usize, end: usize) {
     let length = end - start;
+    // Most groups of digits are shorter than any.
+    if !(5..=18).contains(&length) {
+        return;
+    }
     for (kind, lengths) in [(Kind::Passport, 6..=9), (Kind::DrivingLicence, 5..=18)] {
         if !scan.wants(kind) || !lengths.contains(&length) {
             continue;

@@ -15,11 +15,15 @@ pub(super) struct Scan<'a> {
     spans: &'a mut Vec<Span>,
     /// Where the last telephone number ended: a list of them needs the word only once.
     pub(super) phones_until: Option<usize>,
-    /// What the words before the last place asked for say: several detectors ask in turn.
-    last_near: Cell<Option<(usize, Near)>>,
+    /// What the words before the last places asked for say, by the last bits of the place: several detectors ask in turn, each
+    /// for every group of a run.
+    last_near: [Cell<(usize, Near)>; PLACES],
     /// Where runs of digits are read into, one after the other.
     pub(super) groups: Vec<Group>,
 }
+
+/// How many places what the words before them say is remembered of. A power of two.
+const PLACES: usize = 8;
 
 /// What the words before a place say.
 #[derive(Debug, Clone, Copy)]
@@ -33,9 +37,12 @@ pub(super) struct Near {
 impl<'a> Scan<'a> {
     /// How far back words count, in bytes.
     const BEFORE: usize = 40;
+    /// No place of a text.
+    const NOWHERE: (usize, Near) = (usize::MAX, Near { any: Context::NONE, closest: Context::NONE });
 
     pub(super) fn new(text: &'a [u8], path: Context, kinds: Kinds, spans: &'a mut Vec<Span>) -> Self {
-        Self { text, path, kinds, spans, phones_until: None, last_near: Cell::new(None), groups: Vec::new() }
+        let last_near = [const { Cell::new(Self::NOWHERE) }; PLACES];
+        Self { text, path, kinds, spans, phones_until: None, last_near, groups: Vec::new() }
     }
 
     /// The first place at or behind `from` where a finding can begin or be joined.
@@ -76,7 +83,8 @@ impl<'a> Scan<'a> {
     pub(super) fn end_within(&self, from: usize, most: usize, is: impl Fn(&u8) -> bool) -> usize {
         let rest = self.text.get(from..).unwrap_or_default();
         let count = rest.len().min(most);
-        from + rest.iter().take(count).position(|byte| !is(byte)).unwrap_or(count)
+        let rest = rest.get(..count).unwrap_or_default();
+        from + rest.iter().position(|byte| !is(byte)).unwrap_or(count)
     }
 
     /// Where the bytes that satisfy `is` begin, up to `until`, at most `most` of them.
@@ -88,14 +96,14 @@ impl<'a> Scan<'a> {
 
     /// What the words before `at` say.
     pub(super) fn near(&self, at: usize) -> Near {
-        match self.last_near.get() {
-            Some((asked, near)) if asked == at => near,
-            _ => {
-                let near = self.read_near(at);
-                self.last_near.set(Some((at, near)));
-                near
-            }
+        let Some(last) = self.last_near.get(at % PLACES) else { return self.read_near(at) };
+        let (asked, near) = last.get();
+        if asked == at {
+            return near;
         }
+        let near = self.read_near(at);
+        last.set((at, near));
+        near
     }
 
     fn read_near(&self, at: usize) -> Near {

@@ -23,7 +23,7 @@ const TOKENS: Kinds = Kinds::NONE
 const SHORTEST: usize = 16;
 
 pub(super) fn look(scan: &mut Scan<'_>) {
-    if !scan.wants_any(TOKENS) {
+    if scan.text.len() < SHORTEST || !scan.wants_any(TOKENS) {
         return;
     }
     // Nothing below `+` is part of a token: no space, quote or parenthesis.
@@ -126,12 +126,15 @@ fn private_key(scan: &mut Scan<'_>, start: usize, end: usize) -> Option<usize> {
 /// What stands behind `Bearer` or `Basic`: `start..end`, up to the full stop of the sentence.
 fn bearer(scan: &mut Scan<'_>, start: usize, end: usize) {
     let token = scan.text.get(start..end).unwrap_or_default();
-    let sentence = token.iter().rev().take_while(|byte| **byte == b'.').count();
-    let digits = token.iter().any(u8::is_ascii_digit);
     let before = scan.text.get(start.saturating_sub(7)..start).unwrap_or_default();
     let named = before.eq_ignore_ascii_case(b"bearer ")
         || before.get(before.len().saturating_sub(6)..).is_some_and(|name| name.eq_ignore_ascii_case(b"basic "));
-    if named && digits && token.len() - sentence >= SHORTEST {
+    if !named {
+        return;
+    }
+    let sentence = token.iter().rev().take_while(|byte| **byte == b'.').count();
+    let digits = token.iter().any(u8::is_ascii_digit);
+    if digits && token.len() - sentence >= SHORTEST {
         scan.push(Kind::BearerToken, start, end - sentence, Proof::Context);
     }
 }
@@ -219,8 +222,9 @@ const DOTTED: &[(&[u8], usize)] = &[(b"SG.", 20), (b"hvs.", 20), (b"ya29.", 20)]
 /// A vendor's key in the token, perhaps behind a name such as `key-`.
 fn api_key(scan: &Scan<'_>, start: usize, end: usize) -> Option<(usize, usize)> {
     let token = scan.text.get(start..end)?;
-    let names = token.iter().enumerate().filter(|(_, byte)| matches!(byte, b'_' | b'-')).map(|(at, _)| at + 1);
-    for at in std::iter::once(0).chain(names.take(4)) {
+    // A block at a time: most tokens have no name before them.
+    let next = |from: &usize| bytes::find(token, *from, |block| block.is(b'_').or(block.is(b'-'))).map(|at| at + 1);
+    for at in std::iter::successors(Some(0), next).take(5) {
         let rest = token.get(at..)?;
         if !begins_like_one(rest) {
             continue;

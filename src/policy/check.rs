@@ -20,7 +20,8 @@ pub(super) struct Rule<Terms> {
     pub(super) id: Rc<str>,
     pub(super) mode: Mode,
     pub(super) reach: Reach,
-    pub(super) when: Option<Condition>,
+    /// Most rules have none, and there may be many rules.
+    pub(super) when: Option<Box<Condition>>,
     pub(super) terms: Terms,
     /// Where it stands in the document.
     pub(super) place: usize,
@@ -317,6 +318,7 @@ impl<'b> Checker<'b> {
         }
         let reach = self.reach(selectors, kind, &place.name(kind));
         let when = rule.when.as_ref().and_then(|when| Condition::check(when, &place.name("when"), &mut self.flaws));
+        let when = when.map(Box::new);
         if kind == "allow" {
             for name in rule.when.iter().flat_map(When::signals) {
                 let mut flaw = Flaw::new(place.name("when").name(name), format!("`{name}` cannot stand in an allow"));

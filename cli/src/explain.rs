@@ -167,11 +167,12 @@ fn recorded(path: &Path, id: Option<&str>) -> Result<Map<String, Value>, Refused
     let name = path.display();
     let text =
         std::fs::read_to_string(path).map_err(|error| Refused::Unreadable(format!("cannot read `{name}`: {error}")))?;
-    // An access log holds each record in an array, which is empty where the module failed.
+    // An access log holds each record in an array, which is empty where the module failed; records of bundles stand before the
+    // call's.
     let record = |line: &str| {
         let line: Value = serde_json::from_str(line).ok()?;
         let record = match line.get("record") {
-            Some(Value::Array(records)) => records.first()?.clone(),
+            Some(Value::Array(records)) => records.last()?.clone(),
             _ => line,
         };
         let is_asked = id.is_none_or(|id| record.get("decision_id").and_then(Value::as_str) == Some(id));

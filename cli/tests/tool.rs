@@ -477,6 +477,26 @@ fn explain_tells_the_decision_and_why() {
 }
 
 #[test]
+fn explain_takes_the_call_out_of_an_access_log_also_behind_the_record_of_a_bundle() {
+    let call = |id: &str, dataset: &str| {
+        json!({"type": "call", "decision_id": id, "time": "2027-01-01T00:00:00.000Z",
+            "actor": {"iss": "https://idp.example", "sub": "ann", "groups": ["grp-bi"]},
+            "call": {"operation": "rerank", "model": "rerank-v3.5", "dataset": dataset, "documents": 20, "top_n": 5}})
+    };
+    let lines = [
+        json!({"record": [{"type": "bundle", "event": "loaded"}, call("one", "hr-reviews")], "envoy": {}}),
+        json!({"record": [call("two", "web-docs")], "envoy": {}}),
+        json!({"record": [], "envoy": {}}),
+    ];
+    let log = Scratch::new("explained.log", &lines.map(|line| line.to_string() + "\n").concat());
+    let last = run(&["explain", EXAMPLE, "--record", log.path()]);
+    assert_eq!(last.code, 0, "{}{}", last.out, last.err);
+    let first = run(&["explain", EXAMPLE, "--record", log.path(), "--decision-id", "one"]);
+    assert!(first.out.starts_with("decision    approval\n"), "{}{}", first.out, first.err);
+    assert_eq!(run(&["explain", EXAMPLE, "--record", log.path(), "--decision-id", "three"]).code, 2);
+}
+
+#[test]
 fn compile_writes_what_the_module_loads() {
     let ran = run(&["compile", EXAMPLE]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));

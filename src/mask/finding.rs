@@ -3,6 +3,7 @@
 use super::detect::{Span, validator};
 use super::document::unescaped;
 use super::kind::What;
+use super::masks::Masks;
 use super::view::Form;
 use std::ops::Range;
 
@@ -46,7 +47,10 @@ impl Finding {
 }
 
 /// What speaks for the finding at `range`, among the detectors' own, which are sorted.
-pub(super) fn proof(spans: &[Span], range: &Range<usize>) -> &'static str {
+pub(super) fn proof(masks: &Masks, spans: &[Span], what: &What, range: &Range<usize>) -> &'static str {
+    if let What::Custom(name) = what {
+        return masks.proof_of_pattern(name);
+    }
     let known = spans.binary_search_by_key(&range.start, |span| span.start).ok().and_then(|at| spans.get(at));
     known.filter(|span| span.end == range.end).map_or("form", Span::proof)
 }

@@ -140,6 +140,33 @@ fn the_two_nearest_names_give_context() {
 }
 
 #[test]
+fn words_that_own_patterns_ask_for_are_read_off_the_two_nearest_names() {
+    let context = vec!["badge".to_owned(), "staff".to_owned()];
+    let pattern = crate::mask::Pattern { regex: r"\b\d{7}\b".to_owned(), check: None, context };
+    let rule = Rule { patterns: [("badge".to_owned(), pattern)].into(), ..Rule::detecting(&[], "[{kind}]") };
+    let masks = Masks::compile(&[("m", &rule)]).unwrap();
+    for (body, wanted) in [
+        (r#"{"badge":"7654321","n":"7654321"}"#, r#"{"badge":"[custom_badge]","n":"7654321"}"#),
+        (r#"{"staffBadgeNo":7654321,"n":7654321}"#, r#"{"staffBadgeNo":"[custom_badge]","n":7654321}"#),
+        (r#"{"staff":[{"no":7654321}]}"#, r#"{"staff":[{"no":"[custom_badge]"}]}"#),
+        (r#"{"staff":{"a":{"no":7654321}}}"#, r#"{"staff":{"a":{"no":7654321}}}"#),
+        (r#"{"b\u0061dge":"x 7654321"}"#, r#"{"b\u0061dge":"x [custom_badge]"}"#),
+        (r#"{"badge":{"7654321":1}}"#, r#"{"badge":{"[custom_badge]":1}}"#),
+        (r#"{"a":"{\"badge\":7654321}"}"#, r#"{"a":"{\"badge\":\"[custom_badge]\"}"}"#),
+        (r#"["badge\u003a 7654321","7654321"]"#, r#"["badge\u003a [custom_badge]","7654321"]"#),
+        (r#"{"results":[{"index":7654321,"staff":1}]}"#, r#"{"results":[{"index":7654321,"staff":1}]}"#),
+    ] {
+        let masked = mask_json(body.as_bytes(), &masks, &rerank(), &[]).unwrap();
+        assert_eq!(masked.body().map_or(body, |body| std::str::from_utf8(body).unwrap()), wanted);
+        let twice = mask_json(wanted.as_bytes(), &masks, &rerank(), &[]).unwrap();
+        assert!(twice.found().is_empty(), "{wanted}");
+    }
+    let parts = br#"{"staff":["7654321"],"query":"7654321"}"#;
+    let masked = mask_parts(parts, &["/staff", "/query"], &masks).unwrap();
+    assert_eq!(masked.body(), Some(&br#"{"staff":["[custom_badge]"],"query":"7654321"}"#[..]));
+}
+
+#[test]
 fn places_are_told_with_masked_names_and_at_most_sixteen_of_a_kind() {
     let (_, found) = mask(r#"{"a/~":[0,"a@b.de c@d.de"],"a@b.de":{"x":"1.2.3.4"},"n":4111111111111111}"#).unwrap();
     let told: Vec<_> = found

@@ -100,6 +100,35 @@ pub fn keyed_digest(key: &[u8], content: &[u8]) -> String {
     hexadecimal("hmac-sha256:", &HMAC::mac(content, key))
 }
 
+/// A [`keyed_digest`] of content that comes in parts.
+pub struct KeyedDigest(HMAC);
+
+impl KeyedDigest {
+    /// Of nothing yet.
+    #[must_use]
+    pub fn new(key: &[u8]) -> Self {
+        Self(HMAC::new(key))
+    }
+
+    /// More of the content.
+    pub fn update(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    /// The digest of all parts, one after the other.
+    #[must_use]
+    pub fn finish(self) -> String {
+        hexadecimal("hmac-sha256:", &self.0.finalize())
+    }
+}
+
+impl std::fmt::Debug for KeyedDigest {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The state tells of the key.
+        out.write_str("KeyedDigest")
+    }
+}
+
 fn hexadecimal(prefix: &str, bytes: &[u8]) -> String {
     let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 });
     let digits = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
@@ -122,6 +151,9 @@ mod tests {
     fn keyed_digests_are_those_of_rfc_4231() {
         let expected = "hmac-sha256:5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
         assert_eq!(keyed_digest(b"Jefe", b"what do ya want for nothing?"), expected);
+        let mut digest = KeyedDigest::new(b"Jefe");
+        ["what do ", "", "ya want", " for nothing?"].iter().for_each(|part| digest.update(part.as_bytes()));
+        assert_eq!(digest.finish(), expected);
     }
 
     #[test]

@@ -96,13 +96,13 @@ def test_member_names_that_are_personal_are_not_recorded(gateway, cohere):
 
 def test_an_own_pattern_that_asks_for_words_is_found_only_beside_one(gateway, cohere):
     cohere.answer = lambda _: answer_json(answer(
-        {"text": "badge no. EMP-123456, EMP-654321; part EMP-000001"},
+        {"text": "badge no. EMP-123456, EMP-654321; on another shelf lies part EMP-000001"},
         {"userBadge": {"value": "EMP-123456"}, "part": "EMP-123456"}, {"text": "part EMP-123456 is no such thing"}))
     sent = ["her Ausweis: EMP-123456", "part EMP-123456"]
     reply = gateway.call(V1.format("raw-badges"), body=body(documents=sent, return_documents=True))
     expect_served(reply)
     assert reply.json() == answer(
-        {"text": "badge no. [custom_badge], [custom_badge]; part EMP-000001"},
+        {"text": "badge no. [custom_badge], [custom_badge]; on another shelf lies part EMP-000001"},
         {"userBadge": {"value": "[custom_badge]"}, "part": "EMP-123456"}, {"text": "part EMP-123456 is no such thing"})
     assert masks(reply) == {"custom_badge": (3, ["/results/0/document/text", "/results/1/document/userBadge/value"])}
     assert json.loads(cohere.seen[-1].body)["documents"] == ["her Ausweis: [custom_badge]", "part EMP-123456"]

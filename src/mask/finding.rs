@@ -19,9 +19,10 @@ pub struct Finding {
     /// Where the value is a string of JSON: the pointer of the value in it, one for each such string.
     pub inside: Vec<String>,
     /// Where it stands in the decoded string, the text body or the number as written, in Unicode code points (not bytes, not
-    /// UTF-16 units). None where it was no finding before another in the same string was masked.
+    /// UTF-16 units). None where it was no finding before another in the same string was masked, and of an array, object, `true` or
+    /// `false` that a field rule masks.
     pub place: Option<Range<usize>>,
-    /// What speaks for it: `form`, `context`, `check` or `check+context`.
+    /// What speaks for it: `form`, `context`, `check` or `check+context`; `rule` where a field rule says so.
     pub proof: &'static str,
     /// What its form is checked with, such as `issuer range, Luhn`.
     pub validator: &'static str,

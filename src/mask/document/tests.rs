@@ -567,6 +567,35 @@ mod fields {
     }
 
     #[test]
+    fn each_field_is_told_with_its_place_in_code_points() {
+        let body = r#"{"ssn":"\ud83d\ude00\n\u00e9x","a":[{"ssn":-1.50,"b":"ann@example.org"},{"ssn":[1]}],
+            "n":"{\"ssn\": \"\\u0041b\"}","ssn ":"[field]","c":{"ssn":null}}"#;
+        let told = mask_json_and_tell(body.as_bytes(), &masks(&["ssn"], "[{kind}]"), &rerank(), &[]).unwrap().1;
+        let told: Vec<_> = told
+            .into_iter()
+            .map(|one| (one.kind.name().to_owned(), one.pointer.unwrap(), one.inside.join(" "), one.place, one.proof))
+            .collect();
+        let field = |pointer: &str, inside: &str, place| {
+            ("field".to_owned(), pointer.to_owned(), inside.to_owned(), place, "rule")
+        };
+        assert_eq!(
+            told,
+            [
+                field("/ssn", "", Some(0..4)),
+                field("/a/0/ssn", "", Some(0..5)),
+                ("email".to_owned(), "/a/0/b".to_owned(), String::new(), Some(0..15), "check"),
+                field("/a/1/ssn", "", None),
+                field("/n", "/ssn", Some(0..2)),
+            ],
+            "a value that was masked before, and null, are no findings"
+        );
+        let drop = masks(&["ssn"], "{drop}");
+        let told = mask_json_and_tell(br#"[{"ssn":"abc"},{"ssn":true}]"#, &drop, &rerank(), &[]).unwrap().1;
+        let told: Vec<_> = told.into_iter().map(|one| (one.pointer.unwrap(), one.place)).collect();
+        assert_eq!(told, [("/0/ssn".to_owned(), Some(0..3)), ("/1/ssn".to_owned(), None)]);
+    }
+
+    #[test]
     fn more_findings_than_may_leave_refuse_the_body() {
         let deny = |above, kinds: Option<&[&str]>| {
             let kinds = kinds.map(|kinds| kinds.iter().map(|kind| (*kind).to_owned()).collect());

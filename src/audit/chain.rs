@@ -110,9 +110,38 @@ pub fn digest(parts: &[&[u8]]) -> String {
 /// `hmac-sha256:` and 64 hexadecimal digits (RFC 2104). None is never given: HMAC takes a key of any length.
 #[must_use]
 pub fn keyed_digest(key: &[u8], content: &[u8]) -> Option<String> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
-    mac.update(content);
-    Some(hexadecimal("hmac-sha256:", &mac.finalize().into_bytes()))
+    let mut digest = KeyedDigest::new(key)?;
+    digest.update(content);
+    Some(digest.finish())
+}
+
+/// A [`keyed_digest`] of content that comes in parts.
+pub struct KeyedDigest(Hmac<Sha256>);
+
+impl KeyedDigest {
+    /// Of nothing yet. None is never given: HMAC takes a key of any length.
+    #[must_use]
+    pub fn new(key: &[u8]) -> Option<Self> {
+        Hmac::new_from_slice(key).ok().map(Self)
+    }
+
+    /// More of the content.
+    pub fn update(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    /// The digest of all parts, one after the other.
+    #[must_use]
+    pub fn finish(self) -> String {
+        hexadecimal("hmac-sha256:", &self.0.finalize().into_bytes())
+    }
+}
+
+impl std::fmt::Debug for KeyedDigest {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The state tells of the key.
+        out.write_str("KeyedDigest")
+    }
 }
 
 fn hexadecimal(prefix: &str, bytes: &[u8]) -> String {
@@ -142,6 +171,9 @@ mod tests {
     fn keyed_digests_are_those_of_rfc_4231() {
         let expected = "hmac-sha256:5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
         assert_eq!(keyed_digest(b"Jefe", b"what do ya want for nothing?").unwrap(), expected);
+        let mut digest = KeyedDigest::new(b"Jefe").unwrap();
+        ["what do ", "", "ya want", " for nothing?"].iter().for_each(|part| digest.update(part.as_bytes()));
+        assert_eq!(digest.finish(), expected);
     }
 
     #[test]

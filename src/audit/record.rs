@@ -61,8 +61,10 @@ pub struct Record<'a> {
     pub headers_dropped: usize,
     /// Keyed digest of the request's body.
     pub request_digest: Option<&'a str>,
-    /// Keyed digest of the answer's body as it left.
+    /// Keyed digest of the answer's body as it left; of a stream, of all that left, also where it broke off.
     pub response_digest: Option<&'a str>,
+    /// Of a stream, how many records left, each masked; None for other answers.
+    pub records: Option<u32>,
 }
 
 /// The approval of a call, as far as it came.
@@ -132,6 +134,7 @@ impl Record<'_> {
                 request_masks: self.request_found.iter().map(Mask::new).collect(),
                 headers_dropped: self.headers_dropped,
                 body_digest: self.response_digest,
+                records: self.records,
             },
         };
         let mut text = Vec::with_capacity(USUAL);
@@ -321,6 +324,8 @@ struct Outcome<'a> {
     request_masks: Vec<Mask<'a>>,
     headers_dropped: usize,
     body_digest: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records: Option<u32>,
 }
 
 #[derive(Serialize)]

@@ -203,7 +203,7 @@ impl HttpContext for Stream {
     }
 
     fn on_log(&mut self) {
-        let Some(exchange) = &self.exchange else { return };
+        let Some(exchange) = &mut self.exchange else { return };
         host::leave_record(&exchange.sealed_record(host::now()));
         let (outcome, reason) = exchange.outcome();
         self.metrics.call(outcome, reason);

@@ -4,7 +4,7 @@ use super::bundles::{InForce, Role, SecondOpinion, Slot, Supplied};
 use super::events::Queue;
 use super::reply::Problem;
 use super::{Headers, Host};
-use crate::audit::{Chain, keyed_digest};
+use crate::audit::{Chain, KeyedDigest, keyed_digest};
 use crate::caller::{
     Answer, Caller, Callers, Connection, Dpop, Fetch, Fetched, Found, Peer, Presented, Refusal, Shown,
 };
@@ -269,6 +269,11 @@ impl Guard {
         }
         receipts.insert(receipt.to_owned(), now);
         true
+    }
+
+    /// As [`content_digest`](Self::content_digest), of content that comes in parts.
+    pub(super) fn stream_digest(&self) -> Option<KeyedDigest> {
+        self.digest_key.as_ref().and_then(|key| KeyedDigest::new(key.as_bytes()))
     }
 
     /// A digest of content for the record: keyed, because the plain hash of a short query can be guessed. None without a key.

@@ -42,7 +42,7 @@ pub(crate) use bundles::SecondOpinion;
 use head::{MediaType, RequestHead};
 use permit::Permit;
 use std::rc::Rc;
-use streaming::Streaming;
+use streaming::{Streamed, Streaming};
 
 /// What the host can be asked about the connection of a request. Each question costs a host call, so it is asked only where the
 /// answer decides.
@@ -205,6 +205,8 @@ struct Story {
     headers_dropped: usize,
     request_digest: Option<String>,
     response_digest: Option<String>,
+    /// What left of an answer that is a stream.
+    streamed: Option<Streamed>,
 }
 
 impl Exchange {
@@ -297,6 +299,7 @@ impl Exchange {
             headers_dropped: story.headers_dropped,
             request_digest: story.request_digest.as_deref(),
             response_digest: story.response_digest.as_deref(),
+            records: story.streamed.as_ref().map(|streamed| streamed.records),
         }
         .open()
     }
@@ -304,7 +307,11 @@ impl Exchange {
     /// The record as a sealed link of the VM's chain, after those of what happened to bundles since the call before, with commas
     /// between them. Call it once, at the end.
     #[must_use]
-    pub fn sealed_record(&self, now: Time) -> String {
+    pub fn sealed_record(&mut self, now: Time) -> String {
+        // Also of a stream that broke off: what left of it.
+        if let Some(digest) = self.story.streamed.as_mut().and_then(|streamed| streamed.digest.take()) {
+            self.story.response_digest = Some(digest.finish());
+        }
         self.guard.seal(self.record(now))
     }
 

@@ -1,10 +1,11 @@
 //! `rerank-guard mask`: personal data out of JSON, NDJSON or text, as the filter takes it out of answers.
 
+use crate::bundle;
 use crate::progress::Progress;
 use crate::report::{complain, say_json, unable};
 use crate::{End, Output};
 use rerank_guard::mask::{
-    Finding, Found, Kept, Kind, Masked, Masks, Rule, Unmaskable, mask_json, mask_json_and_tell, mask_text,
+    Finding, Found, Kept, Kind, Masked, Masks, Refused, Rule, Unmaskable, mask_json, mask_json_and_tell, mask_text,
     mask_text_and_tell,
 };
 use serde_json::{Value, json};
@@ -23,12 +24,24 @@ pub(crate) struct Arguments {
     /// The files are text, not JSON.
     #[arg(long)]
     text: bool,
-    /// Kinds to find, such as `email,phone`; all of them where it is not said.
+    /// Kinds to find, such as `email,phone`; all of them where neither this nor `--fields` is said.
     #[arg(long, value_delimiter = ',', value_parser = kind)]
     detect: Vec<Kind>,
+    /// Field rules: places in which everything is masked, such as `ssn,customer.name,/results/*/document/address`.
+    #[arg(long, value_delimiter = ',', value_name = "RULES", conflicts_with = "text")]
+    fields: Vec<String>,
     /// What stands in the place of a finding; `{kind}` becomes its kind.
     #[arg(long, default_value = "[{kind}]")]
     replace: String,
+    /// Masks of this bundle instead, with their fields, patterns and denials.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["detect", "fields", "replace"])]
+    bundle: Option<PathBuf>,
+    /// Which masks of the bundle; all of them where it is not said.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES", requires = "bundle")]
+    mask: Vec<String>,
+    /// The key of pseudonyms, as `NAME=VARIABLE`: it is read from that environment variable. Can be given more than once.
+    #[arg(long, value_name = "NAME=VARIABLE", value_parser = pseudonym_key)]
+    pseudonym_key: Vec<(String, String)>,
     /// Places whose numbers are left as they are, as JSON pointers with `*` for one step and a last `**` for the rest:
     /// `/results/*/index,/usage/**`.
     #[arg(long, value_delimiter = ',', value_name = "POINTERS", conflicts_with = "text")]
@@ -48,11 +61,9 @@ fn kind(name: &str) -> Result<Kind, String> {
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> End {
-    let detect = if arguments.detect.is_empty() { Kind::ALL.to_vec() } else { arguments.detect.clone() };
-    let rule = Rule::detecting(&detect, &arguments.replace);
-    let masks = match Masks::compile(&[("--replace", &rule)]) {
+    let masks = match masks(arguments, output) {
         Ok(masks) => masks,
-        Err(refused) => return unable(&refused.to_string(), output),
+        Err(end) => return end,
     };
     let kept = match Kept::compile(&arguments.keep.iter().map(String::as_str).collect::<Vec<_>>()) {
         Ok(kept) => kept,
@@ -76,6 +87,49 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> End {
         let _ = writeln!(std::io::stderr().lock(), "{}", json!({"ok": work.end == End::Well, "masked": work.told}));
     }
     work.end
+}
+
+/// `NAME=VARIABLE`, and what stands in the variable.
+fn pseudonym_key(text: &str) -> Result<(String, String), String> {
+    let (name, variable) = text.split_once('=').ok_or("write `NAME=VARIABLE`")?;
+    let key = std::env::var(variable).map_err(|_| format!("there is no environment variable `{variable}`"))?;
+    Ok((name.to_owned(), key))
+}
+
+/// The masks that are asked for: those of the bundle, or one made of the arguments.
+fn masks(arguments: &Arguments, output: Output) -> Result<Masks, End> {
+    let own;
+    let loaded;
+    let rules: Vec<(&str, &Rule)> = match &arguments.bundle {
+        None => {
+            let all = arguments.detect.is_empty() && arguments.fields.is_empty();
+            let detect = if all { Kind::ALL } else { &arguments.detect };
+            own = Rule { fields: arguments.fields.clone(), ..Rule::detecting(detect, &arguments.replace) };
+            if let Some(flaw) = own.flaws().into_iter().find(|flaw| flaw.member == "fields") {
+                return Err(unable(&format!("--fields: {}: {}", flaw.what, flaw.hint), output));
+            }
+            vec![("--replace", &own)]
+        }
+        Some(path) => {
+            loaded = bundle::load(path).map_err(|refused| refused.end(path, output).max(End::Unable))?;
+            let masks = &loaded.bundle.masks;
+            if masks.is_empty() {
+                return Err(unable(&format!("`{}` has no masks", path.display()), output));
+            }
+            if let Some(unknown) = arguments.mask.iter().find(|name| !masks.contains_key(*name)) {
+                let there: Vec<_> = masks.keys().map(|name| format!("`{name}`")).collect();
+                let why = format!("`{}` has no mask `{unknown}`; there are {}", path.display(), there.join(", "));
+                return Err(unable(&why, output));
+            }
+            let is_asked = |name: &str| arguments.mask.is_empty() || arguments.mask.iter().any(|asked| asked == name);
+            masks.iter().map(|(name, rule)| (name.as_str(), rule)).filter(|(name, _)| is_asked(name)).collect()
+        }
+    };
+    let keys: Vec<_> = arguments.pseudonym_key.iter().map(|(name, key)| (name.as_str(), key.as_bytes())).collect();
+    Masks::compile_with_keys(&rules, &keys).map_err(|refused| {
+        let hint = if matches!(refused, Refused::NoKey { .. }) { ": name it with `--pseudonym-key`" } else { "" };
+        unable(&format!("{refused}{hint}"), output)
+    })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

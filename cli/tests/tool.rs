@@ -28,6 +28,7 @@ fn run_with(arguments: &[&str], input: &str) -> Ran {
     let mut child = Command::new(env!("CARGO_BIN_EXE_rerank-guard"))
         .args(arguments)
         .current_dir(root())
+        .env("PSEUDONYMS", "0123456789abcdef0123456789abcdef")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -865,6 +866,82 @@ fn mask_tells_where_each_finding_stands() {
     // Only once the address is gone does the word stand close enough to the number.
     let told = findings(&[], "{\"a\":\"tel a.very.long.address.of.ann@example.org 123-4567\"}");
     assert_eq!(told[0], json!(["email", "/a", 4, 42, "check", null, null]));
+}
+
+/// What is asked for in every way, of every form, from standard input and from files.
+#[test]
+fn mask_masks_fields_and_tells_them_like_other_findings() {
+    let body =
+        "{\"ssn\":\"\\u00e9\\ud83d\\ude00x\",\"a\":[{\"ssn\":12.5},{\"ssn\":{\"b\":1}}],\"mail\":\"ann@example.org\"}";
+    let masked =
+        "{\"ssn\":\"[field]\",\"a\":[{\"ssn\":\"[field]\"},{\"ssn\":\"[field]\"}],\"mail\":\"ann@example.org\"}";
+    let brief = |told: &Value| {
+        let all = told["masked"].as_array().unwrap().iter().flat_map(|one| one["findings"].as_array().unwrap().clone());
+        Value::Array(
+            all.map(|one| json!([one["kind"], one["pointer"], one["start"], one["end"], one["proof"]])).collect(),
+        )
+    };
+    let fields = json!([
+        ["field", "/ssn", 0, 3, "rule"],
+        ["field", "/a/0/ssn", 0, 4, "rule"],
+        ["field", "/a/1/ssn", null, null, "rule"],
+    ]);
+    let ran = run_with(&["mask", "--fields", "ssn", "--report"], body);
+    assert_eq!((ran.code, ran.out.as_str()), (0, masked), "{}", ran.err);
+    assert_eq!(brief(&serde_json::from_str(&ran.err).unwrap()), fields);
+    let file = Scratch::new("lines", &format!("{body}\n{body}"));
+    let ran = run(&["mask", "--lines", "--fields", "ssn,/mail", "--detect", "email", "--report", file.path()]);
+    assert_eq!(ran.out, format!("{masked}\n{masked}").replace("ann@example.org", "[field]"));
+    let told: Value = serde_json::from_str(&ran.err).unwrap();
+    assert_eq!(told["masked"][1]["line"], 2);
+    assert_eq!(brief(&told)[7], json!(["field", "/mail", 0, 15, "rule"]), "a rule goes before what is found");
+    let json = run_with(&["mask", "--fields", "ssn", "--report", "--output", "json"], body).json();
+    assert_eq!((brief(&json), &json["masked"][0]["body"]), (fields, &json!(masked)));
+
+    let ran = run_with(&["mask", "--fields", "a*"], body);
+    assert_eq!((ran.code, ran.err.starts_with("error: --fields: `a*` is no field rule: ")), (2, true), "{}", ran.err);
+    assert_eq!(run_with(&["mask", "--fields", "ssn", "--text"], body).code, 2, "text has no fields");
+}
+
+#[test]
+fn mask_masks_as_a_bundle_says() {
+    let bundle = "schema: rerank-guard/v1\nbundle: {id: b, serial: 1, not_after: 2030-01-01T00:00:00Z}\nmasks:\n  \
+         badges: {patterns: {badge: {regex: '\\bEMP-\\d{6}\\b', context: [badge]}, part: {regex: 'PRT-\\d{3}'}}}\n  \
+         few: {detect: [email], deny: {above: 1}}\n  joined: {fields: [name], replace: '{pseudonym:k}'}\nrules: []\n";
+    let bundle = Scratch::new("bundle.yaml", bundle);
+    let masks =
+        |mask: &str, body: &str| run_with(&["mask", "--report", "--bundle", bundle.path(), "--mask", mask], body);
+    let ran = masks("badges", "{\"badge\":\"EMP-123456\",\"x\":\"EMP-123456 PRT-007\",\"y\":\"badge EMP-000001\"}");
+    let wanted = "{\"badge\":\"[custom_badge]\",\"x\":\"EMP-123456 [custom_part]\",\"y\":\"badge [custom_badge]\"}";
+    assert_eq!((ran.code, ran.out.as_str()), (0, wanted), "{}", ran.err);
+    let told: Value = serde_json::from_str(&ran.err).unwrap();
+    let brief = |one: &Value| json!([one["kind"], one["pointer"], one["start"], one["end"], one["proof"]]);
+    let told: Vec<_> = told["masked"][0]["findings"].as_array().unwrap().iter().map(brief).collect();
+    assert_eq!(
+        told,
+        [
+            json!(["custom_badge", "/badge", 0, 10, "context"]),
+            json!(["custom_part", "/x", 11, 18, "form"]),
+            json!(["custom_badge", "/y", 6, 16, "context"]),
+        ]
+    );
+    assert_eq!(masks("few", "[\"ann@example.org\"]").out, "[\"[email]\"]");
+    let ran = masks("few", "[\"ann@example.org\",\"bob@example.org\"]");
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "more than may leave");
+    let ran = masks("few,fewer", "1");
+    let there = "has no mask `fewer`; there are `badges`, `few`, `joined`\n";
+    assert_eq!((ran.code, ran.err.ends_with(there)), (2, true), "{}", ran.err);
+    let ran = masks("joined", "1");
+    assert_eq!((ran.code, ran.err.ends_with("name it with `--pseudonym-key`\n")), (2, true), "{}", ran.err);
+    let ran = run_with(
+        &["mask", "--bundle", bundle.path(), "--pseudonym-key", "k=PSEUDONYMS"],
+        "[{\"name\":\"Ann\"},{\"name\":\"Ann\"},{\"name\":\"Bob\"}]",
+    );
+    let names: Vec<Value> = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((names[0] == names[1], names[0] == names[2]), (true, false), "{}", ran.out);
+    let ran = run_with(&["mask", "--bundle", bundle.path(), "--pseudonym-key", "k=NONE_SUCH"], "1");
+    assert_eq!((ran.code, ran.err.contains("there is no environment variable `NONE_SUCH`")), (2, true), "{}", ran.err);
+    assert_eq!(run(&["mask", "--bundle", bundle.path(), "--detect", "email"]).code, 2);
 }
 
 #[test]

@@ -13,7 +13,7 @@ thread_local! {
 pub fn check(data: &[u8]) {
     let Some((choice, body)) = data.split_first() else { return };
     let dialect = DIALECTS[usize::from(*choice) % DIALECTS.len()];
-    let (exchange, step) = GATEWAY.with(|gateway| gateway.ask("web", dialect, body));
+    let (mut exchange, step) = GATEWAY.with(|gateway| gateway.ask("web", dialect, body));
     let record: Value = serde_json::from_str(&exchange.sealed_record(NOW)).expect("a record is JSON");
     match step {
         Step::Release(edits) => {

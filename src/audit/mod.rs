@@ -3,7 +3,7 @@
 mod chain;
 mod record;
 
-pub use chain::{Broken, Chain, digest, keyed_digest, verify};
+pub use chain::{Broken, Chain, KeyedDigest, digest, keyed_digest, verify};
 pub use record::{Approved, Record};
 
 use serde::Deserialize;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The environment variable with the key (16 characters at least) of content digests. With it each record carries an
-    /// HMAC-SHA-256 of the request body and of the answer as it left. Without it records carry none: a plain hash of a short
+    /// HMAC-SHA-256 of the request body and of the answer as it left, of a stream of all that left. Without it records carry none: a plain hash of a short
     /// query can be guessed.
     pub digest_key_env: Option<String>,
 }

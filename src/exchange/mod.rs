@@ -42,7 +42,7 @@ pub(crate) use bundles::SecondOpinion;
 use head::{MediaType, RequestHead};
 use permit::Permit;
 use std::rc::Rc;
-use streaming::Streaming;
+use streaming::{Streamed, Streaming};
 
 /// What the host can be asked about the connection of a request. Each question costs a host call, so it is asked only where the
 /// answer decides.
@@ -205,6 +205,8 @@ struct Story {
     headers_dropped: usize,
     request_digest: Option<String>,
     response_digest: Option<String>,
+    /// What left of an answer that is a stream.
+    streamed: Option<Streamed>,
 }
 
 impl Exchange {
@@ -266,21 +268,19 @@ impl Exchange {
         .to_string()
     }
 
-    /// The members of the record, as the story stands now.
-    #[must_use]
-    pub fn record(&self, now: Time) -> String {
+    /// The record but for its closing brace, as the story stands now.
+    fn record(&self, now: Time) -> String {
         let (outcome, reason) = self.outcome();
         let story = &self.story;
         let bundle = story.bundle.clone().or_else(|| self.guard.latest_bundle());
-        let route =
-            story.route.and_then(|route| self.guard.config.routes.get(route)).map(|route| route.template.to_string());
+        let route = story.route.and_then(|route| self.guard.config.routes.get(route));
         Record {
             time: self.started,
             decision_id: &self.id,
             request_id: story.request_id.as_deref(),
             gateway: &self.guard.config.gateway,
             method: &story.method,
-            route: route.as_deref(),
+            route: route.map(|route| route.template.as_str()),
             caller: story.caller.as_deref(),
             call: story.call.as_ref(),
             decision: story.decision.as_ref(),
@@ -299,15 +299,20 @@ impl Exchange {
             headers_dropped: story.headers_dropped,
             request_digest: story.request_digest.as_deref(),
             response_digest: story.response_digest.as_deref(),
+            records: story.streamed.as_ref().map(|streamed| streamed.records),
         }
-        .members()
+        .open()
     }
 
     /// The record as a sealed link of the VM's chain, after those of what happened to bundles since the call before, with commas
     /// between them. Call it once, at the end.
     #[must_use]
-    pub fn sealed_record(&self, now: Time) -> String {
-        self.guard.seal(&self.record(now))
+    pub fn sealed_record(&mut self, now: Time) -> String {
+        // Also of a stream that broke off: what left of it.
+        if let Some(digest) = self.story.streamed.as_mut().and_then(|streamed| streamed.digest.take()) {
+            self.story.response_digest = Some(digest.finish());
+        }
+        self.guard.seal(self.record(now))
     }
 
     /// The host did not do what it was asked to: nothing goes on, whatever was decided.

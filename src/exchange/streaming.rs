@@ -6,6 +6,7 @@
 
 use super::permit::Edits;
 use super::{Exchange, Problem, Refused, Sent, Stage, Step};
+use crate::audit::KeyedDigest;
 use crate::mask::{Framing, Masks, Records, Unmaskable, With};
 use std::rc::Rc;
 
@@ -22,6 +23,15 @@ pub(super) struct Streaming {
     pub(super) ended: bool,
 }
 
+/// What left of a stream, for the record.
+#[derive(Debug)]
+pub(super) struct Streamed {
+    /// How many records, each masked.
+    pub(super) records: u32,
+    /// Over all bytes; None without a key, or once it was asked.
+    pub(super) digest: Option<KeyedDigest>,
+}
+
 impl Exchange {
     pub(super) fn begin_stream(&mut self, sent: Sent, framing: Framing, dropped: Vec<String>) -> Result<Step, Refused> {
         let unmaskable = |reason: &'static str| (Problem::Unmaskable, reason);
@@ -36,11 +46,22 @@ impl Exchange {
 
     /// What came of a stream since the last time.
     pub(super) fn stream_part(&mut self, part: &[u8]) -> Step {
+        self.stream_on(part, true)
+    }
+
+    /// As [`stream_part`](Self::stream_part); `may_go_on`: whether a part whose headers have gone can still go on.
+    fn stream_on(&mut self, part: &[u8], may_go_on: bool) -> Step {
         let Stage::Streaming(mut streaming) = std::mem::replace(&mut self.stage, Stage::Broken) else {
             return Step::Hold;
         };
         match self.mask_part(&mut streaming, part) {
+            Ok(Step::Part { body, .. }) if !may_go_on && !body.is_empty() => {
+                self.refuse(Problem::Unmaskable, "response-cut-off")
+            }
             Ok(step) => {
+                if let Step::Release(Edits { body: Some(body), .. }) | Step::Part { body, goes_on: true } = &step {
+                    self.leaves(body, streaming.records.masked());
+                }
                 self.stage = if streaming.ended { Stage::Over } else { Stage::Streaming(streaming) };
                 step
             }
@@ -53,10 +74,21 @@ impl Exchange {
         if let Stage::Streaming(streaming) = &mut self.stage {
             streaming.ended = true;
         }
-        match self.stream_part(&[]) {
-            Step::Part { body, goes_on: true } if body.is_empty() => Step::Continue,
+        match self.stream_on(&[], false) {
+            Step::Part { goes_on: true, .. } => Step::Continue,
             Step::Part { .. } => self.refuse(Problem::Unmaskable, "response-cut-off"),
             step => step,
+        }
+    }
+
+    /// Remembers what goes on to the caller, and how many records have by then.
+    fn leaves(&mut self, body: &[u8], records: u32) {
+        let guard = &self.guard;
+        let begin = || Streamed { records: 0, digest: guard.stream_digest() };
+        let streamed = self.story.streamed.get_or_insert_with(begin);
+        streamed.records = records;
+        if let Some(digest) = &mut streamed.digest {
+            digest.update(body);
         }
     }
 

@@ -4,6 +4,7 @@ mod bundles;
 mod signals;
 
 use super::*;
+use crate::audit::keyed_digest;
 use crate::caller::Hash;
 use crate::config::Config;
 use crate::shared::{Unavailable, Versioned};
@@ -13,6 +14,7 @@ use ed25519_compact::KeyPair;
 use serde_json::{Value, json};
 
 const NOW: Time = Time(1_800_000_000_000);
+const DIGEST_KEY: &str = "0123456789abcdef";
 const SECRET: &str = "upstream-s3cret-0123456789";
 
 struct NoHost;
@@ -110,7 +112,7 @@ fn world_with(change: impl FnOnce(&mut Value)) -> World {
     let config = Config::read(config.to_string().as_bytes(), None).unwrap();
     let environment = |name: &str| match name {
         "TEI" => Some(SECRET.to_owned()),
-        "DIGEST" => Some("0123456789abcdef".to_owned()),
+        "DIGEST" => Some(DIGEST_KEY.to_owned()),
         _ => None,
     };
     World { guard: Rc::new(Guard::new(config, &environment, 1).unwrap()), issuer, approver }
@@ -171,7 +173,7 @@ fn status(step: &Step) -> u16 {
     }
 }
 
-fn record(exchange: &Exchange) -> Value {
+fn record(exchange: &mut Exchange) -> Value {
     let record = exchange.sealed_record(NOW);
     assert!(!record.contains(SECRET) && !record.contains("eyJ"), "{record}");
     serde_json::from_str(&record).unwrap()
@@ -205,7 +207,7 @@ fn an_allowed_call_goes_up_under_the_gateways_credential_alone() {
     assert_eq!(masked, br#"{"results":[{"index":0,"relevance_score":0.5,"document":{"text":"[email]"}}]}"#);
     assert_eq!(edits.set, [("content-length".to_owned(), masked.len().to_string())]);
     assert_eq!(edits.remove, ["set-cookie"]);
-    let record = record(&exchange);
+    let record = record(&mut exchange);
     assert_eq!(record["result"]["outcome"], "served");
     assert_eq!(
         record["result"]["masks"],
@@ -236,7 +238,7 @@ fn whoever_is_not_proved_gets_no_further_than_the_headers() {
         let step = exchange.request_headers(answer(&all), false, NOW, &NoHost);
         assert_eq!(status(&step), 401, "{values:?}");
         if reason != "malformed" {
-            assert_eq!(record(&exchange)["result"]["reason"], reason);
+            assert_eq!(record(&mut exchange)["result"]["reason"], reason);
         }
         assert_eq!(exchange.request_body(5, true), Step::Hold);
         assert!(!exchange.is_sent());
@@ -279,7 +281,7 @@ fn streams_that_carry_no_call_are_refused_unless_listed() {
         &NoHost,
     );
     assert_eq!(step, Step::Release(Edits { remove: vec!["authorization".to_owned()], ..Edits::default() }));
-    assert_eq!(record(&exchange)["result"]["outcome"], "passed");
+    assert_eq!(record(&mut exchange)["result"]["outcome"], "passed");
     assert_eq!(status(&world.exchange().request_headers(Headers::default(), true, NOW, &NoHost)), 413);
 }
 
@@ -295,13 +297,13 @@ fn what_the_policy_does_not_allow_is_denied_with_its_reason_on_record() {
         ("/web/v2/rerank", r#"{"model":"m1","model":"m1","query":"q","documents":["a"]}"#, 422),
         ("/web/v2/rerank", "{}", 422),
     ] {
-        let (exchange, step) = world.ask(path, body);
+        let (mut exchange, step) = world.ask(path, body);
         assert_eq!(status(&step), expected, "{body}");
         assert!(!exchange.is_sent());
-        assert_eq!(record(&exchange)["result"]["status"], expected);
+        assert_eq!(record(&mut exchange)["result"]["status"], expected);
     }
-    let (exchange, _) = world.ask("/web/v2/rerank", r#"{"model":"m2","query":"q","documents":["a"]}"#);
-    assert_eq!(record(&exchange)["result"]["reason"], "credential-not-for-route");
+    let (mut exchange, _) = world.ask("/web/v2/rerank", r#"{"model":"m2","query":"q","documents":["a"]}"#);
+    assert_eq!(record(&mut exchange)["result"]["reason"], "credential-not-for-route");
 }
 
 #[test]
@@ -334,11 +336,11 @@ fn an_approved_call_goes_up_once_and_only_with_a_receipt_for_itself() {
     let approved = json!({"status": "approved", "id": "a-1", "receipt": receipt}).to_string();
     let step = exchange.answered(Some((200, approved.as_bytes())), NOW, &NoHost);
     assert!(matches!(step, Step::Release(_)), "{step:?}");
-    assert_eq!(record(&exchange)["approval"], json!({"id": "a-1", "receipt": "r-1", "approvers": ["lea"]}));
+    assert_eq!(record(&mut exchange)["approval"], json!({"id": "a-1", "receipt": "r-1", "approvers": ["lea"]}));
     // The same receipt again, for the same call.
     let (mut again, _) = world.ask("/hr-x/v2/rerank", CALL);
     assert_eq!(status(&again.answered(Some((200, approved.as_bytes())), NOW, &NoHost)), 403);
-    assert_eq!(record(&again)["result"]["reason"], "receipt-used-before");
+    assert_eq!(record(&mut again)["result"]["reason"], "receipt-used-before");
 }
 
 #[test]
@@ -367,7 +369,7 @@ fn a_receipt_that_is_not_for_this_call_and_caller_denies() {
         let body = json!({"status": "approved", "id": "a-1", "receipt": world.receipt(&claims)}).to_string();
         let step = exchange.answered(Some((200, body.as_bytes())), NOW, &NoHost);
         assert_eq!(status(&step), 403, "{change}");
-        assert_eq!(record(&exchange)["result"]["reason"], reason, "{change}");
+        assert_eq!(record(&mut exchange)["result"]["reason"], reason, "{change}");
         assert!(!exchange.is_sent());
     }
     // Signed by the issuer of tokens instead of the approver.
@@ -391,7 +393,7 @@ fn an_approver_that_does_not_clearly_approve_denies() {
         let (mut exchange, _) = world.ask("/hr-x/v2/rerank", CALL);
         let step = exchange.answered(answer.map(|(status, body)| (status, body.as_bytes())), NOW, &NoHost);
         assert_eq!(status(&step), 403, "{reason}");
-        assert_eq!(record(&exchange)["result"]["reason"], reason);
+        assert_eq!(record(&mut exchange)["result"]["reason"], reason);
         // A second answer changes nothing.
         assert_eq!(exchange.answered(None, NOW, &NoHost), Step::Hold);
     }
@@ -470,15 +472,15 @@ fn errors_of_the_upstream_are_masked_too() {
         );
         let Step::Release(edits) = exchange.response_whole(body.as_bytes()) else { panic!("not released") };
         assert_eq!(edits.body.as_deref(), Some(masked.as_bytes()));
-        assert_eq!(record(&exchange)["result"]["status"], 429);
+        assert_eq!(record(&mut exchange)["result"]["status"], 429);
     }
 }
 
 #[test]
 fn a_call_whose_client_left_is_on_record_as_aborted() {
     let world = world();
-    let (exchange, _) = world.ask("/hr-x/v2/rerank", CALL);
-    let record = record(&exchange);
+    let (mut exchange, _) = world.ask("/hr-x/v2/rerank", CALL);
+    let record = record(&mut exchange);
     assert_eq!((record["result"]["outcome"].as_str(), record["result"]["status"].as_u64()), (Some("aborted"), None));
 }
 
@@ -487,7 +489,7 @@ fn what_the_host_refused_to_do_is_told_as_withheld() {
     let world = world();
     let mut exchange = sent(&world);
     assert_eq!(exchange.withhold().status, 503);
-    let record = record(&exchange);
+    let record = record(&mut exchange);
     assert_eq!(
         (record["result"]["reason"].as_str(), record["result"]["status"].as_u64()),
         (Some("host-refused"), Some(503))
@@ -518,15 +520,41 @@ fn a_stream_leaves_record_by_record_and_breaks_off_for_good() {
     // Whatever the host still brings, and its end.
     assert_eq!(part("{}\n", false), Step::Hold);
     assert_eq!(part("", true), Step::Hold);
-    let result = record(&exchange)["result"].clone();
+    let result = record(&mut exchange)["result"].clone();
     assert_eq!((&result["reason"], &result["status"]), (&json!("response-not-json"), &json!(200)));
+    // What left before it broke off.
+    let left = b"{\"a\":\"[email]\"}\n[1]\n";
+    assert_eq!(
+        (&result["records"], &result["body_digest"]),
+        (&json!(2), &json!(keyed_digest(DIGEST_KEY.as_bytes(), left)))
+    );
 
     let mut exchange = sent(&world);
     exchange.response_headers(&answer(lines), false, NOW);
     assert_eq!(exchange.response_body(1, false), Step::Read);
     assert!(matches!(exchange.response_whole(b"1\n"), Step::Release(_)));
     assert_eq!(exchange.response_trailers(), Step::Continue);
-    assert_eq!(record(&exchange)["result"]["outcome"], "served");
+    let result = record(&mut exchange)["result"].clone();
+    assert_eq!((&result["outcome"], &result["records"]), (&json!("served"), &json!(1)));
+    assert_eq!(result["body_digest"], keyed_digest(DIGEST_KEY.as_bytes(), b"1\n").unwrap());
+    // Behind trailers nothing can be added, so the last line did not leave.
+    let mut exchange = sent(&world);
+    exchange.response_headers(&answer(lines), false, NOW);
+    assert_eq!(exchange.response_body(1, false), Step::Read);
+    assert!(matches!(exchange.response_whole(b"1\n2"), Step::Release(_)));
+    assert_eq!(status(&exchange.response_trailers()), 502);
+    let result = record(&mut exchange)["result"].clone();
+    assert_eq!(
+        (&result["records"], &result["body_digest"]),
+        (&json!(1), &json!(keyed_digest(DIGEST_KEY.as_bytes(), b"1\n")))
+    );
+    // Nothing left of one that was refused before it began.
+    let mut exchange = sent(&world);
+    exchange.response_headers(&answer(lines), false, NOW);
+    assert_eq!(exchange.response_body(1, false), Step::Read);
+    assert_eq!(status(&exchange.response_whole(b"x\n")), 502);
+    let result = record(&mut exchange)["result"].clone();
+    assert_eq!((result.get("records"), &result["body_digest"]), (None, &Value::Null));
     let closed = self::world();
     assert_eq!(status(&sent(&closed).response_headers(&answer(lines), false, NOW)), 502);
 }

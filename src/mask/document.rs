@@ -310,7 +310,7 @@ impl<'a> Pass<'a> {
         let name = masked.as_deref().or(self.cursor.text.get(raw.clone())).unwrap_or_default();
         let said = unescaped(self.cursor.text.get(raw.clone()).unwrap_or_default());
         let known = Entered {
-            says: Context::of(unescaped(name).as_bytes()),
+            says: self.masker.masks.context_of(unescaped(name).as_bytes()),
             field: self.fields.map(|fields| fields.member(under, fields.class(&said))).unwrap_or_default(),
             place: {
                 // Once for all patterns, and for most names not at all.
@@ -530,10 +530,11 @@ impl<'a> Pass<'a> {
             return Ok(());
         }
         let digits = integer(raw);
-        let spans = detect::find(digits.as_bytes(), self.context(), self.masker.masks.kinds());
+        let context = self.context();
+        let spans = detect::find(digits.as_bytes(), context, self.masker.masks.kinds());
         let mut hits: Vec<_> = spans.iter().map(|span| (span.start..span.end, What::Kind(span.kind))).collect();
         if patterns {
-            self.masker.masks.find_patterns(digits.as_bytes(), &mut hits);
+            self.masker.masks.find_patterns(digits.as_bytes(), context, &mut hits);
             merge(&mut hits, self.masker.masks);
         }
         let Some((seen, what)) = hits.first() else { return Ok(()) };
@@ -553,7 +554,12 @@ impl<'a> Pass<'a> {
             let pointer = pointer(self.prefix, &self.open, self.cursor.text, None);
             let place = 0..raw.len();
             told.extend(hits.iter().map(|(range, what)| {
-                Finding::of(what, finding::proof(&spans, range), Some(pointer.clone()), Some(place.clone()))
+                Finding::of(
+                    what,
+                    finding::proof(self.masker.masks, &spans, what, range),
+                    Some(pointer.clone()),
+                    Some(place.clone()),
+                )
             }));
         }
         let kinds: Vec<What> = hits.into_iter().map(|(_, what)| what).collect();

@@ -3,6 +3,7 @@
 use super::detect::{Span, validator};
 use super::document::unescaped;
 use super::kind::What;
+use super::masks::Masks;
 use super::view::Form;
 use std::ops::Range;
 
@@ -18,9 +19,10 @@ pub struct Finding {
     /// Where the value is a string of JSON: the pointer of the value in it, one for each such string.
     pub inside: Vec<String>,
     /// Where it stands in the decoded string, the text body or the number as written, in Unicode code points (not bytes, not
-    /// UTF-16 units). None where it was no finding before another in the same string was masked.
+    /// UTF-16 units). None where it was no finding before another in the same string was masked, and of an array, object, `true` or
+    /// `false` that a field rule masks.
     pub place: Option<Range<usize>>,
-    /// What speaks for it: `form`, `context`, `check` or `check+context`.
+    /// What speaks for it: `form`, `context`, `check` or `check+context`; `rule` where a field rule says so.
     pub proof: &'static str,
     /// What its form is checked with, such as `issuer range, Luhn`.
     pub validator: &'static str,
@@ -46,7 +48,10 @@ impl Finding {
 }
 
 /// What speaks for the finding at `range`, among the detectors' own, which are sorted.
-pub(super) fn proof(spans: &[Span], range: &Range<usize>) -> &'static str {
+pub(super) fn proof(masks: &Masks, spans: &[Span], what: &What, range: &Range<usize>) -> &'static str {
+    if let What::Custom(name) = what {
+        return masks.proof_of_pattern(name);
+    }
     let known = spans.binary_search_by_key(&range.start, |span| span.start).ok().and_then(|at| spans.get(at));
     known.filter(|span| span.end == range.end).map_or("form", Span::proof)
 }

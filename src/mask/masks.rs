@@ -9,6 +9,7 @@ use super::replacement::{Replacement, Unusable};
 use super::rule::{Rule, is_pattern_name};
 use super::unmaskable::Unmaskable;
 use super::view::Form;
+use super::words::{NoWord, Words};
 use std::fmt;
 use std::ops::Range;
 use std::rc::Rc;
@@ -26,6 +27,8 @@ pub struct Masks {
     /// By the number that a hit of `fields` has: what gives away least comes first.
     field_replacements: Vec<Replacement>,
     patterns: Vec<Custom>,
+    /// The words that patterns ask for.
+    words: Words,
     denials: Vec<Denial>,
 }
 
@@ -35,8 +38,13 @@ struct Custom {
     name: Rc<str>,
     written: Pattern,
     compiled: Compiled,
+    /// What has to be said next to a match, if anything.
+    context: Option<Context>,
     replacement: Replacement,
 }
+
+/// What the names of patterns' findings begin with.
+const CUSTOM: &str = "custom_";
 
 /// What is not let pass at all.
 #[derive(Debug, Clone)]
@@ -84,6 +92,15 @@ pub enum Refused {
         mask: String,
         /// The pattern's name.
         name: String,
+    },
+    /// A pattern asks for something that is no word.
+    Word {
+        /// The pattern's name.
+        name: String,
+        /// Its place among the pattern's words.
+        number: usize,
+        /// Why.
+        why: NoWord,
     },
     /// Two masks mean different things by one pattern's name.
     PatternTwice {
@@ -153,6 +170,7 @@ impl Masks {
             masks.denials.extend(denial(name, rule)?);
         }
         masks.patterns.sort_by(|one, other| one.name.cmp(&other.name));
+        masks.add_words()?;
         fields.sort_by_key(|(replacement, _)| replacement.reveals());
         let numbered =
             (0..).zip(&fields).flat_map(|(number, (_, fields))| fields.iter().map(move |field| (field, number)));
@@ -186,7 +204,7 @@ impl Masks {
     ) -> Result<(), Refused> {
         let refused = || Refused::Pattern { mask: mask.to_owned(), name: name.to_owned() };
         let compiled = Compiled::new(written).ok().filter(|_| is_pattern_name(name)).ok_or_else(refused)?;
-        let name: Rc<str> = format!("custom_{name}").into();
+        let name: Rc<str> = format!("{CUSTOM}{name}").into();
         let replacement = compile_one(mask, replace, What::Custom(name.clone()), keys)?;
         let count = self.patterns.len();
         match self.patterns.iter_mut().find(|other| other.name == name) {
@@ -199,21 +217,37 @@ impl Masks {
             }
             None if count >= Self::PATTERNS => Err(Refused::TooManyPatterns),
             None => {
-                self.patterns.push(Custom { name, written: written.clone(), compiled, replacement });
+                let written = written.clone();
+                self.patterns.push(Custom { name, written, compiled, context: None, replacement });
                 Ok(())
             }
         }
     }
 
-    /// No pattern may find what stands in the place of a finding.
+    /// Gives each pattern that asks for words its place among what words say.
+    fn add_words(&mut self) -> Result<(), Refused> {
+        for (place, custom) in (0..).zip(&mut self.patterns) {
+            if !custom.written.context.is_empty() {
+                let says = Context::own(place);
+                let name = || custom.name.strip_prefix(CUSTOM).unwrap_or_default().to_owned();
+                let added = self.words.add(&custom.written.context, says);
+                added.map_err(|(number, why)| Refused::Word { name: name(), number, why })?;
+                custom.context = Some(says);
+            }
+        }
+        Ok(())
+    }
+
+    /// No pattern may find what stands in the place of a finding, nor find something because of it.
     fn check_against_patterns(&self) -> Result<(), Refused> {
         let kinds = self.replacements.iter().flatten();
         let all = kinds.chain(&self.field_replacements).chain(self.patterns.iter().map(|custom| &custom.replacement));
         for replacement in all {
             let sample = sample(replacement);
             let mut found = Vec::new();
-            self.patterns.iter().for_each(|custom| custom.compiled.find_into(sample.as_bytes(), &mut found));
-            if !found.is_empty() {
+            let patterns = self.patterns.iter();
+            patterns.for_each(|custom| custom.compiled.find_into(sample.as_bytes(), &mut found, |_, _| true));
+            if !found.is_empty() || self.words.of_text(sample.as_bytes()) != Context::NONE {
                 return Err(Refused::UnusableLabel { mask: replacement.what.name().to_owned() });
             }
         }
@@ -225,17 +259,39 @@ impl Masks {
         !self.patterns.is_empty()
     }
 
-    /// Appends what patterns find in `text`, pattern by pattern.
-    pub(super) fn find_patterns(&self, text: &[u8], found: &mut Vec<(Range<usize>, What)>) {
+    /// What the words of a member's name say, those that patterns ask for among them.
+    pub(super) fn context_of(&self, name: &[u8]) -> Context {
+        Context::of(name) | self.words.of(name)
+    }
+
+    /// Appends what patterns find in `text`, pattern by pattern. `path` is what the names on the path to the text say.
+    pub(super) fn find_patterns(&self, text: &[u8], path: Context, found: &mut Vec<(Range<usize>, What)>) {
         let mut ranges = Vec::new();
         for custom in &self.patterns {
-            custom.compiled.find_into(text, &mut ranges);
+            match custom.context.filter(|wanted| !path.has(*wanted)) {
+                None => custom.compiled.find_into(text, &mut ranges, |_, _| true),
+                Some(wanted) => custom.compiled.find_into(text, &mut ranges, |start, last_end| {
+                    self.words.before(text, start).has(wanted)
+                        || last_end.is_some_and(|end| is_listed(text, end, start))
+                }),
+            }
             found.extend(ranges.drain(..).map(|range| (range, What::Custom(custom.name.clone()))));
         }
     }
 
     pub(super) fn kinds(&self) -> Kinds {
         self.kinds
+    }
+
+    /// What speaks for a finding of a pattern.
+    pub(super) fn proof_of_pattern(&self, name: &str) -> &'static str {
+        let custom = self.patterns.iter().find(|custom| *custom.name == *name);
+        match custom.map(|custom| (custom.written.check.is_some(), custom.context.is_some())) {
+            Some((true, true)) => "check+context",
+            Some((true, false)) => "check",
+            Some((false, true)) => "context",
+            Some((false, false)) | None => "form",
+        }
     }
 
     /// What stands in the place of a finding.
@@ -282,6 +338,13 @@ impl Masks {
             false => Ok(()),
         }
     }
+}
+
+/// Whether what begins at `start` is the next of a list behind what ended at `end`: a few signs or a short word apart.
+fn is_listed(text: &[u8], end: usize, start: usize) -> bool {
+    const APART: usize = 5;
+    let between = text.get(end..start).unwrap_or_default();
+    between.len() <= APART && !between.is_empty()
 }
 
 fn read_fields(mask: &str, rule: &Rule) -> Result<Vec<Field>, Refused> {
@@ -352,6 +415,7 @@ impl fmt::Display for Refused {
             ),
             Self::Field { mask, number, why } => write!(out, "field rule {number} of mask `{mask}` {why}"),
             Self::Pattern { mask, name } => write!(out, "pattern `{name}` of mask `{mask}` cannot be looked for"),
+            Self::Word { name, number, why } => write!(out, "word {number} of the context of pattern `{name}` is none: {why}"),
             Self::PatternTwice { name } => write!(out, "two masks mean different things by `{name}`: name one otherwise"),
             Self::TooManyPatterns => write!(out, "the masks have more than {} patterns in all", Masks::PATTERNS),
             Self::TooManyFields => out.write_str(

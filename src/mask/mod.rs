@@ -24,6 +24,7 @@ mod stream;
 mod text;
 mod unmaskable;
 mod view;
+mod words;
 
 pub use document::{mask_json, mask_json_and_tell, mask_parts};
 pub use finding::Finding;
@@ -36,3 +37,4 @@ pub use rule::{Deny, MaskFlaw, Rule};
 pub use stream::{Framing, Records, With};
 pub use text::{mask_text, mask_text_and_tell};
 pub use unmaskable::Unmaskable;
+pub use words::NoWord;

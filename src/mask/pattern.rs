@@ -23,6 +23,11 @@ pub struct Pattern {
     /// What the match's digits must satisfy as well.
     #[serde(default)]
     pub check: Option<Check>,
+    /// Words of which one has to stand in the forty bytes before a match, or in one of the two nearest names on the way to it; the
+    /// case of ASCII letters does not count, and names are read word by word (`badgeNumber`, `badge_no`). In a list of matches the
+    /// first needs it. Without any a match needs none.
+    #[serde(default)]
+    pub context: Vec<String>,
 }
 
 /// A check over the digits of a match.
@@ -462,18 +467,24 @@ impl Compiled {
         }
     }
 
-    /// Appends where the pattern matches in `text`, the leftmost and longest first, none overlapping.
-    pub(super) fn find_into(&self, text: &[u8], found: &mut Vec<Range<usize>>) {
-        let (mut from, mut untried) = (0, 0);
+    /// Appends where the pattern matches in `text`, the leftmost and longest first, none overlapping. `may_begin` is asked of each
+    /// place where a match begins, and gives where the match before it ended.
+    pub(super) fn find_into(
+        &self,
+        text: &[u8],
+        found: &mut Vec<Range<usize>>,
+        may_begin: impl Fn(usize, Option<usize>) -> bool,
+    ) {
+        let (mut from, mut untried, mut last_end) = (0, 0, None);
         while let Some(at) = self.anchor.find(text, from) {
             from = at + 1;
             let Some(last) = at.checked_sub(self.before.0) else { continue };
             for start in untried.max(at.saturating_sub(self.before.1))..=last {
                 // Every start is tried once.
                 untried = start + 1;
-                if let Some(end) = self.end(text, start) {
+                if let Some(end) = self.end(text, start).filter(|_| may_begin(start, last_end)) {
                     found.push(start..end);
-                    untried = end;
+                    (untried, last_end) = (end, Some(end));
                     break;
                 }
             }
@@ -589,12 +600,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn pattern(regex: &str) -> Result<Compiled, NoPattern> {
-        Compiled::new(&Pattern { regex: regex.to_owned(), check: None })
+        Compiled::new(&Pattern { regex: regex.to_owned(), check: None, context: Vec::new() })
     }
 
     fn matches(compiled: &Compiled, text: &str) -> Vec<String> {
         let mut found = Vec::new();
-        compiled.find_into(text.as_bytes(), &mut found);
+        compiled.find_into(text.as_bytes(), &mut found, |_, _| true);
         found.into_iter().map(|range| text.get(range).unwrap().to_owned()).collect()
     }
 
@@ -621,7 +632,9 @@ mod tests {
 
     #[test]
     fn checks_choose_among_matches() {
-        let luhn = Compiled::new(&Pattern { regex: r"M\d{4,8}".to_owned(), check: Some(Check::Luhn) }).unwrap();
+        let luhn =
+            Compiled::new(&Pattern { regex: r"M\d{4,8}".to_owned(), check: Some(Check::Luhn), context: Vec::new() })
+                .unwrap();
         assert_eq!(matches(&luhn, "M79927398713 M18 M1230 M1231"), ["M1230"]);
     }
 

@@ -1,9 +1,11 @@
 //! A mask as the policy bundle writes it.
 
+use super::detect::Context;
 use super::fields::Field;
 use super::kind::{Kind, What};
 use super::masks::{Masks, Refused};
 use super::pattern::{Compiled, Pattern};
+use super::words::Words;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -108,6 +110,11 @@ impl Rule {
             } else if let Err(why) = Compiled::new(pattern) {
                 let what = "no pattern that can be looked for".to_owned();
                 flaws.push(MaskFlaw { member: format!("{member}.regex"), number: None, what, hint: why.to_string() });
+            } else if let Err((number, why)) = Words::default().add(&pattern.context, Context::NONE) {
+                let what =
+                    format!("`{}` is no word", pattern.context.get(number).map_or("", |word| word).escape_debug());
+                let member = format!("{member}.context");
+                flaws.push(MaskFlaw { member, number: Some(number), what, hint: why.to_string() });
             }
         }
         if !flaws.is_empty() {
@@ -127,8 +134,8 @@ impl Rule {
             Refused::UnusableLabel { .. } => (
                 "replace",
                 None,
-                "a replacement that would itself be found".to_owned(),
-                "write at most 96 characters without control characters, and names of kinds only in `[…]` or `<…>`",
+                "a replacement that would itself be found, or would make findings of what stands next to it".to_owned(),
+                "write at most 96 characters without control characters, and names of kinds and words of `context` only in `[…]` or `<…>`",
             ),
             Refused::TooManyFields => (
                 "fields",

@@ -36,6 +36,8 @@ pub struct Records {
     /// Whether the last byte was a carriage return that ended a line: a line feed behind it belongs to it.
     after_return: bool,
     number: u32,
+    /// How many of those that were given had something in them.
+    masked: u32,
     tally: Tally,
 }
 
@@ -62,6 +64,7 @@ impl Records {
             line: 0,
             after_return: false,
             number: 0,
+            masked: 0,
             tally: Tally::default(),
         }
     }
@@ -73,6 +76,7 @@ impl Records {
     /// given before is all that may leave of it.
     pub fn push(&mut self, chunk: &[u8], with: With<'_>) -> Result<Vec<u8>, Unmaskable> {
         let mut out = Vec::new();
+        let mut masked = self.masked;
         let mut rest = chunk;
         while !rest.is_empty() {
             if std::mem::take(&mut self.after_return)
@@ -97,7 +101,8 @@ impl Records {
             let mut begin = 0;
             while let Some(end) = self.record_end() {
                 let record = self.held.get(begin..end).unwrap_or_default();
-                mask_one(self.framing, record, self.number, with, &mut self.tally, &mut out)?;
+                let is_record = mask_one(self.framing, record, self.number, with, &mut self.tally, &mut out)?;
+                masked = masked.saturating_add(is_record.into());
                 self.number = self.number.saturating_add(1);
                 begin = end;
             }
@@ -109,6 +114,7 @@ impl Records {
             }
         }
         with.masks.let_pass(&self.tally)?;
+        self.masked = masked;
         Ok(out)
     }
 
@@ -121,7 +127,11 @@ impl Records {
         let held = std::mem::take(&mut self.held);
         match self.framing {
             // The last line may go without its end.
-            Framing::Lines => mask_one(self.framing, &held, self.number, with, &mut self.tally, &mut out)?,
+            Framing::Lines => {
+                let is_record = mask_one(self.framing, &held, self.number, with, &mut self.tally, &mut out)?;
+                with.masks.let_pass(&self.tally)?;
+                self.masked = self.masked.saturating_add(is_record.into());
+            }
             // An event that was not ended is none, and readers leave it out. So does this, unless it would have said something.
             Framing::Events => {
                 let has_data = lines(&held).any(|line| matches!(field(line.text), (b"data", _)));
@@ -130,8 +140,13 @@ impl Records {
                 }
             }
         }
-        with.masks.let_pass(&self.tally)?;
         Ok(out)
+    }
+
+    /// How many records were given so far, each masked. Empty lines are none, nor are events without data, such as comments.
+    #[must_use]
+    pub fn masked(&self) -> u32 {
+        self.masked
     }
 
     /// What was found so far. The first step of a pointer is the record's number, from 0.
@@ -170,6 +185,7 @@ impl Records {
     }
 }
 
+/// Masks one record; whether it was one, and not just an empty line or an event without data.
 fn mask_one(
     framing: Framing,
     record: &[u8],
@@ -177,29 +193,29 @@ fn mask_one(
     with: With<'_>,
     tally: &mut Tally,
     out: &mut Vec<u8>,
-) -> Result<(), Unmaskable> {
+) -> Result<bool, Unmaskable> {
     match framing {
+        Framing::Lines if record.trim_ascii().is_empty() => {
+            out.extend_from_slice(record);
+            Ok(false)
+        }
         Framing::Lines => {
-            if !record.trim_ascii().is_empty() {
-                let masked = mask_record(record, &format!("/{number}"), with, tally)?;
-                out.extend_from_slice(masked.as_deref().unwrap_or(record));
-            } else {
-                out.extend_from_slice(record);
-            }
-            Ok(())
+            let masked = mask_record(record, &format!("/{number}"), with, tally)?;
+            out.extend_from_slice(masked.as_deref().unwrap_or(record));
+            Ok(true)
         }
         Framing::Events => mask_event(record, number, with, tally, out),
     }
 }
 
-/// Masks one event: its data as JSON, what else readers look at as text. Fields that readers have to leave out are left out.
+/// Masks one event: its data as JSON, what else readers look at as text. Whether it has data. Fields that readers have to leave out are left out.
 fn mask_event(
     event: &[u8],
     number: u32,
     with: With<'_>,
     tally: &mut Tally,
     out: &mut Vec<u8>,
-) -> Result<(), Unmaskable> {
+) -> Result<bool, Unmaskable> {
     const MARK: &[u8] = b"\xef\xbb\xbf";
     // Readers take one byte order mark off the stream.
     let event = if number == 0 { event.strip_prefix(MARK).unwrap_or(event) } else { event };
@@ -254,7 +270,7 @@ fn mask_event(
         }
         out.extend_from_slice(line.end);
     }
-    Ok(())
+    Ok(data.is_some())
 }
 
 struct Line<'a> {
@@ -430,6 +446,26 @@ mod tests {
         }
         assert_eq!(records.found()[0].pointers, ["/0/a", "/1/a"]);
         assert!(matches!(records.push(b"[\"a@b.de\"]\n", with), Err(Unmaskable::Denied(_))));
+    }
+
+    #[test]
+    fn records_are_counted_as_they_leave() {
+        let masks = masks();
+        let kept = Kept::default();
+        let with = With { masks: &masks, kept: &kept, secrets: &[] };
+        let mut lines = Records::new(Framing::Lines, MOST);
+        lines.push(b"1\n\n \n[\"a@b.de\"]\n{\"a\":", with).unwrap();
+        assert_eq!(lines.masked(), 2, "empty lines are none, and what is held has not left");
+        assert!(lines.push(b"1}\nx\n", with).is_err());
+        assert_eq!(lines.masked(), 2, "nothing of a chunk with a bad record leaves");
+        let mut lines = Records::new(Framing::Lines, MOST);
+        lines.push(b"1\n2", with).unwrap();
+        lines.finish(with).unwrap();
+        assert_eq!(lines.masked(), 2, "the last line may go without its end");
+        let mut events = Records::new(Framing::Events, MOST);
+        events.push(b": hello\n\nevent: x\nid: 1\n\ndata: 1\ndata:\n\n\n\ndata: [DONE]\n\n: end", with).unwrap();
+        events.finish(with).unwrap();
+        assert_eq!(events.masked(), 2);
     }
 
     /// Every line by itself.

@@ -162,7 +162,7 @@ impl<'a> Masker<'a> {
         self.hits.clear();
         self.hits.extend(self.spans.iter().map(|span| (span.start..span.end, What::Kind(span.kind))));
         if self.masks.has_patterns() {
-            self.masks.find_patterns(view, &mut self.hits);
+            self.masks.find_patterns(view, context, &mut self.hits);
             merge(&mut self.hits, self.masks);
         }
         if self.hits.is_empty() {
@@ -179,7 +179,7 @@ impl<'a> Masker<'a> {
             located.extend(all.map(|(raw, (range, what))| Located {
                 raw: raw.clone(),
                 what: what.clone(),
-                proof: finding::proof(&self.spans, range),
+                proof: finding::proof(self.masks, &self.spans, what, range),
             }));
         }
         self.replace(raw, form, plain)?;
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn own_patterns_are_found_beside_kinds_and_overlaps_are_masked_whole() {
-        let pattern = |regex: &str| crate::mask::Pattern { regex: regex.to_owned(), check: None };
+        let pattern = |regex: &str| crate::mask::Pattern { regex: regex.to_owned(), check: None, context: Vec::new() };
         let patterns = [("badge", pattern(r"\bB-\d{4}\b")), ("host", pattern(r"[a-z]{1,9}@\w{2,9}\.corp"))];
         let patterns = patterns.into_iter().map(|(name, pattern)| (name.to_owned(), pattern)).collect();
         let rule = Rule { patterns, ..Rule::detecting(&[Kind::Email], "[{kind}]") };
@@ -284,10 +284,68 @@ mod tests {
         assert_eq!(masked("x@y9.corp9").0, "[custom_host]9");
     }
 
+    fn badges(context: &[&str], replace: &str) -> Masks {
+        let context = context.iter().map(|word| (*word).to_owned()).collect();
+        let pattern = crate::mask::Pattern { regex: r"\b[A-Z]{3}-\d{3}\b".to_owned(), check: None, context };
+        let rule = Rule { patterns: [("badge".to_owned(), pattern)].into(), ..Rule::detecting(&[], replace) };
+        Masks::compile(&[("m", &rule)]).unwrap()
+    }
+
+    #[test]
+    fn own_patterns_that_ask_for_words_match_only_behind_one() {
+        let masks = badges(&["badge", "ausweis"], "[{kind}]");
+        for (text, wanted) in [
+            ("badge EMP-123", "badge [custom_badge]"),
+            ("BADGE: EMP-123, EMP-124 and EMP-125", "BADGE: [custom_badge], [custom_badge] and [custom_badge]"),
+            ("userBadge=EMP-123", "userBadge=[custom_badge]"),
+            ("employee_badge_no EMP-123", "employee_badge_no [custom_badge]"),
+            ("Ausweis-Nr. \u{ff25}MP-123", "Ausweis-Nr. [custom_badge]"),
+            ("EMP-123", "EMP-123"),
+            ("badges EMP-123", "badges EMP-123"),
+            ("EMP-123 is a badge", "EMP-123 is a badge"),
+            ("[badge] EMP-123", "[badge] EMP-123"),
+            (
+                "badge, that is what they all wear from then on: EMP-123",
+                "badge, that is what they all wear from then on: EMP-123",
+            ),
+            (
+                "EMP-123 badge EMP-124 but not as far behind it as EMP-125",
+                "EMP-123 badge [custom_badge] but not as far behind it as EMP-125",
+            ),
+            // A match without a word hides none that has one.
+            ("ABC-123-badge-ABC-124", "ABC-123-badge-[custom_badge]"),
+        ] {
+            let masked = mask_text(text.as_bytes(), &masks, &[]).unwrap();
+            assert_eq!(masked.body().map_or(text, |body| std::str::from_utf8(body).unwrap()), wanted);
+        }
+        let list = "badge ".to_owned() + &"EMP-123, ".repeat(500);
+        for replace in ["[{kind}]", "", "x"] {
+            let masked = mask_text(list.as_bytes(), &badges(&["badge"], replace), &[]).unwrap();
+            assert_eq!(masked.found()[0].count, 500, "{replace}");
+        }
+    }
+
+    #[test]
+    fn a_replacement_may_not_be_a_word_that_a_pattern_asks_for() {
+        let compiled = |replace: &str| {
+            let pattern = crate::mask::Pattern {
+                regex: "EMP-[0-9]{3}".to_owned(),
+                check: None,
+                context: vec!["badge".to_owned()],
+            };
+            let rule =
+                Rule { patterns: [("b".to_owned(), pattern)].into(), ..Rule::detecting(&[Kind::Email], replace) };
+            Masks::compile(&[("m", &rule)]).map(|_| ())
+        };
+        assert!(matches!(compiled("a badge"), Err(crate::mask::Refused::UnusableLabel { .. })));
+        assert_eq!(compiled("[badge]"), Ok(()));
+        assert_eq!(compiled("gone"), Ok(()));
+    }
+
     #[test]
     fn patterns_that_would_find_labels_or_differ_by_mask_are_refused() {
         let rule = |name: &str, regex: &str, replace: &str| {
-            let pattern = crate::mask::Pattern { regex: regex.to_owned(), check: None };
+            let pattern = crate::mask::Pattern { regex: regex.to_owned(), check: None, context: Vec::new() };
             Rule { patterns: [(name.to_owned(), pattern)].into(), ..Rule::detecting(&[], replace) }
         };
         assert!(Masks::compile(&[("m", &rule("a", r"\[\w{3,20}\]", "[{kind}]"))]).is_err());
@@ -349,6 +407,18 @@ mod tests {
                 let twice = mask_text(&once, &masks, &[]).unwrap();
                 prop_assert_eq!(twice.body(), None);
                 prop_assert!(twice.found().is_empty());
+            }
+        }
+
+        #[test]
+        fn patterns_that_ask_for_words_leave_nothing_to_find(
+            text in "(EMP-123|badge|BADGE_|[a-z ,-]{1,6}|Badge){0,24}", replace in "(\\[\\{kind\\}\\]||x|\\{same_length\\})",
+        ) {
+            let masks = badges(&["badge"], &replace);
+            if let Ok(once) = mask_text(text.as_bytes(), &masks, &[]) {
+                let once = once.body().unwrap_or(text.as_bytes()).to_vec();
+                let twice = mask_text(&once, &masks, &[]).unwrap();
+                prop_assert!(twice.found().is_empty(), "{}", String::from_utf8_lossy(&once));
             }
         }
 

@@ -186,6 +186,16 @@ fn every_flaw_is_refused_at_its_place() {
             "masks.pii.patterns",
             "`A` cannot be a pattern's name",
         ),
+        (
+            with("/masks/pii/patterns", json!({"a": {"regex": "ABC-\\d", "context": ["badge", "badge_no"]}})),
+            "masks.pii.patterns.a.context[1]",
+            "`badge_no` is no word",
+        ),
+        (
+            with("/masks/pii/patterns", json!({"a": {"regex": "ABC-\\d", "context": "badge"}})),
+            "masks.pii.patterns.a.context",
+            "found the text `badge`",
+        ),
         (with("/masks/pii/replace", json!("{nope}")), "masks.pii.replace", "braces that say nothing here"),
         (
             with("/masks/pii/replace", json!("a@example.org")),

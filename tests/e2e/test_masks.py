@@ -27,9 +27,11 @@ def bundle():
         "joinable": {"detect": ["email"], "replace": "[{pseudonym:k}]"},
         "outgoing": {"detect": ["email", "phone"], "fields": ["ssn", "/documents/*/note"]},
         "none-out": {"detect": ["credit_card"], "deny": {"above": 0}},
+        "badges": {"patterns": {"badge": {"regex": r"\bEMP-\d{6}\b", "context": ["badge", "ausweis"]}}},
     })
     whole["rules"] += [
         guard("raw-people", masks=["people", "gone"]), guard("raw-few", masks=["few"]), guard("raw-keys", masks=["no-keys"]),
+        guard("raw-badges", masks=["badges"], request_masks=["badges"]),
         guard("raw-out", request_masks=["outgoing"]), guard("raw-none", request_masks=["none-out"]),
         guard("raw-both", request_masks=["joinable"], masks=["pii"]), guard("hr-out", request_masks=["outgoing"]),
     ]
@@ -88,6 +90,23 @@ def test_member_names_that_are_personal_are_not_recorded(gateway, cohere):
     expect_served(reply)
     assert masks(reply) == {"field": (3, ["/results/0/document/*/ssn"] * 3)}
     assert "Ann" not in json.dumps(reply.record) and "4155550132" not in json.dumps(reply.record)
+
+
+# ---- own patterns --------------------------------------------------------------------------------------------------------
+
+def test_an_own_pattern_that_asks_for_words_is_found_only_beside_one(gateway, cohere):
+    cohere.answer = lambda _: answer_json(answer(
+        {"text": "badge no. EMP-123456, EMP-654321; on another shelf lies part EMP-000001"},
+        {"userBadge": {"value": "EMP-123456"}, "part": "EMP-123456"}, {"text": "part EMP-123456 is no such thing"}))
+    sent = ["her Ausweis: EMP-123456", "part EMP-123456"]
+    reply = gateway.call(V1.format("raw-badges"), body=body(documents=sent, return_documents=True))
+    expect_served(reply)
+    assert reply.json() == answer(
+        {"text": "badge no. [custom_badge], [custom_badge]; on another shelf lies part EMP-000001"},
+        {"userBadge": {"value": "[custom_badge]"}, "part": "EMP-123456"}, {"text": "part EMP-123456 is no such thing"})
+    assert masks(reply) == {"custom_badge": (3, ["/results/0/document/text", "/results/1/document/userBadge/value"])}
+    assert json.loads(cohere.seen[-1].body)["documents"] == ["her Ausweis: [custom_badge]", "part EMP-123456"]
+    assert masks(reply, "request_masks") == {"custom_badge": (1, ["/documents/0"])}
 
 
 # ---- deny ----------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 and nothing of that record leaves."""
 
 import copy
+import hmac
 import json
 import threading
 
@@ -12,6 +13,7 @@ from gateway import BUNDLE, ROUTES, body, expect_problem, expect_served, plugin
 from wire import Answer, Http1, answer_json
 
 V1 = "/cohere/{}/v1/rerank"
+DIGEST_KEY = people.secret("digests") * 2
 LINES, EVENTS = "application/x-ndjson", "text/event-stream"
 RECORD_BYTES = 4096
 
@@ -32,15 +34,31 @@ def streaming():
     bundle["masks"]["few"] = {"detect": ["email"], "deny": {"above": 1}}
     bundle["rules"].append({"id": "few", "guard": {"datasets": ["raw-few*"]}, "require": {"masks": ["few"]}})
     routes = [{**route, "streams": not route["path"].startswith("/jina")} for route in ROUTES]
-    configuration = plugin(bundle={"inline": bundle}, routes=routes, limits={**harness.LIMITS, "record_bytes": RECORD_BYTES})
-    with harness.Gateway(services, configuration) as gateway:
-        yield gateway
-    services.close()
+    configuration = plugin(bundle={"inline": bundle}, routes=routes, limits={**harness.LIMITS, "record_bytes": RECORD_BYTES},
+                           audit={"digest_key_env": "DIGESTS"})
+    environment = {**harness.ENVIRONMENT, "DIGESTS": DIGEST_KEY}
+    names = harness.ENVIRONMENT
+    harness.ENVIRONMENT = environment
+    try:
+        with harness.Gateway(services, configuration, env=environment) as gateway:
+            yield gateway
+    finally:
+        harness.ENVIRONMENT = names
+        services.close()
 
 
 @pytest.fixture
 def gateway(streaming):
     yield from streaming.watched()
+
+
+def left(result):
+    """How many records left, by the record of the call, and the digest of all of it."""
+    return result.get("records"), result["body_digest"]
+
+
+def digest(content):
+    return "hmac-sha256:" + hmac.new(DIGEST_KEY.encode(), content, "sha256").hexdigest()
 
 
 def stream(kind, pieces, **fields):
@@ -76,6 +94,7 @@ def test_a_record_leaves_before_the_next_has_come(gateway, cohere, kind):
     line = gateway.next_line()
     result = line["record"][0]["result"]
     assert (result["outcome"], result["status"]) == ("served", 200)
+    assert left(result) == (2, digest(first + rest))
     assert {mask["kind"]: mask["pointers"] for mask in result["masks"]} == {
         "email": ["/0/results/0/document/text"], "iban": ["/1/results/0/document/text"]}
 
@@ -89,6 +108,7 @@ def test_where_chunks_are_cut_means_nothing(gateway, cohere, kind):
         reply = ask(gateway, cohere, kind, whole[:cut], whole[cut:])
         expect_served(reply)
         assert reply.body == wanted, cut
+        assert left(reply.record["result"]) == (3, digest(wanted))
     reply = ask(gateway, cohere, kind, *(whole[at:at + 1] for at in range(len(whole))))
     expect_served(reply)
     assert reply.body == wanted
@@ -101,6 +121,24 @@ def test_a_stream_of_stated_length_leaves_without_it(gateway, cohere, kind):
     reply = gateway.call(V1.format("web-docs"), body=body(return_documents=True))
     expect_served(reply)
     assert reply.body == framed(kind, record(0, "[email]"), record(1, "x")) and reply.one("content-length") is None
+
+
+@pytest.mark.parametrize("kind", [LINES, EVENTS])
+def test_the_record_of_a_stream_whose_reader_left_says_what_had_left(gateway, cohere, kind):
+    arrived = threading.Event()
+
+    def pieces():
+        yield framed(kind, record(0, people.EMAIL))
+        arrived.wait(10)
+
+    cohere.answer = lambda _: stream(kind, pieces())
+    with Http1(gateway.port) as client:
+        client.send(gateway.request(V1.format("web-docs"), body=body(return_documents=True)))
+        assert client.head().status == 200
+        got = client.chunk()
+    result = gateway.next_line()["record"][0]["result"]
+    arrived.set()
+    assert result["outcome"] == "aborted" and left(result) == (1, digest(got))
 
 
 def test_events_keep_their_names_and_comments_and_the_last_line_may_be_unended(gateway, cohere):
@@ -129,6 +167,7 @@ def test_a_bad_record_breaks_the_stream_off_and_nothing_of_it_leaves(gateway, co
     # First in the stream: the answer is withheld.
     reply = ask(gateway, cohere, kind, bad, framed(kind, record(1, "later")))
     expect_problem(reply, 502, "unmaskable-response", reason)
+    assert left(reply.record["result"]) == (None, None)
     # Behind a good one: the stream is broken off.
     arrived = threading.Event()
 
@@ -150,6 +189,7 @@ def test_a_bad_record_breaks_the_stream_off_and_nothing_of_it_leaves(gateway, co
     assert got == framed(kind, record(0, "[email]"))
     record_line = gateway.next_line()["record"][0]["result"]
     assert (record_line["outcome"], record_line["reason"], record_line["status"]) == ("unmaskable-response", reason, 200)
+    assert left(record_line) == (1, digest(got)), "what left before it broke off"
 
 
 @pytest.mark.parametrize("kind", [LINES, EVENTS])
@@ -171,7 +211,8 @@ def test_a_stream_that_ends_within_a_record_is_broken_off(gateway, cohere, kind)
         with pytest.raises((EOFError, ConnectionResetError)):
             assert not client.chunk(), "half a record left"
             raise AssertionError("the stream ended as if it were whole")
-    assert gateway.next_line()["record"][0]["result"]["outcome"] == "unmaskable-response"
+    result = gateway.next_line()["record"][0]["result"]
+    assert result["outcome"] == "unmaskable-response" and left(result) == (1, digest(framed(kind, record(0, "x"))))
 
 
 @pytest.mark.parametrize("kind", [LINES, EVENTS])
@@ -187,9 +228,11 @@ def test_a_stream_that_may_be_refused_is_held_to_its_end(gateway, cohere, kind):
     reply = ask(gateway, cohere, kind, framed(kind, record(0, mails[0])), framed(kind, record(1, "x")), dataset="raw-few")
     expect_served(reply)
     assert reply.body == framed(kind, record(0, "[email]"), record(1, "x"))
+    assert left(reply.record["result"]) == (2, digest(reply.body))
     reply = ask(gateway, cohere, kind, *(framed(kind, record(at, mail)) for at, mail in enumerate(mails)), dataset="raw-few")
     expect_problem(reply, 502, "unmaskable-response", "response-denied")
     assert reply.record["result"]["masks"][0]["count"] == 2 and b"example.org" not in reply.body
+    assert left(reply.record["result"]) == (None, None), "nothing of the stream left"
 
 
 @pytest.mark.parametrize("kind", [LINES, EVENTS])

@@ -197,14 +197,14 @@ fn a_shadow_bundle_is_recorded_and_changes_nothing() {
     let strict = bundle(9, |bundle| bundle["rules"] = json!([{"id": "nobody", "deny": {}}]));
     let shadowed = |shadow: Value| world_with(|config| config["bundle"]["shadow"] = shadow);
     let world = shadowed(json!({"inline": strict}));
-    let exchange = sent(&world);
-    let opinion = &record(&exchange)["decision"]["shadow_bundle"];
+    let mut exchange = sent(&world);
+    let opinion = &record(&mut exchange)["decision"]["shadow_bundle"];
     assert_eq!((&opinion["effect"], &opinion["rules"]), (&json!("deny"), &json!(["nobody"])));
     assert_eq!(opinion["policy"]["serial"], 9);
     let denied = r#"{"model":"m9","query":"q","documents":["a"]}"#;
     let loose = bundle(9, |bundle| bundle["rules"][2]["allow"]["models"] = json!(["*"]));
-    let (exchange, step) = shadowed(json!({"inline": loose})).ask("/web/v2/rerank", denied);
-    assert_eq!((status(&step), &record(&exchange)["decision"]["shadow_bundle"]["effect"]), (403, &json!("allow")));
+    let (mut exchange, step) = shadowed(json!({"inline": loose})).ask("/web/v2/rerank", denied);
+    assert_eq!((status(&step), &record(&mut exchange)["decision"]["shadow_bundle"]["effect"]), (403, &json!("allow")));
     // One that is fetched: whatever comes, calls go on as they did.
     let world = shadowed(json!({"fetched": fetched()}));
     assert_eq!(world.hears_as(Role::Shadow, b"garbage", 0), "refused");
@@ -228,5 +228,5 @@ fn a_bundle_the_server_no_longer_confirms_is_believed_only_so_long() {
     let mut exchange = world.exchange();
     let step = exchange.request_headers(world.headers("/web/v2/rerank", &[]), false, late, &NoHost);
     assert_eq!(status(&step), 503);
-    assert_eq!(record(&exchange)["result"]["reason"], "bundle-stale");
+    assert_eq!(record(&mut exchange)["result"]["reason"], "bundle-stale");
 }

@@ -57,7 +57,7 @@ impl World {
     }
 }
 
-fn says(exchange: &Exchange) -> (Value, Value) {
+fn says(exchange: &mut Exchange) -> (Value, Value) {
     let record = record(exchange);
     (record["decision"]["effect"].clone(), record["decision"]["risk_reasons"].clone())
 }
@@ -85,16 +85,16 @@ fn signals_add_up_to_an_approval_and_to_a_denial_with_their_points_on_record() {
         ),
     ] {
         let body = json!({"model": "m1", "query": query, "documents": documents}).to_string();
-        let (exchange, _) = world.ask_at(&NoHost, "/web/v2/rerank", &body, NOW);
-        assert_eq!(says(&exchange), (json!(effect), reasons), "{body}");
+        let (mut exchange, _) = world.ask_at(&NoHost, "/web/v2/rerank", &body, NOW);
+        assert_eq!(says(&mut exchange), (json!(effect), reasons), "{body}");
     }
     let body = json!({"model": "m1", "query": "falcon ann@example.org", "documents": ["a"]}).to_string();
-    let (exchange, step) = world.ask_at(&NoHost, "/web/v2/rerank", &body, NOW);
-    assert_eq!((status(&step), &record(&exchange)["result"]["reason"]), (403, &json!("risk-too-high")));
-    assert_eq!(record(&exchange)["decision"]["rules"], json!(["look"]));
+    let (mut exchange, step) = world.ask_at(&NoHost, "/web/v2/rerank", &body, NOW);
+    assert_eq!((status(&step), &record(&mut exchange)["result"]["reason"]), (403, &json!("risk-too-high")));
+    assert_eq!(record(&mut exchange)["decision"]["rules"], json!(["look"]));
     // The same words where they name nothing that people wrote.
     let body = json!({"model": "m1", "query": "q", "documents": ["a"], "priority": 1}).to_string();
-    assert_eq!(says(&world.ask_at(&NoHost, "/web/v2/rerank", &body, NOW).0).0, "allow");
+    assert_eq!(says(&mut world.ask_at(&NoHost, "/web/v2/rerank", &body, NOW).0).0, "allow");
 }
 
 #[test]
@@ -121,8 +121,8 @@ fn calls_of_one_minute_are_counted_whatever_became_of_them() {
     let refused = CALL.replace("m1", "m9");
     assert_eq!(status(&world.ask_at(&host, "/web/v2/rerank", &refused, NOW).1), 403);
     assert!(matches!(world.ask_at(&host, "/web/v2/rerank", CALL, NOW).1, Step::Release(_)));
-    let (exchange, step) = world.ask_at(&host, "/web/v2/rerank", CALL, NOW);
-    assert_eq!((status(&step), &record(&exchange)["decision"]["rules"]), (403, &json!(["burst"])));
+    let (mut exchange, step) = world.ask_at(&host, "/web/v2/rerank", CALL, NOW);
+    assert_eq!((status(&step), &record(&mut exchange)["decision"]["rules"]), (403, &json!(["burst"])));
     let later = NOW.plus(Span::from_secs(60));
     assert!(matches!(world.ask_at(&host, "/web/v2/rerank", CALL, later).1, Step::Release(_)));
     assert_eq!(status(&world.ask_at(&NoHost, "/web/v2/rerank", CALL, NOW).1), 403, "nobody knows how many");
@@ -159,7 +159,7 @@ fn forced_parameters_go_upstream_and_all_else_as_the_caller_wrote_it() {
             Some(r#"{"query":"q","texts":["a","b"],"return_text":false}"#),
         ),
     ] {
-        let (exchange, step) = world.ask_at(&NoHost, path, body, NOW);
+        let (mut exchange, step) = world.ask_at(&NoHost, path, body, NOW);
         let Step::Release(edits) = step else { panic!("{body}: {step:?}") };
         assert_eq!(edits.body.as_deref(), becomes.map(str::as_bytes), "{body}");
         let length = edits.set.iter().find(|(name, _)| name == "content-length").map(|(_, value)| value.clone());
@@ -169,11 +169,11 @@ fn forced_parameters_go_upstream_and_all_else_as_the_caller_wrote_it() {
             becomes.is_some(),
             "the digest of another body"
         );
-        assert_eq!(record(&exchange)["decision"]["force"], json!({"return_documents": false, "top_n": 2}));
+        assert_eq!(record(&mut exchange)["decision"]["force"], json!({"return_documents": false, "top_n": 2}));
     }
     // TEI ranks all there is, and nothing can be forced on it.
-    let (exchange, step) = world.ask_at(&NoHost, "/tei/web", r#"{"query":"q","texts":["a","b","c"]}"#, NOW);
-    assert_eq!((status(&step), &record(&exchange)["result"]["reason"]), (403, &json!("force-impossible")));
+    let (mut exchange, step) = world.ask_at(&NoHost, "/tei/web", r#"{"query":"q","texts":["a","b","c"]}"#, NOW);
+    assert_eq!((status(&step), &record(&mut exchange)["result"]["reason"]), (403, &json!("force-impossible")));
 }
 
 #[test]

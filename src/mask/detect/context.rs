@@ -31,6 +31,14 @@ impl Context {
     /// A passport or identity card.
     pub(super) const PASSPORT: Self = Self::of_kind(Kind::Passport);
 
+    /// What the operator's own pattern at this place asks for; there are sixteen at most.
+    pub(in crate::mask) const fn own(place: u32) -> Self {
+        Self(match 1_u128.checked_shl(112 + place) {
+            Some(bit) => bit,
+            None => 0,
+        })
+    }
+
     /// Numbers of this kind.
     pub(in crate::mask) const fn of_kind(kind: Kind) -> Self {
         Self(1 << kind as u32)
@@ -46,7 +54,7 @@ impl Context {
         kinds | Self::CALL | Self::LINE | Self::SSN | Self::TAX | Self::NATIONAL
     }
 
-    pub(super) fn has(self, some: Self) -> bool {
+    pub(in crate::mask) fn has(self, some: Self) -> bool {
         self.0 & some.0 != 0
     }
 
@@ -63,23 +71,12 @@ impl Context {
     pub(in crate::mask) fn of_text(text: &[u8]) -> (Self, Option<Self>) {
         let mut all = Self::NONE;
         let mut last = None;
-        let mut rest = text;
-        loop {
-            let label = label_in(rest);
-            let (words, behind) = match &label {
-                Some(label) => (rest.get(..label.start), rest.get(label.end..)),
-                None => (Some(rest), None),
-            };
-            each_word(words.unwrap_or_default(), |word| {
-                let says = meaning(word);
-                all = all | says;
-                last = Some(says);
-            });
-            match behind {
-                Some(behind) => rest = behind,
-                None => return (all, last),
-            }
-        }
+        each_word_of_text(text, |word| {
+            let says = meaning(word);
+            all = all | says;
+            last = Some(says);
+        });
+        (all, last)
     }
 }
 
@@ -120,6 +117,23 @@ impl Words {
     }
 }
 
+/// Gives each word of running text as it stands, but for those in brackets that stand for what was masked.
+pub(in crate::mask) fn each_word_of_text(text: &[u8], mut give: impl FnMut(&[u8])) {
+    let mut rest = text;
+    loop {
+        let label = label_in(rest);
+        let (words, behind) = match &label {
+            Some(label) => (rest.get(..label.start), rest.get(label.end..)),
+            None => (Some(rest), None),
+        };
+        each_word(words.unwrap_or_default(), &mut give);
+        match behind {
+            Some(behind) => rest = behind,
+            None => return,
+        }
+    }
+}
+
 /// The first `[…]` or `<…>` in a text, unless it is glued to a word (`user[phone]`).
 fn label_in(text: &[u8]) -> Option<Range<usize>> {
     // Hardly any text has the end of one, which a block at a time tells.
@@ -144,7 +158,7 @@ fn label_in(text: &[u8]) -> Option<Range<usize>> {
 
 /// Gives each word of `text` as it stands. A hump begins a word (`phoneNumber`), and so does the last capital of several
 /// (`SSNNumber`).
-fn each_word(text: &[u8], mut give: impl FnMut(&[u8])) {
+pub(in crate::mask) fn each_word(text: &[u8], mut give: impl FnMut(&[u8])) {
     let mut rest = text;
     while let Some(start) = rest.iter().position(is_letter) {
         let Some(word) = rest.get(start..) else { return };

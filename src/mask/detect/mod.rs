@@ -43,7 +43,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 pub(super) use checksum::{luhn, verhoeff};
-pub(super) use context::Context;
+pub(super) use context::{Context, each_word, each_word_of_text};
+pub(super) use scan::words_before;
 pub(super) use validator::validator;
 
 /// A finding: a range of bytes of the text, at character boundaries.

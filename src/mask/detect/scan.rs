@@ -1,10 +1,12 @@
 //! The text a scan walks over, and what detectors ask of it.
 
+use super::class::is_letter;
 use super::context::Words;
 use super::lexicon::meaning;
 use super::map::Map;
 use super::number::Group;
 use super::{Context, Proof, Span};
+use crate::mask::bytes;
 use crate::mask::kind::{Kind, Kinds};
 use std::cell::Cell;
 
@@ -52,9 +54,6 @@ pub(super) struct Near {
 }
 
 impl<'a> Scan<'a> {
-    /// How far back words count, in bytes.
-    const BEFORE: usize = 40;
-
     pub(super) fn new(
         text: &'a [u8],
         map: &'a Map,
@@ -126,14 +125,14 @@ impl<'a> Scan<'a> {
 
     #[inline(never)]
     fn read_near(&self, at: usize) -> Near {
-        let from = at.saturating_sub(Self::BEFORE);
+        let from = at.saturating_sub(BEFORE);
         let window = self.text.get(from..at).unwrap_or_default();
         let words = Words::of(self.text.get(from..).unwrap_or_default());
         // A word cut by the window says nothing.
         let cut = if from == 0 { 0 } else { (words.letters.trailing_ones() as usize).min(window.len()) };
         let inside = !(u64::MAX << window.len());
         if words.label_ends & inside != 0 {
-            let (any, last) = Context::of_text(window.get(cut..).unwrap_or_default());
+            let (any, last) = Context::of_text(words_before(self.text, at));
             return Near { any: any | self.path, closest: last.unwrap_or(self.path) };
         }
         let mut begins = words.begins & inside & (u64::MAX << cut);
@@ -191,5 +190,53 @@ impl<'a> Scan<'a> {
         let separator = matches!(self.byte_before(at), b'-' | b'.' | b'/' | b'_' | b':');
         let token = |end| self.text.get(self.start_of(end, 16, u8::is_ascii_alphanumeric)..end).unwrap_or_default();
         separator && at.checked_sub(1).is_some_and(|end| token(end).iter().any(is))
+    }
+}
+
+/// How far back words count, in bytes.
+const BEFORE: usize = 40;
+
+/// The words before `at` that count.
+pub(in crate::mask) fn words_before(text: &[u8], at: usize) -> &[u8] {
+    let from = at.saturating_sub(BEFORE);
+    let before = text.get(from..at).unwrap_or_default();
+    // A word cut by the window says nothing.
+    let cut = if from == 0 { 0 } else { before.iter().position(|byte| !is_letter(byte)).unwrap_or(before.len()) };
+    let cut = if from == 0 { 0 } else { cut.max(label_cut(text, from, before)) };
+    before.get(cut..).unwrap_or_default()
+}
+
+/// How much of a window that begins at `from` is the rest of a label such as `[credit_card]`, whose words say nothing.
+fn label_cut(text: &[u8], from: usize, window: &[u8]) -> usize {
+    /// The longest label.
+    const LONGEST: usize = 96;
+    let is_bracket = |byte: &u8| matches!(byte, b'[' | b']' | b'<' | b'>');
+    // Hardly any window has the end of one, which a block at a time tells.
+    if bytes::find(window, 0, |block| block.either(b']', b'>')).is_none() {
+        return 0;
+    }
+    let Some(end) = window.iter().position(is_bracket) else { return 0 };
+    let start = from.saturating_sub(LONGEST);
+    let outside = text.get(start..from).unwrap_or_default();
+    let Some(open) = outside.iter().rposition(is_bracket) else { return 0 };
+    let is_label = matches!(window.get(end), Some(b']' | b'>')) && matches!(outside.get(open), Some(b'[' | b'<'));
+    let glued = open.checked_sub(1).and_then(|before| outside.get(before)).is_some_and(u8::is_ascii_alphanumeric);
+    if is_label && !glued { end + 1 } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_that_the_window_cuts_says_nothing() {
+        let words = |text: &str| String::from_utf8(words_before(text.as_bytes(), text.len()).to_vec()).unwrap();
+        let tail = " and thirty more bytes behind it";
+        assert_eq!(words(&format!("paid by [credit_card]{tail}")), tail);
+        assert_eq!(words(&format!("paid by <credit_card>{tail}")), tail);
+        assert_eq!(words(&format!("paid by user[credit_card]{tail}")), format!("_card]{tail}"));
+        assert_eq!(words(&format!("paid by credit_card]{tail}")), format!("_card]{tail}"));
+        assert_eq!(words(&format!("paid by [x] credit_card]{tail}")), format!("_card]{tail}"));
+        assert_eq!(words("[phone] x"), "[phone] x");
     }
 }

@@ -1,8 +1,11 @@
 //! Masks what stands where a field rule says, whatever it is.
 
-use super::{Pass, Unmaskable};
+use super::pointer::pointer;
+use super::{Pass, Unmaskable, unescaped};
+use crate::mask::finding::Finding;
 use crate::mask::kind::What;
 use crate::mask::view::{self, Form, Undecodable};
+use std::ops::Range;
 
 impl Pass<'_> {
     /// Masks the value that begins here with `first`, or the beginning of one; whether an array or object was opened.
@@ -26,13 +29,15 @@ impl Pass<'_> {
             return Ok(false);
         }
         let raw = self.cursor.text.get(start..self.cursor.at).unwrap_or_default();
+        let is_number = matches!(first, Some(b'-' | b'0'..=b'9'));
         let masks = self.masker.masks;
         let replacement = masks.field_replacement(hit).ok_or(Unmaskable::Unsettled { at: start })?;
+        self.tell_field(is_number.then_some(0..raw.len()));
         if replacement.drops && !self.keeps_shape {
             self.drop_value(start);
         } else {
             let mut instead = String::from("\"");
-            if matches!(first, Some(b'-' | b'0'..=b'9')) {
+            if is_number {
                 replacement.write(raw.as_bytes(), Form::Json, &mut instead);
             } else {
                 replacement.write_instead(raw.as_bytes(), &mut instead);
@@ -54,18 +59,31 @@ impl Pass<'_> {
         })?;
         let masks = self.masker.masks;
         let replacement = masks.field_replacement(hit).ok_or(Unmaskable::Unsettled { at: raw.start })?;
-        if replacement.drops && !self.keeps_shape {
-            self.drop_value(raw.start - 1);
-        } else {
-            let mut instead = String::new();
+        let mut instead = String::new();
+        if !replacement.drops || self.keeps_shape {
             replacement.write(&value, Form::Json, &mut instead);
             // What was masked before is no finding again.
             if instead == text {
                 return Ok(());
             }
+        }
+        if self.told.is_some() {
+            self.tell_field(Some(0..unescaped(text).chars().count()));
+        }
+        if replacement.drops && !self.keeps_shape {
+            self.drop_value(raw.start - 1);
+        } else {
             self.output.replace(raw, &instead);
         }
         self.count(&[What::Field]);
         Ok(())
+    }
+
+    /// Tells that the value which is being read is masked, from where to where if it is a string or number.
+    fn tell_field(&mut self, place: Option<Range<usize>>) {
+        if let Some(told) = &mut self.told {
+            let pointer = pointer(self.prefix, &self.open, self.cursor.text, None);
+            told.push(Finding::of(&What::Field, "rule", Some(pointer), place));
+        }
     }
 }

@@ -2,7 +2,6 @@
 
 use super::cursor::Cursor;
 use super::{Pass, Path, unescaped};
-use crate::mask::detect::Context;
 use crate::mask::fields::State;
 use crate::mask::found::{Masked, Tally};
 use crate::mask::kept::Kept;
@@ -55,7 +54,7 @@ pub fn mask_parts(body: &[u8], parts: &[&str], masks: &Masks) -> Result<Masked, 
 fn way(part: &str, masks: &Masks) -> (Path, State) {
     let (mut path, mut state) = (Path::default(), State::START);
     for name in part.split('/').skip(1) {
-        path = Path { name: Context::of(name.as_bytes()), parent: path.name };
+        path = Path { name: masks.context_of(name.as_bytes()), parent: path.name };
         state = masks.fields().map(|fields| fields.member(state, fields.class(name))).unwrap_or_default();
     }
     (path, state)

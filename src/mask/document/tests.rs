@@ -140,6 +140,33 @@ fn the_two_nearest_names_give_context() {
 }
 
 #[test]
+fn words_that_own_patterns_ask_for_are_read_off_the_two_nearest_names() {
+    let context = vec!["badge".to_owned(), "staff".to_owned()];
+    let pattern = crate::mask::Pattern { regex: r"\b\d{7}\b".to_owned(), check: None, context };
+    let rule = Rule { patterns: [("badge".to_owned(), pattern)].into(), ..Rule::detecting(&[], "[{kind}]") };
+    let masks = Masks::compile(&[("m", &rule)]).unwrap();
+    for (body, wanted) in [
+        (r#"{"badge":"7654321","n":"7654321"}"#, r#"{"badge":"[custom_badge]","n":"7654321"}"#),
+        (r#"{"staffBadgeNo":7654321,"n":7654321}"#, r#"{"staffBadgeNo":"[custom_badge]","n":7654321}"#),
+        (r#"{"staff":[{"no":7654321}]}"#, r#"{"staff":[{"no":"[custom_badge]"}]}"#),
+        (r#"{"staff":{"a":{"no":7654321}}}"#, r#"{"staff":{"a":{"no":7654321}}}"#),
+        (r#"{"b\u0061dge":"x 7654321"}"#, r#"{"b\u0061dge":"x [custom_badge]"}"#),
+        (r#"{"badge":{"7654321":1}}"#, r#"{"badge":{"[custom_badge]":1}}"#),
+        (r#"{"a":"{\"badge\":7654321}"}"#, r#"{"a":"{\"badge\":\"[custom_badge]\"}"}"#),
+        (r#"["badge\u003a 7654321","7654321"]"#, r#"["badge\u003a [custom_badge]","7654321"]"#),
+        (r#"{"results":[{"index":7654321,"staff":1}]}"#, r#"{"results":[{"index":7654321,"staff":1}]}"#),
+    ] {
+        let masked = mask_json(body.as_bytes(), &masks, &rerank(), &[]).unwrap();
+        assert_eq!(masked.body().map_or(body, |body| std::str::from_utf8(body).unwrap()), wanted);
+        let twice = mask_json(wanted.as_bytes(), &masks, &rerank(), &[]).unwrap();
+        assert!(twice.found().is_empty(), "{wanted}");
+    }
+    let parts = br#"{"staff":["7654321"],"query":"7654321"}"#;
+    let masked = mask_parts(parts, &["/staff", "/query"], &masks).unwrap();
+    assert_eq!(masked.body(), Some(&br#"{"staff":["[custom_badge]"],"query":"7654321"}"#[..]));
+}
+
+#[test]
 fn places_are_told_with_masked_names_and_at_most_sixteen_of_a_kind() {
     let (_, found) = mask(r#"{"a/~":[0,"a@b.de c@d.de"],"a@b.de":{"x":"1.2.3.4"},"n":4111111111111111}"#).unwrap();
     let told: Vec<_> = found
@@ -537,6 +564,35 @@ mod fields {
         let found = &masked.found()[0];
         assert_eq!((found.kind.name(), found.count), ("field", 2));
         assert_eq!(found.pointers, ["/results/0/document/ssn", "/results/0/document/*/ssn"]);
+    }
+
+    #[test]
+    fn each_field_is_told_with_its_place_in_code_points() {
+        let body = r#"{"ssn":"\ud83d\ude00\n\u00e9x","a":[{"ssn":-1.50,"b":"ann@example.org"},{"ssn":[1]}],
+            "n":"{\"ssn\": \"\\u0041b\"}","ssn ":"[field]","c":{"ssn":null}}"#;
+        let told = mask_json_and_tell(body.as_bytes(), &masks(&["ssn"], "[{kind}]"), &rerank(), &[]).unwrap().1;
+        let told: Vec<_> = told
+            .into_iter()
+            .map(|one| (one.kind.name().to_owned(), one.pointer.unwrap(), one.inside.join(" "), one.place, one.proof))
+            .collect();
+        let field = |pointer: &str, inside: &str, place| {
+            ("field".to_owned(), pointer.to_owned(), inside.to_owned(), place, "rule")
+        };
+        assert_eq!(
+            told,
+            [
+                field("/ssn", "", Some(0..4)),
+                field("/a/0/ssn", "", Some(0..5)),
+                ("email".to_owned(), "/a/0/b".to_owned(), String::new(), Some(0..15), "check"),
+                field("/a/1/ssn", "", None),
+                field("/n", "/ssn", Some(0..2)),
+            ],
+            "a value that was masked before, and null, are no findings"
+        );
+        let drop = masks(&["ssn"], "{drop}");
+        let told = mask_json_and_tell(br#"[{"ssn":"abc"},{"ssn":true}]"#, &drop, &rerank(), &[]).unwrap().1;
+        let told: Vec<_> = told.into_iter().map(|one| (one.pointer.unwrap(), one.place)).collect();
+        assert_eq!(told, [("/0/ssn".to_owned(), Some(0..3)), ("/1/ssn".to_owned(), None)]);
     }
 
     #[test]

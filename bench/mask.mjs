@@ -1,7 +1,8 @@
 // Masking at every kind there is, in V8 as Envoy's host sets it up: node --no-liftoff bench/mask.mjs target/wasm32-wasip1/release/examples/mask_speed.wasm
 //
 // Three texts, each as a rerank answer of 1 KB to 16 MB: prose with a finding every 4 KB or so, logs full of ids and times, and
-// records of which most is a finding. Where ../shared has the corpora, two more: the sparse logs and the labelled texts.
+// records of which most is a finding. Where ../shared has the corpora, three more: sparse logs, labelled texts, and letters that are
+// dense with findings.
 // Numbers are printed, never asserted.
 import { readFileSync, writeFileSync, openSync, closeSync, mkdtempSync, rmSync, existsSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -71,6 +72,7 @@ if (existsSync(shared)) {
     return () => list[next++ % list.length];
   };
   given["corpus: sparse logs"] = take(readFileSync(join(shared, "datafog_payloads", "core_100kb_sparse.txt"), "utf8").match(/(.*\n){1,10}/g));
+  given["corpus: dense"] = take([readFileSync(join(shared, "datafog_payloads", "core_1kb_dense.txt"), "utf8")]);
   given["corpus: labelled"] = take(JSON.parse(readFileSync(join(shared, "presidio_research_generated_large.json"), "utf8")).map((one) => one.full_text));
 } else {
   console.log("skipped: the corpora, which are not in ../shared");

@@ -632,6 +632,9 @@ fn looks_like_json(raw: &str) -> bool {
         (text.starts_with('{') && text.ends_with('}')) || (text.starts_with('[') && text.ends_with(']'))
     };
     let trimmed = raw.trim_ascii();
+    if !trimmed.starts_with(['{', '[', '\\']) {
+        return false;
+    }
     // White space around it, or a bracket, may be written as an escape.
     let escaped_edge = trimmed.starts_with('\\')
         || trimmed.ends_with(['n', 'r', 't', '0', '9', 'a', 'A', 'd', 'D']) && trimmed.contains('\\');

@@ -57,17 +57,26 @@ fn next_odd(text: &[u8], from: usize, form: Form) -> Option<usize> {
 /// A lone surrogate, or an escape JSON does not have.
 pub(super) fn decode(raw: &str, form: Form, view: &mut Vec<u8>) -> Result<(), Undecodable> {
     view.clear();
+    let text = raw.as_bytes();
     let mut walk = Walk { raw, form, at: 0 };
-    while let Some(piece) = walk.next()? {
-        match piece {
-            Piece::Run(run) => view.extend_from_slice(raw.as_bytes().get(run).unwrap_or_default()),
-            Piece::One(_, seen) => {
-                if let Some(seen) = seen {
-                    view.extend_from_slice(seen.encode_utf8(&mut [0; 4]).as_bytes());
-                }
-            }
+    while let Some(odd) = next_odd(text, walk.at, form) {
+        view.extend_from_slice(text.get(walk.at..odd).unwrap_or_default());
+        walk.at = odd;
+        // Of all that is odd, line breaks and quotes are by far the most.
+        let simple = match text.get(odd..odd + 2) {
+            Some(b"\\n") => Some(b'\n'),
+            Some(b"\\\"") => Some(b'"'),
+            Some(b"\\t") => Some(b'\t'),
+            _ => None,
+        };
+        if let (Some(seen), true) = (simple, form != Form::Plain) {
+            view.push(seen);
+            walk.at += 2;
+        } else if let Some(Piece::One(_, Some(seen))) = walk.next()? {
+            view.extend_from_slice(seen.encode_utf8(&mut [0; 4]).as_bytes());
         }
     }
+    view.extend_from_slice(text.get(walk.at..).unwrap_or_default());
     Ok(())
 }
 

@@ -24,7 +24,15 @@ const LONGEST: usize = 24;
 /// Looks for identifiers that begin with the letters and digits `start..end`, which stand together. Returns where to go on.
 #[inline(never)]
 pub(super) fn look(scan: &mut Scan<'_>, start: usize, end: usize) -> usize {
-    let mut rows = ROWS.get(end - start).copied().unwrap_or(0);
+    let Some(known) = ROWS.get(end - start) else { return end };
+    let mut rows = known.whole;
+    if matches!(scan.byte(end), b' ' | b'-' | b'.' | b'+') {
+        rows |= match scan.byte(end + 1) {
+            b'0'..=b'9' => known.digit,
+            b'A'..=b'Z' | b'a'..=b'z' => known.letter,
+            _ => 0,
+        };
+    }
     if rows == 0 || matches!(scan.byte_before(start), b'_' | b'-') {
         return end;
     }
@@ -131,18 +139,26 @@ fn look_for(scan: &mut Scan<'_>, start: usize, spec: &Spec) -> Option<usize> {
     Some(at)
 }
 
-/// For each number of letters and digits that stand together, the rows that can begin so: a bit for each.
-const ROWS: [u32; LONGEST + 1] = {
-    let mut all = [0_u32; LONGEST + 1];
+/// The rows that can begin with letters and digits that stand together: a bit for each.
+#[derive(Clone, Copy)]
+struct Rows {
+    /// Those that end there as well.
+    whole: u32,
+    /// Those that go on with a digit, and with a letter, behind a separator.
+    digit: u32,
+    letter: u32,
+}
+
+/// The rows by the number of those letters and digits.
+const ROWS: [Rows; LONGEST + 1] = {
+    let mut all = [Rows { whole: 0, digit: 0, letter: 0 }; LONGEST + 1];
     let mut length = 0;
-    let mut slots: &mut [u32] = &mut all;
+    let mut slots: &mut [Rows] = &mut all;
     while let [slot, rest @ ..] = slots {
         let mut specs = countries::SPECS;
         let mut bit = 1;
         while let [spec, more @ ..] = specs {
-            if first_lengths(spec.pattern) >> length & 1 == 1 {
-                *slot |= bit;
-            }
+            add(slot, bit, spec.pattern, length);
             bit <<= 1;
             specs = more;
         }
@@ -152,18 +168,31 @@ const ROWS: [u32; LONGEST + 1] = {
     all
 };
 
-const fn first_lengths(pattern: &[u8]) -> u32 {
-    let mut lengths = 0;
+/// Adds the row `bit` if its pattern can have `length` characters before it ends or is parted.
+const fn add(rows: &mut Rows, bit: u32, pattern: &[u8], length: usize) {
     let mut count = 0;
     let mut rest = pattern;
     while let [class, more @ ..] = rest {
-        if matches!(*class, b'-' | b'.' | b'+') {
-            lengths |= 1 << count;
-        } else {
+        if !is_separator(*class) {
             count += 1;
+        } else if count == length {
+            // What stands behind it.
+            match more {
+                [b'9', ..] => rows.digit |= bit,
+                [b'A', ..] => rows.letter |= bit,
+                _ => {
+                    rows.digit |= bit;
+                    rows.letter |= bit;
+                }
+            }
         }
         rest = more;
     }
-    // A separator that is needed always cuts, but a bit too many only costs a look.
-    lengths | 1 << count
+    if count == length {
+        rows.whole |= bit;
+    }
+}
+
+const fn is_separator(class: u8) -> bool {
+    matches!(class, b'-' | b'.' | b'+')
 }

@@ -79,6 +79,10 @@ pub(super) fn look(scan: &mut Scan<'_>, at: usize) -> usize {
         return end;
     }
     let next = scan.byte(end);
+    // Digits with letters behind them are no number, but for a time and an extension (`5550132x12`).
+    if next.is_ascii_alphabetic() && !matches!(next, b'T' | b't' | b'E' | b'e' | b'X' | b'x') {
+        return token(scan, at);
+    }
     if count < 5 {
         // Most digits are a few alone, as in `08:00`; nothing is found of them.
         if !is_joiner(next) {

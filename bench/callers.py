@@ -14,7 +14,9 @@ over Envoy's direct answer, for this filter over its own refusal before the ques
 record and counter. `over empty` is the whole filter over the one that does nothing; it holds the refusal and the record too, which
 are not the caller's.
 
-CPU time is the kernel's accounting of Envoy's threads. The gateways take turns, several rounds over; medians. Nothing is asserted.
+CPU time is the kernel's accounting of Envoy's threads. The gateways take turns, several rounds over. The figures are medians; a
+difference is the median of the differences within each round, so that a machine that slows down for a while does not make one.
+Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -109,21 +111,24 @@ def measure(directory: Path, binary: Path, rounds: int, requests: int) -> None:
             *((f"rerank-guard, new {algorithm} token", "guard", fresh[algorithm], "POST", 415) for algorithm in ALGORITHMS),
         ]:
             results.setdefault(label, []).append(gateways[name].run(binary, headers, requests, method, status))
-    report({label: statistics.median(all_of) for label, all_of in results.items()}, results, rounds, requests)
+    report(results, rounds, requests)
 
 
-def report(cpu: dict, results: dict, rounds: int, requests: int) -> None:
+def report(results: dict, rounds: int, requests: int) -> None:
+    def over(label: str, base: str) -> float:
+        return statistics.median(value - of_base for value, of_base in zip(results[label], results[base]))
+
     print(f"who is calling: CPU of the Envoy process per request in µs, medians of {rounds} rounds of {requests} requests, 4 connections")
     print(f"{'gateway':36}{'CPU':>8}{'min':>8}{'max':>8}{'asking':>9}{'over empty':>12}{'of jwt_authn':>14}")
-    for label, value in cpu.items():
-        base = cpu["rerank-guard, no caller asked"] if label.startswith("rerank") else cpu["nothing"]
-        asking = "" if label in ("nothing", "a filter that does nothing", "rerank-guard, no caller asked") else f"{value - base:.1f}"
-        over = f"{value - cpu['a filter that does nothing']:.1f}" if label.startswith("rerank") else ""
+    for label, cpu in results.items():
+        base = "rerank-guard, no caller asked" if label.startswith("rerank") else "nothing"
+        asking = "" if label in ("nothing", "a filter that does nothing", "rerank-guard, no caller asked") else f"{over(label, base):.1f}"
+        over_empty = f"{over(label, 'a filter that does nothing'):.1f}" if label.startswith("rerank") else ""
         share = ""
         if label.startswith("rerank-guard, new"):
             algorithm = label.split()[2]
-            share = f"{(value - base) / (cpu[f'jwt_authn, {algorithm}'] - cpu['nothing']):.2f}"
-        print(f"{label:36}{value:8.1f}{min(results[label]):8.1f}{max(results[label]):8.1f}{asking:>9}{over:>12}{share:>14}")
+            share = f"{over(label, base) / over(f'jwt_authn, {algorithm}', 'nothing'):.2f}"
+        print(f"{label:36}{statistics.median(cpu):8.1f}{min(cpu):8.1f}{max(cpu):8.1f}{asking:>9}{over_empty:>12}{share:>14}")
 
 
 def main() -> int:

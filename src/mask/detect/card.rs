@@ -16,6 +16,7 @@ enum Issued {
 }
 
 /// Looks at `window`, groups of a run that have `digits` together.
+#[inline(never)]
 pub(super) fn look(scan: &mut Scan<'_>, window: &[Group], digits: &[u8]) {
     let (Some(first), Some(last)) = (window.first(), window.last()) else { return };
     let part = window.len() == 1 && first.join == Join::First && scan.hangs(first.start, u8::is_ascii_digit);

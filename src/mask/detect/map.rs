@@ -116,17 +116,9 @@ impl Map {
         self.capitals.get(position).copied()
     }
 
-    /// The first digit, `@` or `:` from `from` on.
-    pub(super) fn next_candidate(&self, from: usize) -> Option<usize> {
-        let first = from / Self::STEP;
-        let mut marks = self.marks.get(first..)?.iter().map(|marks| marks.digits | marks.signs);
-        let mut candidates = marks.next()? & (u64::MAX << (from % Self::STEP));
-        let mut base = first * Self::STEP;
-        while candidates == 0 {
-            candidates = marks.next()?;
-            base += Self::STEP;
-        }
-        Some(base + candidates.trailing_zeros() as usize)
+    /// The digits, `@` and `:`: sixty-four bytes at a time, with the place of the first.
+    pub(super) fn candidates(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.marks.iter().enumerate().map(|(position, marks)| (position * Self::STEP, marks.digits | marks.signs))
     }
 
     /// Sixty-four bits from `at` on.
@@ -234,8 +226,10 @@ mod tests {
             let before = text.get(..at).unwrap_or(text);
             let words_before = before.iter().rev().take(64).take_while(|byte| is_word(byte)).count();
             prop_assert_eq!(map.words_before(before.len()), words_before);
-            let candidate = text.iter().enumerate().skip(at).find(|(_, byte)| byte.is_ascii_digit() || b"@:".contains(byte));
-            prop_assert_eq!(map.next_candidate(at), candidate.map(|(at, _)| at));
+            let is_candidate = |at: usize| text.get(at).is_some_and(|byte| byte.is_ascii_digit() || b"@:".contains(byte));
+            for (base, candidates) in map.candidates() {
+                prop_assert_eq!(candidates, (0..64).fold(0_u64, |all, bit| all | u64::from(is_candidate(base + bit)) << bit));
+            }
             prop_assert_eq!(&map.long, &runs(text, is_part, Map::LONG));
             let capitals: Vec<_> = runs(text, is_upper, 6).into_iter().map(|run| run.start).collect();
             prop_assert_eq!(&map.capitals, &capitals);

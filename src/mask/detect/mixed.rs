@@ -22,20 +22,27 @@ pub(super) struct Spec {
 const LONGEST: usize = 24;
 
 /// Looks for identifiers that begin with the letters and digits `start..end`, which stand together. Returns where to go on.
-#[inline(never)]
 pub(super) fn look(scan: &mut Scan<'_>, start: usize, end: usize) -> usize {
-    let Some(known) = ROWS.get(end - start) else { return end };
-    let mut rows = known.whole;
-    if matches!(scan.byte(end), b' ' | b'-' | b'.' | b'+') {
-        rows |= match scan.byte(end + 1) {
-            b'0'..=b'9' => known.digit,
-            b'A'..=b'Z' | b'a'..=b'z' => known.letter,
-            _ => 0,
-        };
+    match rows(scan, start, end) {
+        0 => end,
+        rows => look_for_all(scan, start, end, rows),
     }
-    if rows == 0 || matches!(scan.byte_before(start), b'_' | b'-') {
-        return end;
-    }
+}
+
+/// The rows that can stand there.
+fn rows(scan: &Scan<'_>, start: usize, end: usize) -> u32 {
+    let Some(known) = ROWS.get(end - start) else { return 0 };
+    let behind = match (scan.byte(end), scan.byte(end + 1)) {
+        (b' ' | b'-' | b'.' | b'+', b'0'..=b'9') => known.digit,
+        (b' ' | b'-' | b'.' | b'+', b'A'..=b'Z' | b'a'..=b'z') => known.letter,
+        _ => 0,
+    };
+    let rows = known.whole | behind;
+    if rows == 0 || matches!(scan.byte_before(start), b'_' | b'-') { 0 } else { rows }
+}
+
+#[inline(never)]
+fn look_for_all(scan: &mut Scan<'_>, start: usize, end: usize, mut rows: u32) -> usize {
     let words = scan.map.words(start);
     let digits = scan.map.digits(start);
     let letters = words & !digits;

@@ -105,14 +105,22 @@ impl Finder {
         }
         self.map.read(text, secrets::wanted(kinds), kinds.has(Kind::Bic));
         let mut scan = Scan::new(text, &self.map, context, kinds, &self.asked, &mut self.groups, spans);
-        let mut at = 0;
-        while let Some(candidate) = scan.map.next_candidate(at) {
-            at = match scan.byte(candidate) {
-                b'@' => email::look(&mut scan, candidate),
-                b':' => network::look(&mut scan, candidate),
-                _ => number::look(&mut scan, candidate),
+        let mut at = 0_usize;
+        for (base, mut left) in self.map.candidates() {
+            loop {
+                // Not what was looked at with others.
+                left &= u64::MAX.checked_shl(u32::try_from(at.saturating_sub(base)).unwrap_or(64)).unwrap_or(0);
+                if left == 0 {
+                    break;
+                }
+                let candidate = base + left.trailing_zeros() as usize;
+                at = match scan.byte(candidate) {
+                    b'@' => email::look(&mut scan, candidate),
+                    b':' => network::look(&mut scan, candidate),
+                    _ => number::look(&mut scan, candidate),
+                }
+                .max(candidate + 1);
             }
-            .max(candidate + 1);
         }
         secrets::look(&mut scan);
         bank::look(&mut scan);

@@ -67,17 +67,20 @@ pub(super) fn look(scan: &mut Scan<'_>, at: usize) -> usize {
     if scan.byte_before(at).is_ascii_alphabetic() {
         return token(scan, at);
     }
-    if let Some(end) = time_end(scan, at) {
+    let digits = scan.map.digits(at);
+    let count = digits.trailing_ones() as usize;
+    if count == 4
+        && let Some(end) = time_end(scan, at, digits)
+    {
         return end;
     }
     mixed::look_before(scan, at);
-    let end = scan.digits_end(at);
-    let count = end - at;
     if count == 8
         && let Some(end) = uuid_end(scan, at)
     {
         return end;
     }
+    let end = scan.digits_end(at);
     let next = scan.byte(end);
     // Digits with letters behind them are no number, but for a time and an extension (`5550132x12`).
     if next.is_ascii_alphabetic() && !matches!(next, b'T' | b't' | b'E' | b'e' | b'X' | b'x') {
@@ -88,11 +91,16 @@ pub(super) fn look(scan: &mut Scan<'_>, at: usize) -> usize {
         if !is_joiner(next) {
             return end;
         }
-        if count < 4 && !next.is_ascii_alphabetic() && joined(scan, end).is_none() {
+        let rest = digits >> count;
+        // The next group begins three bytes behind at most.
+        if count < 4 && !next.is_ascii_alphabetic() && rest & 0b1110 == 0 {
             if matches!(next, b' ' | b'-') {
                 mixed::look(scan, at, end);
             }
-            date::look_day(scan, Group { start: at, end, join: Join::First });
+            // Of a date that is written out, the year follows.
+            if count <= 2 && rest & rest >> 1 & rest >> 2 & rest >> 3 != 0 {
+                date::look_day(scan, Group { start: at, end, join: Join::First });
+            }
             return end;
         }
     }
@@ -249,11 +257,11 @@ impl Digits {
 
 /// Where a date and time (RFC 3339) such as `2026-07-01T08:00:00.123Z` ends. Logs are full of them,
 /// and nothing else is in them; the hour of somebody's birth is told only under a name that says so.
-fn time_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
+fn time_end(scan: &Scan<'_>, at: usize, digits: u64) -> Option<usize> {
     /// `9999-99-99T99:99:99`
     const DIGITS: u64 = 0b110_1101_1011_0110_1111;
     const LENGTH: usize = 19;
-    if scan.map.digits(at) & ((1 << LENGTH) - 1) != DIGITS {
+    if digits & ((1 << LENGTH) - 1) != DIGITS {
         return None;
     }
     let time = scan.text.get(at..at + LENGTH)?;

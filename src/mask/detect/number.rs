@@ -3,7 +3,7 @@
 use super::Context;
 use super::class::is_word;
 use super::scan::Scan;
-use super::{card, date, digits, iban, ip, mixed, network, papers, phone, ssn};
+use super::{card, countries, date, digits, iban, ip, mixed, network, papers, phone, ssn};
 use crate::mask::kind::{Kind, Kinds};
 
 /// Groups of digits with separators between them, such as `+49 (30) 901820` or `4111-1111-1111-1111`. Digits that stand together
@@ -69,6 +69,9 @@ pub(super) fn look(scan: &mut Scan<'_>, at: usize) -> usize {
         return end;
     }
     mixed::look_before(scan, at);
+    if scan.byte_before(at) == b'-' && at.checked_sub(6).is_some_and(|slash| scan.byte(slash) == b'/') {
+        countries::look_cnpj(scan, at);
+    }
     let end = scan.end_of(at, u8::is_ascii_digit);
     if end - at == 8
         && let Some(end) = uuid_end(scan, at)
@@ -93,12 +96,22 @@ fn look_at(scan: &mut Scan<'_>, run: &Run, at: usize, first_end: usize) -> usize
     // A Finnish code can have digits alone.
     let hyphened =
         matches!(run.groups(), [one, two, ..] if (one.digits(), two.digits(), two.join) == (6, 4, Join::Hyphen));
-    if hyphened || run.is_cut() || matches!(scan.byte(until), b' ' | b'-') {
+    if hyphened || run.is_cut() || matches!(scan.byte(until), b' ' | b'-' | b'+') {
         mixed::look(scan, at, first_end);
+        // Numbers before it, as in `no. 12 131052-308T`, are none of its.
+        if let Some(last) = run.groups_from(1).last().filter(|last| last.join == Join::Space) {
+            mixed::look(scan, last.start, last.end);
+        }
     }
     date::look(scan, run);
     if total >= 4 {
         ip::look_v4(scan, run);
+    }
+    for group in run.groups_from(1) {
+        let part = group.join == Join::Hyphen && group.digits() == 2;
+        if part && group.start.checked_sub(6).is_some_and(|slash| scan.byte(slash) == b'/') {
+            countries::look_cnpj(scan, group.start);
+        }
     }
     if total >= 6 {
         for group in run.groups() {

@@ -86,7 +86,7 @@ fn token(scan: &mut Scan<'_>, start: usize, end: usize) -> usize {
         return until;
     }
     if scan.wants(Kind::ApiKey)
-        && let Some((from, until)) = api_key(scan, start, end)
+        && let Some((from, until)) = api_key(scan, start, end).or_else(|| telegram(scan, start, end))
     {
         scan.push(Kind::ApiKey, from, until, Proof::Valid);
         return until;
@@ -209,6 +209,7 @@ const PREFIXES: &[(&[u8], usize)] = &[
     (b"xoxe-", 10),
     (b"xoxs-", 10),
     (b"xoxr-", 10),
+    (b"xoxo-", 20),
     (b"xapp-", 20),
     (b"sk_live_", 10),
     (b"rk_live_", 10),
@@ -309,6 +310,17 @@ fn api_key(scan: &Scan<'_>, start: usize, end: usize) -> Option<(usize, usize)> 
     let (prefix, least) = DOTTED.iter().find(|(prefix, _)| before.ends_with(prefix))?;
     let until = scan.end_of(end, |byte| is_token(byte) || *byte == b'.');
     (token.len() >= *least && is_random(token)).then_some((start - prefix.len(), until))
+}
+
+/// The token of a Telegram bot: the bot's number, a colon, and 35 characters.
+fn telegram(scan: &Scan<'_>, start: usize, end: usize) -> Option<(usize, usize)> {
+    if end - start != 35 || scan.byte_before(start) != b':' {
+        return None;
+    }
+    let colon = start.checked_sub(1)?;
+    let number = scan.start_of(colon, 11, u8::is_ascii_digit);
+    let key = scan.text.get(start..end)?;
+    ((8..=10).contains(&(colon - number)) && key.starts_with(b"AA") && is_random(key)).then_some((number, end))
 }
 
 /// So many hexadecimal digits in small letters, and perhaps `-` and a digit.
@@ -425,6 +437,23 @@ mod tests {
         check(
             Kind::ApiKey,
             &[&format!("«dapi{hex}-2»"), &format!("DAPI{hex}"), &format!("SK{}", "0".repeat(32)), &format!("x{hex}")],
+        );
+    }
+
+    #[test]
+    fn tokens_of_bots_are_found_with_their_number() {
+        let token = "AAF7qXc2Lw9eRt4Yu6Io8Pa1Sd3Fg5Hj0Kz";
+        check(
+            Kind::ApiKey,
+            &[
+                &format!("bot«1234567890:{token}»"),
+                &format!("https://api.example/bot«12345678:{token}»/getMe"),
+                &format!("foo:{token}"),
+                &format!("1234567:{token}"),
+                &format!("12345678901:{token}"),
+                &format!("1234567890:{token}x"),
+                &format!("1234567890:B{}", &token[1..]),
+            ],
         );
     }
 

@@ -53,7 +53,21 @@ impl fmt::Display for Time {
         let (days, ms) = (self.0 / 86_400_000, self.0 % 86_400_000);
         let (year, month, day) = civil(days);
         let (hour, minute, second, milli) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000);
-        write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+        if year > 9999 {
+            return write!(out, "{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z");
+        }
+        // Every record has one, and formatting seven numbers costs as much as the rest of its line.
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        for (number, last) in [(year, 3), (month, 6), (day, 9), (hour, 12), (minute, 15), (second, 18), (milli, 22)] {
+            let (mut number, mut at) = (number, last);
+            while number > 0 {
+                if let Some(digit) = text.get_mut(at) {
+                    *digit = b'0' + (number % 10) as u8;
+                }
+                (number, at) = (number / 10, at.wrapping_sub(1));
+            }
+        }
+        out.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 

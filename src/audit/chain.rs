@@ -1,14 +1,19 @@
 //! The hash chain: each record of one VM names the hash of the one before, so that an edit, a gap or another order shows.
 
-use hmac_sha256::{HMAC, Hash};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 
 /// What stands before a record when it is hashed, so that no other text can have the same hash.
 const DOMAIN: &[u8] = b"rerank-guard/record/v1\n";
 
+/// Bytes for what the chain adds to a record, with a name of usual length.
+pub(super) const ROOM: usize = 320;
+
 /// One VM's chain. Its first record has `prev: null`.
 #[derive(Debug, Clone)]
 pub struct Chain {
+    /// As a JSON string.
     name: String,
     sequence: u64,
     previous: Option<String>,
@@ -18,29 +23,37 @@ impl Chain {
     /// A chain whose name no other VM has: `gateway` and 8 random bytes.
     #[must_use]
     pub fn new(gateway: &str, random: u64) -> Self {
-        Self { name: format!("{gateway}/{random:016x}"), sequence: 0, previous: None }
+        let name = serde_json::Value::from(format!("{gateway}/{random:016x}")).to_string();
+        Self { name, sequence: 0, previous: None }
     }
 
-    /// Seals a record: `members` is the inside of a JSON object, without braces. The hash is over the object without its last
-    /// member, `hash`, exactly as written, so that a verifier needs no canonical form: it cuts off `,"hash":"…"}` and hashes
-    /// the rest with `}`.
+    /// Seals a record: `members` is the inside of a JSON object, without braces.
     #[must_use]
     pub fn seal(&mut self, members: &str) -> String {
-        let mut record = String::with_capacity(members.len().saturating_add(320));
+        let mut record = String::with_capacity(members.len().saturating_add(ROOM));
         record.push('{');
         record.push_str(members);
-        let chain = serde_json::Value::from(self.name.as_str());
-        let _ = write!(record, ",\"chain\":{chain},\"seq\":{},\"prev\":", self.sequence);
+        self.close(record)
+    }
+
+    /// Seals a record that is written but for its closing brace. The hash is over the object without its last member, `hash`, exactly
+    /// as written, so that a verifier needs no canonical form: it cuts off `,"hash":"…"}` and hashes the rest with `}`.
+    #[must_use]
+    pub fn close(&mut self, mut record: String) -> String {
+        record.reserve(ROOM);
+        let _ = write!(record, ",\"chain\":{},\"seq\":{},\"prev\":", self.name, self.sequence);
         match &self.previous {
             Some(hash) => {
-                let _ = write!(record, "\"{hash}\"");
+                record.push('"');
+                record.push_str(hash);
+                record.push('"');
             }
             None => record.push_str("null"),
         }
-        record.push('}');
-        let hash = digest(&[DOMAIN, record.as_bytes()]);
-        record.pop();
-        let _ = write!(record, ",\"hash\":\"{hash}\"}}");
+        let hash = digest(&[DOMAIN, record.as_bytes(), b"}"]);
+        record.push_str(",\"hash\":\"");
+        record.push_str(&hash);
+        record.push_str("\"}");
         self.sequence = self.sequence.saturating_add(1);
         self.previous = Some(hash);
         record
@@ -87,27 +100,29 @@ struct Names {
 /// `sha256:` and 64 hexadecimal digits, over `parts` one after the other.
 #[must_use]
 pub fn digest(parts: &[&[u8]]) -> String {
-    let mut hash = Hash::new();
+    let mut hash = Sha256::new();
     for part in parts {
         hash.update(part);
     }
     hexadecimal("sha256:", &hash.finalize())
 }
 
-/// `hmac-sha256:` and 64 hexadecimal digits (RFC 2104).
+/// `hmac-sha256:` and 64 hexadecimal digits (RFC 2104). None is never given: HMAC takes a key of any length.
 #[must_use]
-pub fn keyed_digest(key: &[u8], content: &[u8]) -> String {
-    hexadecimal("hmac-sha256:", &HMAC::mac(content, key))
+pub fn keyed_digest(key: &[u8], content: &[u8]) -> Option<String> {
+    let mut digest = KeyedDigest::new(key)?;
+    digest.update(content);
+    Some(digest.finish())
 }
 
 /// A [`keyed_digest`] of content that comes in parts.
-pub struct KeyedDigest(HMAC);
+pub struct KeyedDigest(Hmac<Sha256>);
 
 impl KeyedDigest {
-    /// Of nothing yet.
+    /// Of nothing yet. None is never given: HMAC takes a key of any length.
     #[must_use]
-    pub fn new(key: &[u8]) -> Self {
-        Self(HMAC::new(key))
+    pub fn new(key: &[u8]) -> Option<Self> {
+        Hmac::new_from_slice(key).ok().map(Self)
     }
 
     /// More of the content.
@@ -118,7 +133,7 @@ impl KeyedDigest {
     /// The digest of all parts, one after the other.
     #[must_use]
     pub fn finish(self) -> String {
-        hexadecimal("hmac-sha256:", &self.0.finalize())
+        hexadecimal("hmac-sha256:", &self.0.finalize().into_bytes())
     }
 }
 
@@ -131,8 +146,13 @@ impl std::fmt::Debug for KeyedDigest {
 
 fn hexadecimal(prefix: &str, bytes: &[u8]) -> String {
     let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 });
-    let digits = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
-    prefix.chars().chain(digits).collect()
+    let mut text = String::with_capacity(prefix.len().saturating_add(bytes.len().saturating_mul(2)));
+    text.push_str(prefix);
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -150,8 +170,8 @@ mod tests {
     #[test]
     fn keyed_digests_are_those_of_rfc_4231() {
         let expected = "hmac-sha256:5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
-        assert_eq!(keyed_digest(b"Jefe", b"what do ya want for nothing?"), expected);
-        let mut digest = KeyedDigest::new(b"Jefe");
+        assert_eq!(keyed_digest(b"Jefe", b"what do ya want for nothing?").unwrap(), expected);
+        let mut digest = KeyedDigest::new(b"Jefe").unwrap();
         ["what do ", "", "ya want", " for nothing?"].iter().for_each(|part| digest.update(part.as_bytes()));
         assert_eq!(digest.finish(), expected);
     }

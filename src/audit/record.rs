@@ -1,5 +1,6 @@
 //! The record of one call.
 
+use super::chain::ROOM;
 use crate::call::Call;
 use crate::caller::Caller;
 use crate::exchange::SecondOpinion;
@@ -7,6 +8,7 @@ use crate::mask::Found;
 use crate::policy::{Decision, Force, Policy};
 use crate::time::{Span, Time};
 use serde::Serialize;
+use serde::ser::{SerializeStruct, Serializer};
 use std::rc::Rc;
 
 /// Everything that one record says. It holds no token, no secret and no content: the types it is made of have none to give, but
@@ -77,11 +79,14 @@ pub struct Approved {
     pub approvers: Vec<String>,
 }
 
+/// Bytes of a usual record, so that its buffer is made once.
+const USUAL: usize = 1280 + ROOM;
+
 impl Record<'_> {
-    /// The members of the JSON object, without its braces: [`super::Chain::seal`] closes it. Written straight out, without a
-    /// document in between: every call pays for this.
+    /// The JSON object but for its closing brace: [`super::Chain::close`] closes it. Written straight out, without a document in
+    /// between and into one buffer: every call pays for this.
     #[must_use]
-    pub fn members(&self) -> String {
+    pub fn open(&self) -> String {
         let line = Line {
             v: 1,
             kind: "call",
@@ -132,12 +137,11 @@ impl Record<'_> {
                 records: self.records,
             },
         };
+        let mut text = Vec::with_capacity(USUAL);
         // Strings, numbers and booleans only: this cannot fail. Were it to, the record is a link without members, which shows.
-        let mut text = serde_json::to_string(&line).unwrap_or_default();
+        let written = serde_json::to_writer(&mut text, &line).ok().and_then(|()| String::from_utf8(text).ok());
+        let mut text = written.unwrap_or_else(|| "{\"v\":1}".to_owned());
         text.pop();
-        if !text.is_empty() {
-            text.remove(0);
-        }
         text
     }
 
@@ -203,16 +207,37 @@ struct Actor<'a> {
     kid: Option<&'a str>,
 }
 
-#[derive(Serialize)]
 struct Asked<'a> {
     method: &'a str,
     route: Option<&'a str>,
     body_digest: Option<&'a str>,
-    #[serde(flatten)]
     call: Option<Named<'a>>,
 }
 
-#[derive(Serialize)]
+/// One object: what the call says stands beside what the request says, if there is a call. (Serde's own `flatten` takes a detour.)
+impl Serialize for Asked<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut object = out.serialize_struct("Asked", 14)?;
+        object.serialize_field("method", self.method)?;
+        object.serialize_field("route", &self.route)?;
+        object.serialize_field("body_digest", &self.body_digest)?;
+        if let Some(call) = &self.call {
+            object.serialize_field("dialect", call.dialect)?;
+            object.serialize_field("operation", call.operation)?;
+            object.serialize_field("model", call.model)?;
+            object.serialize_field("dataset", call.dataset)?;
+            object.serialize_field("tenant", &call.tenant)?;
+            object.serialize_field("documents", &call.documents)?;
+            object.serialize_field("document_bytes", &call.document_bytes)?;
+            object.serialize_field("query_bytes", &call.query_bytes)?;
+            object.serialize_field("top_n", &call.top_n)?;
+            object.serialize_field("return_documents", &call.return_documents)?;
+            object.serialize_field("parameters", call.parameters)?;
+        }
+        object.end()
+    }
+}
+
 struct Named<'a> {
     dialect: &'a str,
     operation: &'a str,

@@ -161,7 +161,10 @@ pub fn is_header_name(name: &str) -> bool {
 
 /// A path with named segments.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template(Vec<Segment>);
+pub struct Template {
+    segments: Vec<Segment>,
+    text: String,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Segment {
@@ -191,7 +194,7 @@ impl Template {
             }
             segments.push(segment);
         }
-        Ok(Self(segments))
+        Ok(Self { segments, text: text.to_owned() })
     }
 
     /// The named segments of `path`, in order, if it fits. Only plain segments fit: an escape, an empty segment, a dot segment
@@ -200,7 +203,7 @@ impl Template {
     pub fn fit<'p>(&self, path: &'p str) -> Option<Vec<(&str, &'p str)>> {
         let mut parts = path.strip_prefix('/')?.split('/');
         let mut named = Vec::new();
-        for segment in &self.0 {
+        for segment in &self.segments {
             let part = parts.next()?;
             match segment {
                 Segment::Literal(literal) if literal == part => {}
@@ -211,15 +214,21 @@ impl Template {
         if parts.next().is_some() { None } else { Some(named) }
     }
 
+    /// As it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
     fn names(&self, wanted: &str) -> bool {
-        self.0.iter().any(|segment| matches!(segment, Segment::Named(name) if name == wanted))
+        self.segments.iter().any(|segment| matches!(segment, Segment::Named(name) if name == wanted))
     }
 
     /// Whether some path fits both.
     #[must_use]
     pub fn meets(&self, other: &Self) -> bool {
-        self.0.len() == other.0.len()
-            && self.0.iter().zip(&other.0).all(|pair| match pair {
+        self.segments.len() == other.segments.len()
+            && self.segments.iter().zip(&other.segments).all(|pair| match pair {
                 (Segment::Literal(one), Segment::Literal(other)) => one == other,
                 (Segment::Literal(part), Segment::Named(_)) | (Segment::Named(_), Segment::Literal(part)) => {
                     is_name(part)
@@ -231,13 +240,7 @@ impl Template {
 
 impl fmt::Display for Template {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for segment in &self.0 {
-            match segment {
-                Segment::Literal(part) => write!(out, "/{part}")?,
-                Segment::Named(name) => write!(out, "/{{{name}}}")?,
-            }
-        }
-        Ok(())
+        out.write_str(&self.text)
     }
 }
 

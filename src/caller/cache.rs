@@ -5,6 +5,7 @@ use super::claims::Moment;
 use super::settings::CacheSettings;
 use crate::time::{Span, Time};
 use std::collections::HashMap;
+use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
 use std::rc::Rc;
 
 /// Verified tokens, found by all their bytes.
@@ -13,13 +14,16 @@ use std::rc::Rc;
 /// unused since, is dropped. So every step takes the same time, and no list of uses is kept.
 #[derive(Debug)]
 pub(super) struct Cache {
-    young: HashMap<Box<[u8]>, Entry>,
-    old: HashMap<Box<[u8]>, Entry>,
+    young: Tokens,
+    old: Tokens,
+    ends: Ends,
     young_bytes: usize,
     half_tokens: usize,
     half_bytes: usize,
     ttl: Span,
 }
+
+type Tokens = HashMap<Box<[u8]>, Entry, Ends>;
 
 #[derive(Debug)]
 struct Entry {
@@ -40,9 +44,11 @@ pub(super) struct ProvedBy {
 
 impl Cache {
     pub(super) fn new(settings: &CacheSettings) -> Self {
+        let ends = Ends::default();
         Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
+            young: HashMap::with_hasher(ends.clone()),
+            old: HashMap::with_hasher(ends.clone()),
+            ends,
             young_bytes: 0,
             half_tokens: settings.tokens / 2,
             half_bytes: settings.bytes / 2,
@@ -83,8 +89,8 @@ impl Cache {
     }
 
     pub(super) fn clear(&mut self) {
-        self.young = HashMap::new();
-        self.old = HashMap::new();
+        self.young = HashMap::with_hasher(self.ends.clone());
+        self.old = HashMap::with_hasher(self.ends.clone());
         self.young_bytes = 0;
     }
 
@@ -103,7 +109,7 @@ impl Cache {
     fn insert(&mut self, token: Box<[u8]>, entry: Entry) {
         let bytes = entry.bytes;
         if self.young.len() >= self.half_tokens || self.young_bytes.saturating_add(bytes) > self.half_bytes {
-            self.old = std::mem::take(&mut self.young);
+            self.old = std::mem::replace(&mut self.young, HashMap::with_hasher(self.ends.clone()));
             self.young_bytes = 0;
         }
         if let Some(before) = self.young.insert(token, entry) {
@@ -115,5 +121,63 @@ impl Cache {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.young.len() + self.old.len()
+    }
+}
+
+/// Hashes the end of a token, which is the end of its signature, keyed at random: to hash hundreds of bytes more would cost more than
+/// all else about a hit. Tokens are still compared by all their bytes. Those that end alike fall on one place, which nobody can make
+/// happen: only verified tokens are kept, and the end of a signature is its signer's chance.
+#[derive(Debug, Clone, Default)]
+struct Ends(RandomState);
+
+impl BuildHasher for Ends {
+    type Hasher = End;
+
+    fn build_hasher(&self) -> End {
+        End(self.0.build_hasher())
+    }
+}
+
+#[derive(Debug)]
+struct End(DefaultHasher);
+
+impl End {
+    /// 192 bits of a signature in base64url.
+    const BYTES: usize = 32;
+}
+
+impl Hasher for End {
+    fn write(&mut self, bytes: &[u8]) {
+        let end = bytes.len().checked_sub(Self::BYTES).and_then(|start| bytes.get(start..));
+        self.0.write(end.unwrap_or(bytes));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_that_end_alike_are_still_different_tokens() {
+        let mut tokens: HashMap<Box<[u8]>, u8, Ends> = HashMap::default();
+        let token = |start: u8| [&[start][..], &[b'z'; 100]].concat();
+        for start in 0..50 {
+            tokens.insert(token(start).into(), start);
+        }
+        assert_eq!(tokens.len(), 50);
+        for start in 0..50 {
+            assert_eq!(tokens.get(&*token(start)), Some(&start));
+        }
+        assert_eq!(tokens.get(&*token(51)), None);
+        assert_eq!(tokens.get(&b"z"[..]), None);
+        let ends = Ends::default();
+        let hash = |token: &[u8]| ends.hash_one(token);
+        assert_eq!(hash(&token(1)), hash(&token(2)));
+        assert_ne!(hash(&[b'a'; 32]), hash(&[b'b'; 32]));
+        assert_ne!(hash(b"a"), hash(b"b"), "short ones are hashed whole");
     }
 }

@@ -16,6 +16,10 @@ pub(super) struct Moment {
     pub(super) latest: Time,
 }
 
+/// How far the clock may be set back without anything that had expired being valid again. If it goes back further, it was wrong
+/// before, and is believed now.
+pub(super) const CLOCK_CORRECTION: Span = Span::from_secs(600);
+
 /// How long tokens may be valid and how far clocks may differ.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Window {

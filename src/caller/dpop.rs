@@ -11,7 +11,7 @@ use super::signature::{self, NativeSignatures};
 use super::token::{Token, decode};
 use crate::shared::SharedMemory;
 use crate::time::Span;
-use hmac_sha256::Hash as Sha256;
+use sha2::{Digest, Sha256};
 
 /// The only `DPoP` header of a request, and the request it came with.
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +87,7 @@ impl Proofs {
             return Err(Refusal::ProofRefused("htu"));
         }
         self.check_age(claims, moment)?;
-        if hash(claims, "ath")? != Sha256::hash(token) {
+        if hash(claims, "ath")? != *Sha256::digest(token) {
             return Err(Refusal::ProofRefused("ath"));
         }
         if key.verifier.thumbprint() != Some(*thumbprint) {
@@ -177,7 +177,7 @@ mod tests {
         }
 
         fn claims(&self, id: &str) -> Value {
-            let ath = encode(&Sha256::hash(self.token.as_bytes()));
+            let ath = encode(&Sha256::digest(self.token.as_bytes()));
             json!({"jti": id, "htm": "POST", "htu": URI, "iat": NOW_SECS, "ath": ath})
         }
 
@@ -295,7 +295,7 @@ mod tests {
                 ],
             ),
             ("iat", vec![json!(null), json!(NOW_SECS - 70), json!(NOW_SECS + 11), json!("x"), json!(-1), json!(1e300)]),
-            ("ath", vec![json!(null), json!(""), json!(encode(&[0; 32])), json!(encode(&Sha256::hash(b"other")))]),
+            ("ath", vec![json!(null), json!(""), json!(encode(&[0; 32])), json!(encode(&Sha256::digest(b"other")))]),
         ] {
             for value in values {
                 let mut claims = holder.claims("a");

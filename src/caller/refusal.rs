@@ -24,6 +24,10 @@ pub enum Refusal {
     HeaderForbids(&'static str),
     /// The payload is no JSON object everybody reads alike.
     PayloadMalformed,
+    /// Header or payload has thousands of members, or hundreds: no issuer makes such, and each costs more than its bytes.
+    TooManyMembers,
+    /// Header or payload is nested deeper than any issuer makes it.
+    TooDeep,
     /// `alg` is not one this issuer may use.
     AlgorithmNotAllowed,
     /// `typ` is not one this issuer may use: a token made for another purpose.
@@ -127,6 +131,8 @@ impl Refusal {
             Self::HeaderMalformed => "header-malformed",
             Self::HeaderForbids(_) => "header-forbidden",
             Self::PayloadMalformed => "payload-malformed",
+            Self::TooManyMembers => "too-many-members",
+            Self::TooDeep => "nested-too-deep",
             Self::AlgorithmNotAllowed => "algorithm-not-allowed",
             Self::WrongType => "wrong-type",
             Self::IssuerMissing => "issuer-missing",
@@ -221,6 +227,8 @@ impl fmt::Display for Refusal {
             Self::HeaderMalformed => out.write_str("the token's header is no strict JSON object"),
             Self::HeaderForbids(member) => write!(out, "the token's header has the member `{member}`"),
             Self::PayloadMalformed => out.write_str("the token's payload is no strict JSON object"),
+            Self::TooManyMembers => out.write_str("the token's header or payload has too many members"),
+            Self::TooDeep => out.write_str("the token's header or payload is nested too deep"),
             Self::AlgorithmNotAllowed => out.write_str("the algorithm in `alg` is not allowed for the issuer"),
             Self::WrongType => out.write_str("the type in `typ` is not allowed for the issuer"),
             Self::IssuerMissing => out.write_str("the claim `iss` is missing"),

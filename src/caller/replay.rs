@@ -1,11 +1,11 @@
 //! Proofs of possession already shown, by all workers of the process together: a proof that each worker accepted once would be
 //! accepted as often as there are workers.
 
-use super::CLOCK_CORRECTION;
+use super::claims::CLOCK_CORRECTION;
 use super::refusal::Refusal;
 use crate::shared::{SharedMemory, update};
 use crate::time::{Span, Time};
-use hmac_sha256::Hash as Sha256;
+use sha2::{Digest, Sha256};
 
 /// The memory is so many slots, each with the proofs whose digest falls on it. They are never deleted, only written anew, so
 /// their number and the proofs in each bound the memory.

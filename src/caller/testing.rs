@@ -31,6 +31,22 @@ const RSA: &str = r#"{
     "qi": "3PiqvXQN0zwMeE-sBvZgi289XP9XCQF3VWqPzMKnIgQp7_Tugo6-NZBKCQsMf3HaEGBjTVJs_jcK8-TRXvaKe-7ZMaQj8VfBdYkssbu0NKDDhjJ-GtiseaDVWt7dcH0cfwxgFUHpQh7FoCrjFJ6h6ZEpMF6xmujs4qMpPz8aaI4"
 }"#;
 
+/// A connection of which this is known.
+pub(super) struct Known<'a> {
+    pub(super) source: Option<&'a [u8]>,
+    pub(super) certificate: Option<[u8; 32]>,
+}
+
+impl Connection for Known<'_> {
+    fn source(&self) -> Option<Vec<u8>> {
+        self.source.map(<[u8]>::to_vec)
+    }
+
+    fn certificate(&self) -> Option<[u8; 32]> {
+        self.certificate
+    }
+}
+
 /// Claims that are accepted, to be changed.
 pub(super) fn good() -> Value {
     json!({

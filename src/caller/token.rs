@@ -3,8 +3,8 @@
 //! It is ours because every library is lax somewhere: two readers of one token must never see two tokens, and a token of which one
 //! byte is changed must be another token, or a cache keyed by its bytes could be flooded with one signature.
 
+use super::object;
 use super::refusal::Refusal;
-use crate::json;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
@@ -64,10 +64,10 @@ impl<'a> Token<'a> {
         if header.len() > HEADER_BYTES {
             return Err(Refusal::TooLong);
         }
-        let mut header = object(&decode(header)?).ok_or(Refusal::HeaderMalformed)?;
+        let mut header = object::read(&decode(header)?, Refusal::HeaderMalformed)?;
         let member = allowed.and_then(|member| header.remove(member));
         let header = Header::read(header)?;
-        let claims = object(&decode(payload)?).ok_or(Refusal::PayloadMalformed)?;
+        let claims = object::read(&decode(payload)?, Refusal::PayloadMalformed)?;
         Ok((Self { text, signed, header, claims, signature: decode(signature)? }, member))
     }
 }
@@ -118,12 +118,4 @@ pub(super) fn decode(text: &str) -> Result<Vec<u8>, Refusal> {
 /// Unpadded base64url.
 pub(super) fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// A JSON object that everybody reads alike.
-pub(super) fn object(text: &[u8]) -> Option<Map<String, Value>> {
-    match json::read(text) {
-        Ok(Value::Object(members)) => Some(members),
-        _ => None,
-    }
 }

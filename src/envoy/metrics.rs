@@ -5,13 +5,24 @@ use proxy_wasm::types::MetricType;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-/// Counters by name; each is defined when it first counts.
+/// Counters; each is defined when it first counts.
 #[derive(Default)]
-pub(super) struct Metrics(RefCell<HashMap<String, u32>>);
+pub(super) struct Metrics {
+    /// By outcome and reason: every call counts here, so its counter's name is put together only once.
+    calls: RefCell<HashMap<(&'static str, &'static str), u32>>,
+    /// The others, by name.
+    others: RefCell<HashMap<String, u32>>,
+}
 
 impl Metrics {
     pub(super) fn call(&self, outcome: &'static str, reason: &'static str) {
-        self.add(format!("rerank_guard.calls.outcome.{outcome}.reason.{reason}"), 1);
+        let Ok(mut calls) = self.calls.try_borrow_mut() else { return };
+        let id = calls.get(&(outcome, reason)).copied().or_else(|| {
+            let id = define(&format!("rerank_guard.calls.outcome.{outcome}.reason.{reason}"))?;
+            calls.insert((outcome, reason), id);
+            Some(id)
+        });
+        increment(id, 1);
     }
 
     /// Kinds are those of the module, `field`, and the few patterns that a bundle can name.
@@ -32,17 +43,23 @@ impl Metrics {
     }
 
     fn add(&self, name: String, count: u32) {
-        let Ok(mut known) = self.0.try_borrow_mut() else { return };
-        let id = match known.get(&name) {
-            Some(id) => *id,
-            None => {
-                let Ok(id) = hostcalls::define_metric(MetricType::Counter, &name) else { return };
-                known.insert(name, id);
-                id
-            }
-        };
-        if count > 0 {
-            let _ = hostcalls::increment_metric(id, i64::from(count));
-        }
+        let Ok(mut known) = self.others.try_borrow_mut() else { return };
+        let id = known.get(&name).copied().or_else(|| {
+            let id = define(&name)?;
+            known.insert(name, id);
+            Some(id)
+        });
+        increment(id, count);
+    }
+}
+
+fn define(name: &str) -> Option<u32> {
+    hostcalls::define_metric(MetricType::Counter, name).ok()
+}
+
+/// Counters must grow by more than zero.
+fn increment(id: Option<u32>, count: u32) {
+    if let (Some(id), 1..) = (id, count) {
+        let _ = hostcalls::increment_metric(id, i64::from(count));
     }
 }

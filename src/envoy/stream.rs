@@ -4,7 +4,7 @@ use super::host;
 use super::metrics::Metrics;
 #[cfg(feature = "test-vectors")]
 use crate::exchange::Host as _;
-use crate::exchange::{Exchange, Problem, Step};
+use crate::exchange::{Exchange, Headers, Problem, Step};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};
@@ -183,8 +183,11 @@ impl HttpContext for Stream {
         if self.takes_vectors {
             return Action::Continue;
         }
-        let headers = host::headers(MapType::HttpResponseHeaders);
-        self.at(Side::Response, |exchange| exchange.response_headers(&headers, end, host::now()))
+        self.at(Side::Response, |exchange| {
+            let wanted = exchange.wants_response_headers();
+            let headers = if wanted { host::headers(MapType::HttpResponseHeaders) } else { Headers::default() };
+            exchange.response_headers(&headers, end, host::now())
+        })
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {

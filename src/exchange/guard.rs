@@ -5,7 +5,9 @@ use super::events::Queue;
 use super::reply::Problem;
 use super::{Headers, Host};
 use crate::audit::{Chain, KeyedDigest, keyed_digest};
-use crate::caller::{Answer, Caller, Callers, Dpop, Fetch, Fetched, Found, Peer, Presented, Refusal, Shown};
+use crate::caller::{
+    Answer, Caller, Callers, Connection, Dpop, Fetch, Fetched, Found, Peer, Presented, Refusal, Shown,
+};
 use crate::config::Config;
 use crate::credential::Credentials;
 use crate::mask::{Masks, mask_text};
@@ -182,8 +184,6 @@ impl Guard {
         let found = callers.find(|name| headers.values(name).into_iter());
         let is_dpop = found.is_ok_and(|found| found.is_dpop);
         let caller = match found {
-            // Most calls end here: the same token as before, bound to nothing, so nothing need be asked of the connection.
-            Ok(Found { token, is_dpop: false }) if let Some(caller) = callers.remembered(token, now) => Ok(caller),
             Ok(found) => identify_sender(&mut callers, found, headers, now, host),
             Err(Refusal::NoToken) if callers.accepts_peers() => match host.certificate() {
                 Some(shown) => callers.identify_peer(&Peer {
@@ -273,32 +273,32 @@ impl Guard {
 
     /// As [`content_digest`](Self::content_digest), of content that comes in parts.
     pub(super) fn stream_digest(&self) -> Option<KeyedDigest> {
-        self.digest_key.as_ref().map(|key| KeyedDigest::new(key.as_bytes()))
+        self.digest_key.as_ref().and_then(|key| KeyedDigest::new(key.as_bytes()))
     }
 
     /// A digest of content for the record: keyed, because the plain hash of a short query can be guessed. None without a key.
     pub(super) fn content_digest(&self, content: &[u8]) -> Option<String> {
-        self.digest_key.as_ref().map(|key| keyed_digest(key.as_bytes(), content))
+        self.digest_key.as_ref().and_then(|key| keyed_digest(key.as_bytes(), content))
     }
 
-    /// The records that are due: of what happened to bundles since the call before, and of this call; links of the VM's chain, with
-    /// commas between them.
-    pub(super) fn seal(&self, members: &str) -> String {
+    /// The records that are due: of what happened to bundles since the call before, and of this call (`record` is its own, but for
+    /// the closing brace); links of the VM's chain, with commas between them.
+    pub(super) fn seal(&self, mut record: String) -> String {
         let (Ok(mut chain), Ok(mut events)) = (self.chain.try_borrow_mut(), self.events.try_borrow_mut()) else {
             // Cannot be: the shell handles one event at a time. A record without its link would show as an edit.
-            return format!("{{{members}}}");
+            record.push('}');
+            return record;
         };
         let mut records = String::new();
         for event in events.drain(&self.config.gateway) {
             records.push_str(&chain.seal(&event));
             records.push(',');
         }
-        records.push_str(&chain.seal(members));
-        records
+        let record = chain.close(record);
+        if records.is_empty() { record } else { records + &record }
     }
 }
 
-/// A token that is new here, or bound to its sender: what the connection says is asked now.
 fn identify_sender(
     callers: &mut Callers,
     found: Found<'_>,
@@ -306,20 +306,29 @@ fn identify_sender(
     now: Time,
     host: &dyn Host,
 ) -> Result<Rc<Caller>, Refusal> {
-    let text = |name| headers.one(name).unwrap_or_default();
-    let uri = format!("{}://{}{}", text(":scheme"), text(":authority"), text(":path"));
+    let uri;
     let dpop = match headers.values("dpop").as_slice() {
         [] => Shown::Nothing,
-        [proof] => Shown::One(Dpop { proof, method: text(":method"), uri: &uri }),
+        [proof] => {
+            let text = |name| headers.one(name).unwrap_or_default();
+            uri = format!("{}://{}{}", text(":scheme"), text(":authority"), text(":path"));
+            Shown::One(Dpop { proof, method: text(":method"), uri: &uri })
+        }
         _ => Shown::Several,
     };
-    let source = host.source();
-    let presented = Presented {
-        token: found.token,
-        is_dpop: found.is_dpop,
-        dpop,
-        source: source.as_deref(),
-        certificate: host.certificate().map(|certificate| certificate.sha256),
-    };
+    let presented = Presented { token: found.token, is_dpop: found.is_dpop, dpop, connection: &Sender(host) };
     callers.identify_sender(&presented, now, host.signatures(), host.shared())
+}
+
+/// The connection of a request, as the host knows it.
+struct Sender<'a>(&'a dyn Host);
+
+impl Connection for Sender<'_> {
+    fn source(&self) -> Option<Vec<u8>> {
+        self.0.source()
+    }
+
+    fn certificate(&self) -> Option<[u8; 32]> {
+        self.0.certificate().map(|certificate| certificate.sha256)
+    }
 }

@@ -5,7 +5,7 @@
 use crate::policy::Novelty;
 use crate::shared::{SharedMemory, update};
 use crate::time::Time;
-use hmac_sha256::Hash as Sha256;
+use sha2::{Digest, Sha256};
 
 /// Slots, for each of both kinds of memory.
 const BUCKETS: usize = 1024;

@@ -268,20 +268,19 @@ impl Exchange {
         .to_string()
     }
 
-    /// The members of the record, as the story stands now.
+    /// The record but for its closing brace, as the story stands now.
     fn record(&self, now: Time) -> String {
         let (outcome, reason) = self.outcome();
         let story = &self.story;
         let bundle = story.bundle.clone().or_else(|| self.guard.latest_bundle());
-        let route =
-            story.route.and_then(|route| self.guard.config.routes.get(route)).map(|route| route.template.to_string());
+        let route = story.route.and_then(|route| self.guard.config.routes.get(route));
         Record {
             time: self.started,
             decision_id: &self.id,
             request_id: story.request_id.as_deref(),
             gateway: &self.guard.config.gateway,
             method: &story.method,
-            route: route.as_deref(),
+            route: route.map(|route| route.template.as_str()),
             caller: story.caller.as_deref(),
             call: story.call.as_ref(),
             decision: story.decision.as_ref(),
@@ -302,7 +301,7 @@ impl Exchange {
             response_digest: story.response_digest.as_deref(),
             records: story.streamed.as_ref().map(|streamed| streamed.records),
         }
-        .members()
+        .open()
     }
 
     /// The record as a sealed link of the VM's chain, after those of what happened to bundles since the call before, with commas
@@ -313,7 +312,7 @@ impl Exchange {
         if let Some(digest) = self.story.streamed.as_mut().and_then(|streamed| streamed.digest.take()) {
             self.story.response_digest = Some(digest.finish());
         }
-        self.guard.seal(&self.record(now))
+        self.guard.seal(self.record(now))
     }
 
     /// The host did not do what it was asked to: nothing goes on, whatever was decided.

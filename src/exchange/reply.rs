@@ -2,6 +2,7 @@
 
 use crate::caller::Challenge;
 use crate::time::Span;
+use serde::Serialize;
 
 /// Why a call does not go through. Each has one status, one `type`, and one text; the fine-grained reason is for the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,15 +161,24 @@ impl Problem {
     /// The answer. `message` repeats the detail because rerank SDKs print that member.
     #[must_use]
     pub fn reply(&self, decision_id: &str) -> Reply {
-        let detail = self.detail();
-        let mut body = serde_json::json!({
-            "type": format!("urn:rerank-guard:problem:{}", self.code()),
-            "title": self.title(),
-            "status": self.status(),
-            "detail": detail,
-            "decision_id": decision_id,
-            "message": format!("{}: {detail} (decision {decision_id})", self.title()),
-        });
+        let (code, title, detail) = (self.code(), self.title(), self.detail());
+        let ticket = match self {
+            Self::ApprovalRequired(ticket) => Some(ticket),
+            _ => None,
+        };
+        let document = Document {
+            kind: &format!("urn:rerank-guard:problem:{code}"),
+            title,
+            status: self.status(),
+            detail: &detail,
+            decision_id,
+            message: &format!("{title}: {detail} (decision {decision_id})"),
+            approval_id: ticket.map(|ticket| ticket.id.as_str()),
+            approval_url: ticket.map(|ticket| ticket.url.as_deref()),
+        };
+        let mut body = Vec::with_capacity(512);
+        // Strings and a number only: this cannot fail. Were it to, the status still says no.
+        let _ = serde_json::to_writer(&mut body, &document);
         let mut headers = vec![
             ("content-type", "application/problem+json".to_owned()),
             ("cache-control", "no-store".to_owned()),
@@ -180,10 +190,6 @@ impl Problem {
             }
             Self::WrongMethod => headers.push(("allow", "POST".to_owned())),
             Self::ApprovalRequired(ticket) => {
-                if let Some(object) = body.as_object_mut() {
-                    object.insert("approval_id".to_owned(), ticket.id.as_str().into());
-                    object.insert("approval_url".to_owned(), ticket.url.clone().into());
-                }
                 if let (true, Some(url)) = (ticket.respond_async, &ticket.url) {
                     headers.push(("location", url.clone()));
                 }
@@ -193,8 +199,25 @@ impl Problem {
         if let Some(span) = self.retry_after() {
             headers.push(("retry-after", span.secs_up().to_string()));
         }
-        Reply { status: self.status(), headers, body: body.to_string().into_bytes() }
+        Reply { status: self.status(), headers, body }
     }
+}
+
+/// The body of an answer.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    decision_id: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval_id: Option<&'a str>,
+    /// A ticket without an address says so: null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval_url: Option<Option<&'a str>>,
 }
 
 #[cfg(test)]

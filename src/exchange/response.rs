@@ -7,6 +7,12 @@ use crate::mask::{Unmaskable, mask_json, mask_text};
 use crate::time::Time;
 
 impl Exchange {
+    /// Whether the response's headers are of any use. Those of our own replies are not: reading them costs more than writing them.
+    #[must_use]
+    pub const fn wants_response_headers(&self) -> bool {
+        !matches!(self.stage, Stage::Over | Stage::Broken)
+    }
+
     /// The response's headers. `end`: it has no body.
     pub fn response_headers(&mut self, headers: &Headers, end: bool, now: Time) -> Step {
         let sent = match std::mem::replace(&mut self.stage, Stage::Over) {

@@ -42,6 +42,7 @@ use crate::time::{Span, Time};
 use check::{Allow, Checked, Guard, Rule};
 use index::{Index, Reach};
 use lexicon::Lexicon;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
@@ -214,7 +215,7 @@ fn reaches<Terms>(rules: &mut [Rule<Terms>]) -> Vec<Reach> {
 }
 
 fn digest(text: &[u8]) -> String {
-    let hash = hmac_sha256::Hash::hash(text);
+    let hash = Sha256::digest(text);
     hash.iter().fold(String::with_capacity(64), |mut hex, byte| {
         // Writing to a string cannot fail.
         let _ = write!(hex, "{byte:02x}");

@@ -365,8 +365,9 @@ mod tests {
             let mut head = "112223330001".to_owned();
             head.replace_range(place..=place, "Z");
             let [number] = check_digits(&head).try_into().unwrap();
-            let printed =
-                format!("«{}.{}.{}/{}-{}»", &number[..2], &number[2..5], &number[5..8], &number[8..12], &number[12..]);
+            let part = |range: std::ops::Range<usize>| number.get(range).unwrap();
+            let (head, tail) = ([part(0..2), part(2..5), part(5..8)].join("."), [part(8..12), part(12..14)].join("-"));
+            let printed = format!("«{head}/{tail}»");
             check(Kind::BrCnpj, &[&printed, &format!("a {printed}, b")]);
         }
         assert!(check_digits("112223330001").is_empty());

@@ -28,11 +28,6 @@ impl Set {
         self.0 == 0
     }
 
-    /// Those that two more in the set follow.
-    pub(super) fn in_threes(self) -> Self {
-        Self(self.0 & (self.0 >> Block::STEP) & (self.0 >> (2 * Block::STEP)))
-    }
-
     fn first(self) -> Option<usize> {
         (self.0 != 0).then(|| (self.0.trailing_zeros() / Block::STEP) as usize)
     }
@@ -56,31 +51,30 @@ pub(super) fn find(text: &[u8], from: usize, mut ask: impl FnMut(Block) -> Set) 
     Some(from + blocks.len() * Block::SIZE + ask(Block::of(last)).first()?)
 }
 
-/// The first eight bytes in a row, at a distance from `from` that eight divides, of which none is in the answer.
-pub(super) fn find_eight(text: &[u8], from: usize, ask: impl Fn(Block) -> Set) -> Option<usize> {
-    let (blocks, rest) = text.get(from..)?.as_chunks::<{ Block::SIZE }>();
-    let eight = (1 << (8 * Block::STEP - 1)) | ((1 << (8 * Block::STEP - 1)) - 1);
-    let in_block = |block: &[u8; Block::SIZE]| {
-        let set = ask(Block::of(*block)).0;
-        if set & eight == 0 {
-            Some(0)
-        } else if Block::SIZE == 16 && set & (eight << 8) == 0 {
-            Some(8)
-        } else {
-            None
+/// The first eight bytes, the first in the lowest bits; above those that are not there stand zeros.
+#[inline]
+pub(super) fn head(text: &[u8]) -> u64 {
+    match (text.first_chunk(), text.first_chunk(), text.last_chunk()) {
+        (Some(eight), _, _) => u64::from_le_bytes(*eight),
+        // Two fours, which overlap.
+        (None, Some(first), Some(last)) => {
+            let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+            u64::from(first) | u64::from(last) << (8 * (text.len() & 3))
         }
-    };
-    for (position, block) in blocks.iter().enumerate() {
-        if let Some(at) = in_block(block) {
-            return Some(from + position * Block::SIZE + at);
+        _ => text.iter().rev().fold(0, |head, byte| head << 8 | u64::from(*byte)),
+    }
+}
+
+/// Each question is answered with a bit for each byte of `part`, the first in the lowest. At most sixty-four bytes.
+#[inline]
+pub(super) fn ask<const M: usize, const N: usize>(part: &[u8; M], questions: impl Fn(Block) -> [Set; N]) -> [u64; N] {
+    let mut answers = [0_u64; N];
+    for (position, block) in part.as_chunks::<{ Block::SIZE }>().0.iter().enumerate() {
+        for (answer, set) in answers.iter_mut().zip(questions(Block::of(*block))) {
+            *answer |= set.bits() << (position * Block::SIZE);
         }
     }
-    // What is left has eight bytes only where a block has more.
-    let mut last = [b' '; Block::SIZE];
-    for (slot, byte) in last.iter_mut().zip(rest.get(..8)?) {
-        *slot = *byte;
-    }
-    in_block(&last).filter(|at| *at == 0).map(|at| from + blocks.len() * Block::SIZE + at)
+    answers
 }
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -114,6 +108,11 @@ mod word {
             Set(!(((other & LOWS) + LOWS) | other) & HIGHS)
         }
 
+        /// Bytes that are `one` or `other`.
+        pub(in crate::mask) fn either(self, one: u8, other: u8) -> Set {
+            self.is(one).or(self.is(other))
+        }
+
         /// ASCII bytes from `first` to `last`.
         pub(in crate::mask) fn between(self, first: u8, last: u8) -> Set {
             let low = self.0 & LOWS;
@@ -121,13 +120,45 @@ mod word {
             let above = low + ONES * u64::from(0x7f - last);
             Set(from & !above & !self.0 & HIGHS)
         }
+
+        /// ASCII letters.
+        pub(in crate::mask) fn letters(self) -> Set {
+            Set(Self(self.0 | (ONES * 0x20)).between(b'a', b'z').0 & !self.0)
+        }
+
+        /// Hexadecimal digits.
+        pub(in crate::mask) fn hex(self) -> Set {
+            let letters = Set(Self(self.0 | (ONES * 0x20)).between(b'a', b'f').0 & !self.0);
+            letters.or(self.between(b'0', b'9'))
+        }
+
+        /// What stands between letters and digits in keys, tokens and headers: `+`, `-`, `.`, `/`, `=`, `_`, `~`.
+        pub(in crate::mask) fn joints(self) -> Set {
+            let signs = [b'+', b'=', b'_', b'~'].into_iter().fold(Set::NONE, |set, sign| set.or(self.is(sign)));
+            signs.or(self.between(b'-', b'/'))
+        }
+
+        /// Bytes that have the bit that small letters have and capital ones have not.
+        pub(in crate::mask) fn small(self) -> Set {
+            Set((self.0 << 2) & HIGHS)
+        }
+    }
+
+    impl Set {
+        /// A bit for each byte.
+        pub(super) fn bits(self) -> u64 {
+            // Each bit is moved to another place of the highest byte.
+            (self.0 >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+        }
     }
 }
 
 #[cfg(target_arch = "wasm32")]
 mod simd {
     use super::Set;
-    use core::arch::wasm32::{u8x16_bitmask, u8x16_eq, u8x16_ge, u8x16_le, u8x16_splat, u64x2, v128, v128_and};
+    use core::arch::wasm32::{
+        i8x16_gt, i16x8_shl, u8x16_add, u8x16_bitmask, u8x16_eq, u8x16_splat, u64x2, v128, v128_or,
+    };
 
     /// Sixteen bytes. A set has one bit of each.
     #[derive(Clone, Copy)]
@@ -146,13 +177,52 @@ mod simd {
             Set(u64::from(u8x16_bitmask(self.0)))
         }
 
+        /// All ones where a byte is one of `first..=last`, which are ASCII: moved so that `last` is the highest signed number, those
+        /// are above all others. A comparison without a sign costs twice as much.
+        fn range(self, first: u8, last: u8) -> v128 {
+            let moved = u8x16_add(self.0, u8x16_splat(0x7f - last));
+            i8x16_gt(moved, u8x16_splat(0x7e - (last - first)))
+        }
+
         pub(in crate::mask) fn is(self, byte: u8) -> Set {
             Set(u64::from(u8x16_bitmask(u8x16_eq(self.0, u8x16_splat(byte)))))
         }
 
+        pub(in crate::mask) fn either(self, one: u8, other: u8) -> Set {
+            let is = |byte| u8x16_eq(self.0, u8x16_splat(byte));
+            Set(u64::from(u8x16_bitmask(v128_or(is(one), is(other)))))
+        }
+
         pub(in crate::mask) fn between(self, first: u8, last: u8) -> Set {
-            let from = u8x16_ge(self.0, u8x16_splat(first));
-            Set(u64::from(u8x16_bitmask(v128_and(from, u8x16_le(self.0, u8x16_splat(last))))))
+            Set(u64::from(u8x16_bitmask(self.range(first, last))))
+        }
+
+        pub(in crate::mask) fn letters(self) -> Set {
+            let small = Self(v128_or(self.0, u8x16_splat(0x20)));
+            Set(u64::from(u8x16_bitmask(small.range(b'a', b'z'))))
+        }
+
+        pub(in crate::mask) fn hex(self) -> Set {
+            let letters = Self(v128_or(self.0, u8x16_splat(0x20))).range(b'a', b'f');
+            Set(u64::from(u8x16_bitmask(v128_or(letters, self.range(b'0', b'9')))))
+        }
+
+        pub(in crate::mask) fn joints(self) -> Set {
+            let between = self.range(b'-', b'/');
+            let is = |sign| u8x16_eq(self.0, u8x16_splat(sign));
+            let (one, other) = (v128_or(is(b'+'), is(b'=')), v128_or(is(b'_'), is(b'~')));
+            Set(u64::from(u8x16_bitmask(v128_or(between, v128_or(one, other)))))
+        }
+
+        pub(in crate::mask) fn small(self) -> Set {
+            // The bits that come over from the byte before are not looked at.
+            Set(u64::from(u8x16_bitmask(i16x8_shl(self.0, 2))))
+        }
+    }
+
+    impl Set {
+        pub(super) fn bits(self) -> u64 {
+            self.0
         }
     }
 }
@@ -163,6 +233,12 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn the_head_is_the_first_eight_bytes(text in proptest::collection::vec(any::<u8>(), 0..12)) {
+            let naive = text.iter().take(8).rev().fold(0, |head, byte| head << 8 | u64::from(*byte));
+            prop_assert_eq!(head(&text), naive);
+        }
+
         #[test]
         fn every_answer_is_exact(text in proptest::collection::vec(any::<u8>(), 0..60), from in 0..60_usize, byte in 0x21..0x7f_u8) {
             let naive = |passes: &dyn Fn(u8) -> bool| {
@@ -179,17 +255,28 @@ mod tests {
         }
 
         #[test]
-        fn eight_without_are_found_in_steps_of_eight(text in "[ab]{0,60}|a{0,30}[ab]{0,9}a{0,30}", from in 0..20_usize) {
-            let naive = (from..text.len()).step_by(8).find(|at| {
-                text.get(*at..at + 8).is_some_and(|eight| !eight.contains('b'))
-            });
-            prop_assert_eq!(find_eight(text.as_bytes(), from, |block| block.is(b'b')), naive);
-        }
-
-        #[test]
-        fn three_in_a_row_are_found(text in "[Ab]{3,8}") {
-            let found = find(text.as_bytes(), 0, |block| block.between(b'A', b'Z').in_threes());
-            prop_assert_eq!(found, text.find("AAA"));
+        fn every_byte_gets_its_answers(text in proptest::array::uniform32(any::<u8>())) {
+            let mut twice = [0; 64];
+            twice.iter_mut().zip(text.iter().chain(&text)).for_each(|(slot, byte)| *slot = *byte);
+            let text = twice;
+            let answers = ask(&text, |block| [
+                block.wide(), block.is(b'@'), block.between(b'0', b'9'), block.letters(), block.letters().and(block.small()), block.joints(), block.hex(), block.either(b'@', b':')
+            ]);
+            let naive: [&dyn Fn(u8) -> bool; 8] = [
+                &|byte| byte >= 0x80,
+                &|byte| byte == b'@',
+                &|byte| byte.is_ascii_digit(),
+                &|byte| byte.is_ascii_alphabetic(),
+                &|byte| byte.is_ascii_lowercase(),
+                &|byte| b"+-./=_~".contains(&byte),
+                &|byte| byte.is_ascii_hexdigit(),
+                &|byte| b"@:".contains(&byte),
+            ];
+            for (answer, passes) in answers.into_iter().zip(naive) {
+                for (at, byte) in text.iter().enumerate() {
+                    prop_assert_eq!(answer >> at & 1 == 1, passes(*byte), "{} at {}", byte, at);
+                }
+            }
         }
     }
 }

@@ -156,8 +156,17 @@ enum Inside {
     },
 }
 
+/// What a member's name makes of the way to its value.
+#[derive(Clone, Copy)]
+struct Entered {
+    /// What it says.
+    says: Context,
+    place: Place,
+    field: State,
+}
+
 /// What the two nearest names on the way to a value say.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Path {
     name: Context,
     parent: Context,
@@ -288,36 +297,58 @@ impl<'a> Pass<'a> {
             return Err(self.cursor.malformed());
         }
         let (raw, plain) = self.cursor.string_end()?;
-        let context = inherited.name | inherited.parent;
-        let known = self.names.known(self.cursor.text, &raw, context);
+        if let Some(known) = self.names.known(self.cursor.text, &raw, (inherited, object, under)) {
+            self.colon()?;
+            self.enter(raw, None, inherited, known, member);
+            return Ok(());
+        }
         // Until it is read, findings in the name are told to be in the object.
-        let masked = if known.is_some() { None } else { self.mask(raw.clone(), plain, context, true)? };
+        let replaced = self.mask(raw.clone(), plain, inherited.name | inherited.parent, true)?;
+        let masked = replaced.then(|| self.masker.masked().to_owned());
+        self.colon()?;
+        // The name as it leaves, so that what leaves has no finding either.
+        let name = masked.as_deref().or(self.cursor.text.get(raw.clone())).unwrap_or_default();
+        let said = unescaped(self.cursor.text.get(raw.clone()).unwrap_or_default());
+        let known = Entered {
+            says: self.masker.masks.context_of(unescaped(name).as_bytes()),
+            field: self.fields.map(|fields| fields.member(under, fields.class(&said))).unwrap_or_default(),
+            place: {
+                // Once for all patterns, and for most names not at all.
+                let name = unescaped(name);
+                self.kept.step(object, |step| name == *step)
+            },
+        };
+        if masked.is_none() {
+            self.names.add(self.cursor.text, &raw, (inherited, object, under), known);
+        }
+        self.enter(raw, masked, inherited, known, member);
+        Ok(())
+    }
+
+    fn colon(&mut self) -> Result<(), Unmaskable> {
         if self.cursor.skip_space() != Some(b':') {
             return Err(self.cursor.malformed());
         }
         self.cursor.at += 1;
-        // The name as it leaves, so that what leaves has no finding either.
-        let name = masked.as_deref().or(self.cursor.text.get(raw.clone())).unwrap_or_default();
-        let (says, class) = known.unwrap_or_else(|| {
-            let said = unescaped(self.cursor.text.get(raw.clone()).unwrap_or_default());
-            let class = self.fields.map(|fields| fields.class(&said)).unwrap_or_default();
-            (self.masker.masks.context_of(unescaped(name).as_bytes()), class)
-        });
-        let field = self.fields.map(|fields| fields.member(under, class)).unwrap_or_default();
-        let place = {
-            // Once for all patterns, and for most names not at all.
-            let name = if plain && masked.is_none() { Cow::Borrowed(name) } else { unescaped(name) };
-            self.kept.step(object, |step| *name == *step)
-        };
-        if known.is_none() && masked.is_none() {
-            self.names.add(self.cursor.text, &raw, context, (says, class));
-        }
-        let path = Path { name: says, parent: inherited.name };
-        if let Some(inside) = self.open.last_mut().map(|open| &mut open.inside) {
-            let first = matches!(inside, Inside::Object { first: true, .. });
-            *inside = Inside::Object { name: raw, masked, path, place, field, member, dropped: false, first };
-        }
         Ok(())
+    }
+
+    /// Goes into the member `name` of the innermost object, which leaves as `masked` if that is another.
+    fn enter(&mut self, raw: Range<usize>, masked: Option<String>, inherited: Path, entered: Entered, begun: Member) {
+        let Some(Inside::Object { name, masked: was, path, place, field, member, dropped, .. }) =
+            self.open.last_mut().map(|open| &mut open.inside)
+        else {
+            return;
+        };
+        *name = raw;
+        if masked.is_some() || was.is_some() {
+            *was = masked;
+        }
+        *path = Path { name: entered.says, parent: inherited.name };
+        *place = entered.place;
+        *field = entered.field;
+        *member = begun;
+        *dropped = false;
     }
 
     fn string(&mut self) -> Result<(), Unmaskable> {
@@ -377,6 +408,7 @@ impl<'a> Pass<'a> {
             }
             let flat = inner.as_deref().unwrap_or(before);
             let outer = self.masker.mask(flat, Form::Json, context).map_err(|why| why.at(raw.start))?;
+            let outer = outer.then(|| self.masker.take());
             found.extend_from_slice(self.masker.found());
             if masked.is_none() {
                 self.tell(raw.clone(), inner.is_none(), None);
@@ -398,29 +430,26 @@ impl<'a> Pass<'a> {
         Err(Unmaskable::Unsettled { at: raw.start })
     }
 
-    /// Masks the string `raw`, which stands between quotes; `plain`: it is ASCII without escapes. Returns its masked form, if it has one.
-    fn mask(
-        &mut self,
-        raw: Range<usize>,
-        plain: bool,
-        context: Context,
-        is_name: bool,
-    ) -> Result<Option<String>, Unmaskable> {
+    /// Masks the string `raw`, which stands between quotes; `plain`: it is ASCII without escapes. Returns whether it was replaced.
+    fn mask(&mut self, raw: Range<usize>, plain: bool, context: Context, is_name: bool) -> Result<bool, Unmaskable> {
         let string = self.cursor.text.get(raw.clone()).unwrap_or_default();
         let form = if plain { Form::Bare } else { Form::Json };
-        let masked = self.masker.mask(string, form, context).map_err(|why| why.at(raw.start))?;
-        if let Some(masked) = &masked {
-            if self.masker.drops() && !is_name && !self.keeps_shape {
-                self.drop_value(raw.start - 1);
-            } else {
-                self.output.replace(raw.clone(), masked);
-            }
-            let (prefix, open, text) = (self.prefix, &self.open, self.cursor.text);
-            let name = is_name.then_some(masked.as_str());
-            self.tally.add(self.masker.found(), || Some(pointer(prefix, open, text, name)));
-            self.tell(raw, true, name);
+        if !self.masker.mask(string, form, context).map_err(|why| why.at(raw.start))? {
+            return Ok(false);
         }
-        Ok(masked)
+        if self.masker.drops() && !is_name && !self.keeps_shape {
+            self.drop_value(raw.start - 1);
+        } else {
+            self.output.replace(raw.clone(), self.masker.masked());
+        }
+        let (prefix, open, text) = (self.prefix, &self.open, self.cursor.text);
+        let name = is_name.then_some(self.masker.masked());
+        self.tally.add(self.masker.found(), || Some(pointer(prefix, open, text, name)));
+        if self.told.is_some() {
+            let name = name.map(str::to_owned);
+            self.tell(raw, true, name.as_deref());
+        }
+        Ok(true)
     }
 
     /// Counts findings in the value that is being read.

@@ -61,15 +61,23 @@ pub(super) struct Tally(Vec<Found>);
 impl Tally {
     /// Counts the findings of one place; `pointer` is asked only while places are still named.
     pub(super) fn add(&mut self, kinds: &[What], mut pointer: impl FnMut() -> Option<String>) {
-        // A place is named once for a kind, however often it is found there. There are few kinds, and mostly one.
+        // A place is named once for a kind, however often it is found there: a bit for each kind, and the few others by themselves.
+        let mut named_kinds = 0_u128;
         let mut named: Vec<&What> = Vec::new();
         for kind in kinds {
             let Some(found) = self.of(kind) else { continue };
             found.count = found.count.saturating_add(1);
-            if named.contains(&kind) {
+            if let What::Kind(kind) = kind {
+                let bit = 1 << *kind as u32;
+                if named_kinds & bit != 0 {
+                    continue;
+                }
+                named_kinds |= bit;
+            } else if named.contains(&kind) {
                 continue;
+            } else {
+                named.push(kind);
             }
-            named.push(kind);
             if found.pointers.len() < Found::POINTERS {
                 found.pointers.extend(pointer());
             } else {

@@ -267,7 +267,7 @@ fn mask_event(
             (b"event" | b"id" | b"retry" | b"", _) => {
                 let new = masker.mask(whole, Form::Plain, super::detect::Context::NONE).map_err(|why| why.at(0))?;
                 tally.add(masker.found(), || Some(format!("/{number}")));
-                out.extend_from_slice(new.as_deref().unwrap_or(whole).as_bytes());
+                out.extend_from_slice(if new { masker.masked() } else { whole }.as_bytes());
             }
             _ => continue,
         }

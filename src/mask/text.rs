@@ -1,6 +1,6 @@
 //! Masks one text, or one string of a JSON body.
 
-use super::detect::{self, Context, Span};
+use super::detect::{Context, Finder, Span};
 use super::finding::{self, Finding, Located};
 use super::found::{Masked, Tally};
 use super::kind::What;
@@ -32,6 +32,7 @@ fn whole(body: &[u8], secrets: &[&[u8]], mut masker: Masker<'_>) -> Result<(Mask
         return Err(Unmaskable::Secret);
     }
     let masked = masker.mask(text, Form::Plain, Context::NONE).map_err(|why| why.at(0))?;
+    let masked = masked.then(|| masker.take());
     let mut tally = Tally::default();
     tally.add(masker.found(), || None);
     masker.masks.let_pass(&tally)?;
@@ -45,10 +46,16 @@ fn whole(body: &[u8], secrets: &[&[u8]], mut masker: Masker<'_>) -> Result<(Mask
 pub(super) struct Masker<'a> {
     pub(super) masks: &'a Masks,
     pub(super) secrets: &'a [&'a [u8]],
+    finder: Finder,
     view: Vec<u8>,
     spans: Vec<Span>,
     /// What was found in the last round, sorted and apart.
     hits: Vec<(Range<usize>, What)>,
+    /// Where those stand in the raw text.
+    places: Vec<Range<usize>>,
+    /// What the last round made of the text, and room for the next.
+    masked: String,
+    spare: String,
     found: Vec<What>,
     /// Where the findings of the last string stood in it, if somebody wants to know.
     pub(super) located: Option<Vec<Located>>,
@@ -85,7 +92,19 @@ impl<'a> Masker<'a> {
     const ROUNDS: usize = 8;
 
     pub(super) fn new(masks: &'a Masks, secrets: &'a [&'a [u8]]) -> Self {
-        Self { masks, secrets, view: Vec::new(), spans: Vec::new(), hits: Vec::new(), found: Vec::new(), located: None }
+        Self {
+            masks,
+            secrets,
+            finder: Finder::default(),
+            view: Vec::new(),
+            spans: Vec::new(),
+            hits: Vec::new(),
+            places: Vec::new(),
+            masked: String::new(),
+            spare: String::new(),
+            found: Vec::new(),
+            located: None,
+        }
     }
 
     /// The kinds found in the last string, one for each finding.
@@ -93,53 +112,78 @@ impl<'a> Masker<'a> {
         &self.found
     }
 
-    /// Masks `raw`; nothing where it can stay. What comes out has no finding.
-    pub(super) fn mask(&mut self, raw: &str, form: Form, context: Context) -> Result<Option<String>, Undone> {
+    /// Masks `raw`; whether there was something to mask. What comes out, which [`masked`](Self::masked) gives, has no finding.
+    pub(super) fn mask(&mut self, raw: &str, form: Form, context: Context) -> Result<bool, Undone> {
         self.found.clear();
         if let Some(located) = &mut self.located {
             located.clear();
         }
-        let mut masked: Option<String> = None;
-        for round in 0..Self::ROUNDS {
-            // A replacement can have escapes.
-            let form = if round > 0 && form == Form::Bare { Form::Json } else { form };
-            let raw = masked.as_deref().unwrap_or(raw);
-            let plain = view::is_plain(raw, form);
-            let view = if plain {
-                raw.as_bytes()
-            } else {
-                view::decode(raw, form, &mut self.view)?;
-                if round == 0 && secret::stands_in(self.secrets, &self.view) {
-                    return Err(Undone::Secret);
-                }
-                &self.view
-            };
-            detect::find_into(view, context, self.masks.kinds(), &mut self.spans);
-            self.hits.clear();
-            self.hits.extend(self.spans.iter().map(|span| (span.start..span.end, What::Kind(span.kind))));
-            if self.masks.has_patterns() {
-                self.masks.find_patterns(view, context, &mut self.hits);
-                merge(&mut self.hits, self.masks);
+        if !self.round(raw, form, context, true)? {
+            return Ok(false);
+        }
+        // A replacement can have escapes.
+        let form = if form == Form::Bare { Form::Json } else { form };
+        for _ in 1..Self::ROUNDS {
+            std::mem::swap(&mut self.masked, &mut self.spare);
+            let before = std::mem::take(&mut self.spare);
+            let again = self.round(&before, form, context, false)?;
+            self.spare = before;
+            if !again {
+                std::mem::swap(&mut self.masked, &mut self.spare);
+                return Ok(true);
             }
-            if self.hits.is_empty() {
-                return Ok(masked);
-            }
-            let mut places: Vec<Range<usize>> = self.hits.iter().map(|(range, _)| range.clone()).collect();
-            if !plain {
-                places = view::locate(raw, form, &places)?;
-            }
-            self.found.extend(self.hits.iter().map(|(_, what)| what.clone()));
-            if let (0, Some(located)) = (round, &mut self.located) {
-                let all = places.iter().zip(&self.hits);
-                located.extend(all.map(|(raw, (range, what))| Located {
-                    raw: raw.clone(),
-                    what: what.clone(),
-                    proof: finding::proof(self.masks, &self.spans, what, range),
-                }));
-            }
-            masked = Some(self.replace(raw, form, &places, plain)?);
         }
         Err(Undone::Unsettled)
+    }
+
+    /// What the last string with findings became.
+    pub(super) fn masked(&self) -> &str {
+        &self.masked
+    }
+
+    /// As [`masked`](Self::masked), to keep.
+    pub(super) fn take(&mut self) -> String {
+        std::mem::take(&mut self.masked)
+    }
+
+    /// Masks `raw` once, into `masked`; whether there was something to mask.
+    fn round(&mut self, raw: &str, form: Form, context: Context, first: bool) -> Result<bool, Undone> {
+        let plain = view::is_plain(raw, form);
+        let view = if plain {
+            raw.as_bytes()
+        } else {
+            view::decode(raw, form, &mut self.view)?;
+            if first && secret::stands_in(self.secrets, &self.view) {
+                return Err(Undone::Secret);
+            }
+            &self.view
+        };
+        self.finder.find_into(view, context, self.masks.kinds(), &mut self.spans);
+        self.hits.clear();
+        self.hits.extend(self.spans.iter().map(|span| (span.start..span.end, What::Kind(span.kind))));
+        if self.masks.has_patterns() {
+            self.masks.find_patterns(view, context, &mut self.hits);
+            merge(&mut self.hits, self.masks);
+        }
+        if self.hits.is_empty() {
+            return Ok(false);
+        }
+        self.places.clear();
+        self.places.extend(self.hits.iter().map(|(range, _)| range.clone()));
+        if !plain {
+            self.places = view::locate(raw, form, &self.places)?;
+        }
+        self.found.extend(self.hits.iter().map(|(_, what)| what.clone()));
+        if let (true, Some(located)) = (first, &mut self.located) {
+            let all = self.places.iter().zip(&self.hits);
+            located.extend(all.map(|(raw, (range, what))| Located {
+                raw: raw.clone(),
+                what: what.clone(),
+                proof: finding::proof(self.masks, &self.spans, what, range),
+            }));
+        }
+        self.replace(raw, form, plain)?;
+        Ok(true)
     }
 
     /// Whether one of the last findings takes the whole value along.
@@ -148,19 +192,21 @@ impl<'a> Masker<'a> {
     }
 
     /// Puts replacements in the place of the last findings. What they keep of a value they take from the view of it.
-    fn replace(&self, raw: &str, form: Form, places: &[Range<usize>], plain: bool) -> Result<String, Undone> {
+    fn replace(&mut self, raw: &str, form: Form, plain: bool) -> Result<(), Undone> {
         let view = if plain { raw.as_bytes() } else { &self.view };
-        let mut masked = String::with_capacity(raw.len());
+        let masked = &mut self.masked;
+        masked.clear();
+        masked.reserve(raw.len());
         let mut copied = 0;
-        for (place, (seen, what)) in places.iter().zip(&self.hits) {
+        for (place, (seen, what)) in self.places.iter().zip(&self.hits) {
             // A place that is cut wrongly must not leave anything behind, so it fails.
             masked.push_str(raw.get(copied..place.start).ok_or(Undone::Unsettled)?);
             let replacement = self.masks.replacement(what).ok_or(Undone::Unsettled)?;
-            replacement.write(view.get(seen.clone()).unwrap_or_default(), form, &mut masked);
+            replacement.write(view.get(seen.clone()).unwrap_or_default(), form, masked);
             copied = place.end;
         }
         masked.push_str(raw.get(copied..).ok_or(Undone::Unsettled)?);
-        if places.len() == self.hits.len() { Ok(masked) } else { Err(Undone::Unsettled) }
+        if self.places.len() == self.hits.len() { Ok(()) } else { Err(Undone::Unsettled) }
     }
 }
 

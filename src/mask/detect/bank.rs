@@ -3,25 +3,18 @@
 use super::class::is_word;
 use super::scan::Scan;
 use super::{Context, Proof};
-use crate::mask::bytes::{self, Block};
 use crate::mask::kind::Kind;
 
-/// Looks at all tokens of eight or eleven letters and digits that begin with four letters and a country. They need no digit, so
-/// no byte announces them; but they have six capitals in a row, of which three at least stand in the same block.
+/// Looks at all tokens of eight or eleven letters and digits that begin with four letters and a country: six capitals in a row.
+#[inline(never)]
 pub(super) fn look(scan: &mut Scan<'_>) {
-    // The shortest has eight.
-    if scan.text.len() < 8 || !scan.wants(Kind::Bic) {
-        return;
-    }
-    let dense = |block: Block| block.between(b'A', b'Z').in_threes();
-    let mut at = 0;
-    while let Some(found) = bytes::find(scan.text, at, dense) {
-        let start = scan.start_of(found, 11, is_word);
-        let end = scan.end_of(found, is_word);
+    let mut position = 0;
+    while let Some(start) = scan.map.capitals(position) {
+        position += 1;
+        let end = scan.word_end(start);
         if is_bic(scan, start, end) && scan.near(start).any.has(Context::of_kind(Kind::Bic)) {
             scan.push(Kind::Bic, start, end, Proof::Context);
         }
-        at = end;
     }
 }
 

@@ -102,6 +102,35 @@ impl BitOr for Context {
     }
 }
 
+/// The words of the first bytes of a text, a bit for each byte, the first in the lowest.
+pub(super) struct Words {
+    /// What they are made of.
+    pub(super) letters: u64,
+    /// Where they begin. A hump begins one (`phoneNumber`), and so does the last capital of several (`SSNNumber`).
+    pub(super) begins: u64,
+    /// Where a label of what was masked can end.
+    pub(super) label_ends: u64,
+}
+
+impl Words {
+    /// How many bytes are read.
+    pub(super) const READ: usize = 48;
+
+    pub(super) fn of(text: &[u8]) -> Self {
+        let mut padded = [b' '; Self::READ];
+        let read = text.first_chunk().unwrap_or_else(|| {
+            padded.iter_mut().zip(text).for_each(|(slot, byte)| *slot = *byte);
+            &padded
+        });
+        let [letters, small, wide, label_ends] =
+            bytes::ask(read, |block| [block.letters(), block.small(), block.wide(), block.either(b']', b'>')]);
+        let (lower, upper) = (letters & small, letters & !small);
+        let letters = letters | wide;
+        let humps = upper & (lower << 1 | (upper << 1 & lower >> 1));
+        Self { letters, begins: (letters & !(letters << 1)) | humps, label_ends }
+    }
+}
+
 /// Gives each word of running text as it stands, but for those in brackets that stand for what was masked.
 pub(in crate::mask) fn each_word_of_text(text: &[u8], mut give: impl FnMut(&[u8])) {
     let mut rest = text;
@@ -122,7 +151,7 @@ pub(in crate::mask) fn each_word_of_text(text: &[u8], mut give: impl FnMut(&[u8]
 /// The first `[…]` or `<…>` in a text, unless it is glued to a word (`user[phone]`).
 fn label_in(text: &[u8]) -> Option<Range<usize>> {
     // Hardly any text has the end of one, which a block at a time tells.
-    bytes::find(text, 0, |block| block.is(b']').or(block.is(b'>')))?;
+    bytes::find(text, 0, |block| block.either(b']', b'>'))?;
     let mut start = None;
     for (at, byte) in text.iter().enumerate() {
         match byte {

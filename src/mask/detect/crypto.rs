@@ -41,6 +41,11 @@ fn is_base58check(text: &[u8]) -> bool {
 /// A known network, `1`, and data whose checksum is that of its version.
 fn is_bech32(text: &[u8]) -> bool {
     const ALPHABET: &[u8] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
+    // Most tokens that begin so are hashes.
+    let network = |name: &[u8]| text.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name));
+    if !(network(b"bc1") || network(b"tb1") || network(b"ltc1")) {
+        return false;
+    }
     let lower = text.to_ascii_lowercase();
     let mixed = text.iter().any(u8::is_ascii_uppercase) && text.iter().any(u8::is_ascii_lowercase);
     let Some(separator) = lower.iter().rposition(|byte| *byte == b'1') else { return false };

@@ -6,18 +6,32 @@ use super::scan::Scan;
 use super::{Context, Proof};
 use crate::mask::kind::Kind;
 
-pub(super) fn look(scan: &mut Scan<'_>, run: &Run) {
+#[inline(never)]
+pub(super) fn look(scan: &mut Scan<'_>, run: &Run<'_>) {
     if !scan.wants(Kind::DateOfBirth) {
         return;
     }
-    for from in 0..run.groups().len() {
+    for from in 0..run.groups.len() {
         let groups = run.groups_from(from);
-        let range = numeric(scan, groups).or_else(|| written(scan, groups));
-        if let Some((start, end)) = range
-            && scan.near(start).any.has(Context::of_kind(Kind::DateOfBirth))
-        {
-            scan.push(Kind::DateOfBirth, start, end, Proof::Context);
-        }
+        let range = numeric(scan, groups).or_else(|| written(scan, groups.first()?));
+        of_birth(scan, range);
+    }
+}
+
+/// Looks at a number that stands alone, which can be a day.
+#[inline(never)]
+pub(super) fn look_day(scan: &mut Scan<'_>, day: Group) {
+    if scan.wants(Kind::DateOfBirth) {
+        let range = written(scan, &day);
+        of_birth(scan, range);
+    }
+}
+
+fn of_birth(scan: &mut Scan<'_>, range: Option<(usize, usize)>) {
+    if let Some((start, end)) = range
+        && scan.near(start).any.has(Context::of_kind(Kind::DateOfBirth))
+    {
+        scan.push(Kind::DateOfBirth, start, end, Proof::Context);
     }
 }
 
@@ -40,64 +54,70 @@ fn numeric(scan: &Scan<'_>, groups: &[Group]) -> Option<(usize, usize)> {
 }
 
 /// `12 March 1980`, `12. März 1980`, `March 12, 1980`: a day, and a month in letters before or behind it.
-fn written(scan: &Scan<'_>, groups: &[Group]) -> Option<(usize, usize)> {
-    let day = groups.first().filter(|day| day.digits() <= 2 && (1..=31).contains(&value(scan, day)))?;
-    let gap = |byte: &u8| matches!(byte, b' ' | b'.' | b',' | b'-');
-    let letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte >= 0x80;
-    let month = scan.end_of(day.end, gap);
-    let month_end = scan.end_of(month, letter);
-    if month > day.end && is_month(scan.text.get(month..month_end)?) {
-        let year = scan.end_of(month_end, gap);
-        let end = scan.end_of(year, u8::is_ascii_digit);
-        return (end == year + 4).then_some((day.start, end));
+fn written(scan: &Scan<'_>, day: &Group) -> Option<(usize, usize)> {
+    if day.digits() > 2 || !(1..=31).contains(&value(scan, day)) {
+        return None;
     }
+    let gap = |byte: &u8| matches!(byte, b' ' | b'.' | b',' | b'-');
+    let next = scan.end_of(day.end, gap);
+    let year_end = |from: usize| (scan.map.digits(from).trailing_ones() == 4).then_some(from + 4);
+    let letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte >= 0x80;
+    if next > day.end && begins_like_one(scan.text.get(next..).unwrap_or_default()) {
+        let month_end = scan.end_within(next, 13, letter);
+        if is_month(scan.text.get(next..month_end)?) {
+            let end = year_end(scan.end_of(month_end, gap))?;
+            return Some((day.start, end));
+        }
+    }
+    let end = year_end(next)?;
     let before = scan.start_of(day.start, 3, gap);
     let month = scan.start_of(before, 12, letter);
-    let year = scan.end_of(day.end, gap);
-    let end = scan.end_of(year, u8::is_ascii_digit);
-    let known = before < day.start && is_month(scan.text.get(month..before)?) && end == year + 4;
-    known.then_some((month, end))
+    (before < day.start && is_month(scan.text.get(month..before)?)).then_some((month, end))
 }
 
-/// The first three letters of the months, in the languages of most bundles.
+/// Whether a word is a month.
 fn is_month(word: &[u8]) -> bool {
-    let Some(head) = word.get(..3) else { return false };
-    let head = head.to_ascii_lowercase();
-    word.len() <= 12
-        && matches!(
-            head.as_slice(),
-            b"jan"
-                | b"feb"
-                | b"mar"
-                | b"apr"
-                | b"may"
-                | b"jun"
-                | b"jul"
-                | b"aug"
-                | b"sep"
-                | b"oct"
-                | b"nov"
-                | b"dec"
-                | b"m\xc3\xa4"
-                | b"mai"
-                | b"okt"
-                | b"dez"
-                | b"f\xc3\xa9"
-                | b"avr"
-                | b"jui"
-                | b"ao\xc3"
-                | b"d\xc3\xa9"
-                | b"ene"
-                | b"abr"
-                | b"ago"
-                | b"dic"
-                | b"gen"
-                | b"mag"
-                | b"giu"
-                | b"lug"
-                | b"set"
-                | b"ott"
-        )
+    (3..=12).contains(&word.len()) && begins_like_one(word)
+}
+
+/// Whether a text begins with the first three letters of a month, in the languages of most bundles.
+fn begins_like_one(text: &[u8]) -> bool {
+    let Some(&[one, two, three]) = text.first_chunk() else { return false };
+    let head = [one, two, three].map(|byte| byte.to_ascii_lowercase());
+    matches!(
+        &head,
+        b"jan"
+            | b"feb"
+            | b"mar"
+            | b"apr"
+            | b"may"
+            | b"jun"
+            | b"jul"
+            | b"aug"
+            | b"sep"
+            | b"oct"
+            | b"nov"
+            | b"dec"
+            | b"m\xc3\xa4"
+            | b"mai"
+            | b"okt"
+            | b"dez"
+            | b"f\xc3\xa9"
+            | b"avr"
+            | b"jui"
+            | b"ao\xc3"
+            | b"d\xc3\xa9"
+            | b"ene"
+            | b"abr"
+            | b"ago"
+            | b"dic"
+            | b"gen"
+            | b"mag"
+            | b"giu"
+            | b"lug"
+            | b"set"
+            | b"ott"
+    )
 }
 
 fn is_year(year: u64) -> bool {

@@ -83,13 +83,45 @@ impl Form {
 /// All rows.
 pub(super) const TABLES: &[&[Spec]] = &[americas::SPECS, europe::SPECS, asia::SPECS, industry::SPECS];
 
-/// Looks at `window`, groups of a run that have `digits` together. `next` is what joins the group behind it, if there is one.
-pub(super) fn look(scan: &mut Scan<'_>, window: &[Group], digits: &[u8], next: Option<Join>) {
-    let (Some(first), Some(last)) = (window.first(), window.last()) else { return };
-    let mut rows = ROWS.get(digits.len()).copied().unwrap_or(0);
-    if rows == 0 || is_inside(window, next) {
-        return;
+/// The digits of each group of a window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Shape(u32);
+
+impl Shape {
+    /// The most digits of a group that any form has.
+    const MOST: usize = 15;
+
+    /// Adds a group; whether there can be a form that begins so.
+    pub(super) const fn add(&mut self, digits: usize) -> bool {
+        let room = self.0 >> 28 == 0 && digits <= Self::MOST;
+        if room {
+            self.0 = self.0 << 4 | digits as u32;
+        }
+        room
     }
+
+    /// The rows that have a form of this shape: a bit for each.
+    pub(super) fn rows(self) -> u64 {
+        let mut place = self.place();
+        loop {
+            match SHAPES.get(place) {
+                Some((shape, rows)) if *shape == self => return *rows,
+                Some((shape, _)) if shape.0 != 0 => place = (place + 1) % PLACES,
+                _ => return 0,
+            }
+        }
+    }
+
+    const fn place(self) -> usize {
+        (self.0.wrapping_mul(0x9e37_79b1) >> 24) as usize % PLACES
+    }
+}
+
+/// Looks at `window`, groups of a run that have `digits` together, for what `rows` have.
+#[inline(never)]
+pub(super) fn look(scan: &mut Scan<'_>, window: &[Group], digits: &[u8], rows: u64) {
+    let (Some(first), Some(last)) = (window.first(), window.last()) else { return };
+    let mut rows = rows;
     while rows != 0 {
         let spec = SPECS.get(rows.trailing_zeros() as usize).copied().flatten();
         rows &= rows - 1;
@@ -143,48 +175,71 @@ const SPECS: [Option<&Spec>; COUNT] = {
     all
 };
 
-/// For each number of digits, the rows that have a form of so many: a bit for each.
-const ROWS: [u64; 20] = {
-    let mut all = [0_u64; 20];
-    let mut digits = 0;
-    let mut slots: &mut [u64] = &mut all;
-    while let [slot, rest @ ..] = slots {
-        let mut specs: &[Option<&Spec>] = &SPECS;
-        let mut bit = 1;
-        while let [spec, more @ ..] = specs {
-            if let Some(spec) = spec
-                && has_form_of(spec, digits)
-            {
-                *slot |= bit;
+/// Room for the shapes and as much again and more, so that a search ends soon.
+const PLACES: usize = 256;
+
+/// The rows that have a form of a shape, by the shape's hash, or the next free place behind it; a free place has no shape.
+static SHAPES: [(Shape, u64); PLACES] = {
+    let mut table = [(Shape(0), 0); PLACES];
+    let mut specs: &[Option<&Spec>] = &SPECS;
+    let mut bit = 1;
+    while let [spec, more @ ..] = specs {
+        let mut forms: &[Form] = match spec {
+            Some(spec) => spec.forms,
+            None => &[],
+        };
+        while let [form, others @ ..] = forms {
+            let mut shape = Shape(0);
+            let mut groups = form.groups;
+            while let [group, rest @ ..] = groups {
+                assert!(shape.add(*group), "a form has seven groups at most, of fifteen digits at most");
+                groups = rest;
             }
-            bit <<= 1;
-            specs = more;
+            add(&mut table, shape, bit);
+            forms = others;
         }
-        digits += 1;
-        slots = rest;
+        bit <<= 1;
+        specs = more;
     }
-    all
+    table
 };
 
-const fn has_form_of(spec: &Spec, digits: usize) -> bool {
-    let mut forms = spec.forms;
-    while let [form, more @ ..] = forms {
-        let mut sum = 0;
-        let mut groups = form.groups;
-        while let [group, others @ ..] = groups {
-            sum += *group;
-            groups = others;
+const fn add(table: &mut [(Shape, u64); PLACES], shape: Shape, bit: u64) {
+    let mut from = shape.place();
+    loop {
+        if let (_, [(known, rows), ..]) = table.split_at_mut(from)
+            && (known.0 == 0 || known.0 == shape.0)
+        {
+            *known = shape;
+            *rows |= bit;
+            return;
         }
-        if sum == digits {
-            return true;
-        }
-        forms = more;
+        from = (from + 1) % PLACES;
     }
-    false
 }
 
-/// Whether the window is part of a longer number: joined to a neighbour by anything but a space.
-fn is_inside(window: &[Group], next: Option<Join>) -> bool {
-    let joined = |join: Join| matches!(join, Join::Hyphen | Join::Dot | Join::Slash);
-    window.first().is_some_and(|first| joined(first.join)) || next.is_some_and(joined)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_is_found_by_its_shape_and_no_other_is() {
+        let shape = |groups: &[usize]| {
+            let mut shape = Shape::default();
+            groups.iter().all(|digits| shape.add(*digits)).then_some(shape)
+        };
+        let mut forms = 0;
+        for (row, spec) in SPECS.iter().flatten().enumerate() {
+            for form in spec.forms {
+                assert_ne!(shape(form.groups).unwrap().rows() >> row & 1, 0, "{:?} {:?}", spec.kind, form.groups);
+                forms += 1;
+            }
+        }
+        assert!(SHAPES.iter().filter(|(shape, _)| shape.0 != 0).count() < PLACES / 2 && forms > 40);
+        for other in [&[1][..], &[2, 2, 2], &[9, 9], &[8], &[3, 2, 4, 1]] {
+            assert_eq!(shape(other).unwrap().rows(), 0, "{other:?}");
+        }
+        assert_eq!(shape(&[16]), None);
+        assert_eq!(shape(&[1, 1, 1, 1, 1, 1, 1, 1, 1]), None);
+    }
 }

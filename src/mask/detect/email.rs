@@ -5,6 +5,7 @@ use super::scan::Scan;
 use crate::mask::kind::Kind;
 
 /// Looks around the `@` at `at`. Returns where to go on.
+#[inline(never)]
 pub(super) fn look(scan: &mut Scan<'_>, at: usize) -> usize {
     if !scan.wants(Kind::Email) {
         return at + 1;

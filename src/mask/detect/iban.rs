@@ -4,18 +4,17 @@ use super::Proof;
 use super::scan::Scan;
 use crate::mask::kind::Kind;
 
-/// Looks at the letters and digits that begin at `start`.
-pub(super) fn look(scan: &mut Scan<'_>, start: usize) {
-    let head = scan.text.get(start..start + 4).unwrap_or_default();
-    let &[one, two, three, four] = head else { return };
-    let letters = one.is_ascii_alphabetic() && two.is_ascii_alphabetic();
-    if !(letters && three.is_ascii_digit() && four.is_ascii_digit() && scan.wants(Kind::Iban)) {
-        return;
+/// Looks at the letters and digits that begin at `start`. Returns where the number ends, if it is one.
+pub(super) fn look(scan: &mut Scan<'_>, start: usize) -> Option<usize> {
+    // Two letters and two digits.
+    if scan.map.words(start) & !scan.map.digits(start) & 3 != 3 || scan.map.digits(start) & 0xf != 0b1100 {
+        return None;
     }
-    let country = [one.to_ascii_uppercase(), two.to_ascii_uppercase()];
-    if let Some(end) = lengths_in(country).iter().find_map(|length| end_of(scan, start, *length)) {
-        scan.push(Kind::Iban, start, end, Proof::Valid);
-    }
+    let &[one, two] = scan.text.get(start..)?.first_chunk()?;
+    let lengths = lengths_in([one.to_ascii_uppercase(), two.to_ascii_uppercase()]);
+    let end = lengths.iter().find_map(|length| end_of(scan, start, *length)).filter(|_| scan.wants(Kind::Iban))?;
+    scan.push(Kind::Iban, start, end, Proof::Valid);
+    Some(end)
 }
 
 /// Where the number of `length` letters and digits from `start` on ends, if it is one. Single spaces and hyphens may stand

@@ -7,11 +7,12 @@ use crate::mask::kind::Kind;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Four groups with dots, and no dot with a fifth: that is a version.
-pub(super) fn look_v4(scan: &mut Scan<'_>, run: &Run) {
+#[inline(never)]
+pub(super) fn look_v4(scan: &mut Scan<'_>, run: &Run<'_>) {
     if !scan.wants(Kind::IpAddress) {
         return;
     }
-    for from in 0..run.groups().len() {
+    for from in 0..run.groups.len() {
         let [one, two, three, four, rest @ ..] = run.groups_from(from) else { return };
         let dots = one.join != Join::Dot && [two, three, four].iter().all(|group| group.join == Join::Dot);
         let longer = rest.first().is_some_and(|next| next.join == Join::Dot);

@@ -1,37 +1,37 @@
 //! The words that say what a number next to them is.
 
 use super::Context;
+use crate::mask::bytes;
 use crate::mask::kind::Kind;
 
 /// What one word says, in whatever case.
 pub(super) fn meaning(word: &[u8]) -> Context {
-    // Most words are ruled out by their first letter and length.
-    let first = word.first().map_or(0, u8::to_ascii_lowercase);
-    let lengths = LENGTHS.get(usize::from(first)).copied().unwrap_or(0);
-    if word.len() > LONGEST || lengths >> word.len() & 1 == 0 {
-        return Context::NONE;
-    }
-    let mut lower = [0_u8; LONGEST];
-    for (slot, byte) in lower.iter_mut().zip(word) {
-        *slot = byte.to_ascii_lowercase();
-    }
-    known(lower.get(..word.len()).unwrap_or_default())
-}
-
-/// What one word, in lower case, says.
-fn known(word: &[u8]) -> Context {
-    let mut place = place(word);
+    // Most words are ruled out by their length and their first eight letters.
+    let head = head(word);
+    let mut place = place(head, word.len());
     loop {
         match TABLE.get(place) {
-            Some((known, says)) if *known == word => return *says,
-            Some((known, _)) if !known.is_empty() => place = (place + 1) % PLACES,
+            Some(known) if known.head == head && known.length == word.len() => {
+                // Of the few long ones, the rest is compared as well.
+                let rest = known.word.get(8..).unwrap_or_default();
+                if word.get(8..).unwrap_or_default().eq_ignore_ascii_case(rest) {
+                    return known.says;
+                }
+            }
+            Some(known) if known.length != 0 => {}
             _ => return Context::NONE,
         }
+        place = (place + 1) % PLACES;
     }
 }
 
-/// The longest word there is, in bytes.
-pub(super) const LONGEST: usize = 60;
+/// The first eight letters of a word, those of ASCII as small ones.
+fn head(word: &[u8]) -> u64 {
+    let head = bytes::head(word);
+    // The bit that capitals lack, for all bytes of ASCII that are there.
+    let there = u64::MAX >> (64 - 8 * word.len().clamp(1, 8));
+    head | (!head & 0x8080_8080_8080_8080) >> 2 & there
+}
 
 const fn of(kind: Kind) -> Context {
     Context::of_kind(kind)
@@ -434,34 +434,18 @@ const WORDS: &[(Context, &[&str])] = &[
 /// Room for the words and as much again, so that a search ends soon.
 const PLACES: usize = 1024;
 
-/// For each first byte, the lengths of the words that begin with it: a bit for each.
-static LENGTHS: [u64; 256] = {
-    let mut all = [0_u64; 256];
-    let mut first = 0_u8;
-    let mut slots: &mut [u64] = &mut all;
-    while let [slot, rest @ ..] = slots {
-        let mut rows = WORDS;
-        while let [(_, words), more @ ..] = rows {
-            let mut words: &[&str] = words;
-            while let [word, others @ ..] = words {
-                if let [one, ..] = word.as_bytes()
-                    && *one == first
-                {
-                    *slot |= 1 << word.len();
-                }
-                words = others;
-            }
-            rows = more;
-        }
-        first = first.wrapping_add(1);
-        slots = rest;
-    }
-    all
-};
+/// A word that says something.
+#[derive(Clone, Copy)]
+struct Known {
+    head: u64,
+    length: usize,
+    word: &'static [u8],
+    says: Context,
+}
 
 /// The words by their hash, or the next free place behind it; a free place has the empty word.
-static TABLE: [(&[u8], Context); PLACES] = {
-    let mut table: [(&[u8], Context); PLACES] = [(&[], Context::NONE); PLACES];
+static TABLE: [Known; PLACES] = {
+    let mut table = [Known { head: 0, length: 0, word: &[], says: Context::NONE }; PLACES];
     let mut rows = WORDS;
     while let [(says, words), more @ ..] = rows {
         let mut words: &[&str] = words;
@@ -474,14 +458,23 @@ static TABLE: [(&[u8], Context); PLACES] = {
     table
 };
 
-const fn add(table: &mut [(&'static [u8], Context); PLACES], word: &'static [u8], says: Context) {
-    let mut from = place(word);
+const fn add(table: &mut [Known; PLACES], word: &'static [u8], says: Context) {
+    let mut head = 0;
+    let mut shift = 0;
+    let mut rest = word;
+    while let [byte, more @ ..] = rest
+        && shift < 64
+    {
+        head |= (*byte as u64) << shift;
+        shift += 8;
+        rest = more;
+    }
+    let mut from = place(head, word.len());
     loop {
-        if let (_, [(known, means), ..]) = table.split_at_mut(from)
-            && (known.is_empty() || same(known, word))
+        if let (_, [slot, ..]) = table.split_at_mut(from)
+            && (slot.length == 0 || same(slot.word, word))
         {
-            *known = word;
-            *means = means.or(says);
+            *slot = Known { head, length: word.len(), word, says: slot.says.or(says) };
             return;
         }
         from = (from + 1) % PLACES;
@@ -500,14 +493,9 @@ const fn same(one: &[u8], other: &[u8]) -> bool {
     one.is_empty() && other.is_empty()
 }
 
-const fn place(word: &[u8]) -> usize {
-    let mut hash = word.len();
-    let mut rest = word;
-    while let [byte, more @ ..] = rest {
-        hash = hash.wrapping_mul(31) ^ *byte as usize;
-        rest = more;
-    }
-    (hash ^ (hash >> 10)) % PLACES
+const fn place(head: u64, length: usize) -> usize {
+    let hash = (head ^ length as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (hash >> 54) as usize % PLACES
 }
 
 #[cfg(test)]
@@ -522,12 +510,12 @@ mod tests {
                 let says = rows.fold(Context::NONE, |all, (says, _)| all | *says);
                 assert_eq!(meaning(word.as_bytes()), says, "{word}");
                 assert_eq!(word.to_lowercase(), *word);
-                assert!(word.len() <= LONGEST);
+                assert_eq!(meaning(word.to_ascii_uppercase().as_bytes()), says, "{word}");
             }
         }
-        for other in ["", "phon", "phonee", "x", "telephonenumber"] {
+        for other in ["", "phon", "phonee", "x", "telephonenumber", "socialsecuritynumbex", "PHON\0"] {
             assert_eq!(meaning(other.as_bytes()), Context::NONE, "{other}");
         }
-        assert!(TABLE.iter().filter(|(word, _)| !word.is_empty()).count() < PLACES / 2);
+        assert!(TABLE.iter().filter(|known| known.length > 0).count() < PLACES / 2);
     }
 }

@@ -22,30 +22,72 @@ pub(super) struct Spec {
 const LONGEST: usize = 24;
 
 /// Looks for identifiers that begin with the letters and digits `start..end`, which stand together. Returns where to go on.
+#[inline(never)]
 pub(super) fn look(scan: &mut Scan<'_>, start: usize, end: usize) -> usize {
     let mut rows = ROWS.get(end - start).copied().unwrap_or(0);
     if rows == 0 || matches!(scan.byte_before(start), b'_' | b'-') {
         return end;
     }
+    let words = scan.map.words(start);
+    let digits = scan.map.digits(start);
+    let letters = words & !digits;
     let mut until = end;
     while rows != 0 {
-        let spec = countries::SPECS.get(rows.trailing_zeros() as usize);
+        let row = rows.trailing_zeros() as usize;
         rows &= rows - 1;
-        if let Some(spec) = spec.filter(|spec| scan.wants(spec.kind)) {
+        let head = HEADS.get(row).copied().unwrap_or_default();
+        // Most are ruled out by their first characters.
+        if (head.letters & !letters) | (head.digits & !digits) | (head.either & !words) == 0
+            && let Some(spec) = countries::SPECS.get(row).filter(|spec| scan.wants(spec.kind))
+        {
             until = until.max(look_for(scan, start, spec).unwrap_or(end));
         }
     }
     until
 }
 
+/// What the characters of a pattern before its first separator must be: a bit for each.
+#[derive(Clone, Copy, Default)]
+struct Head {
+    letters: u64,
+    digits: u64,
+    either: u64,
+}
+
+/// The heads of all rows.
+const HEADS: [Head; countries::SPECS.len()] = {
+    let mut all = [Head { letters: 0, digits: 0, either: 0 }; countries::SPECS.len()];
+    let mut slots: &mut [Head] = &mut all;
+    let mut specs = countries::SPECS;
+    while let ([slot, rest @ ..], [spec, more @ ..]) = (slots, specs) {
+        let mut bit = 1;
+        let mut pattern = spec.pattern;
+        while let [class, others @ ..] = pattern {
+            match *class {
+                b'A' => slot.letters |= bit,
+                b'9' => slot.digits |= bit,
+                b'*' => slot.either |= bit,
+                _ => break,
+            }
+            bit <<= 1;
+            pattern = others;
+        }
+        slots = rest;
+        specs = more;
+    }
+    all
+};
+
 /// As [`look`], where the digits at `at` can belong to letters before them, as in `AB 12 34 56 C` and `X-1234567-L`.
 pub(super) fn look_before(scan: &mut Scan<'_>, at: usize) {
     let parted = matches!(scan.byte_before(at), b' ' | b'-');
     let Some(end) = at.checked_sub(1).filter(|_| parted) else { return };
-    let start = scan.start_of(end, 3, u8::is_ascii_alphanumeric);
-    let letters = scan.text.get(start..end).unwrap_or_default();
-    if matches!(letters, [_] | [_, _]) && letters.iter().all(u8::is_ascii_alphabetic) {
-        look(scan, start, end);
+    let count = scan.map.words_before(end);
+    if matches!(count, 1 | 2) {
+        let start = end - count;
+        if scan.text.get(start..end).is_some_and(|letters| letters.iter().all(u8::is_ascii_alphabetic)) {
+            look(scan, start, end);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use super::{Proof, ip};
 use crate::mask::kind::Kind;
 
 /// Looks around the colon at `at`. Returns where to go on.
+#[inline(never)]
 pub(super) fn look(scan: &mut Scan<'_>, at: usize) -> usize {
     let url = if scan.wants(Kind::UrlCredentials) { look_url(scan, at) } else { None };
     url.or_else(|| look_mac(scan, at)).unwrap_or_else(|| ip::look_v6(scan, at))

@@ -4,14 +4,15 @@ use super::Context;
 use super::class::is_word;
 use super::scan::Scan;
 use super::{card, countries, date, digits, iban, ip, mixed, network, papers, phone, ssn};
+use crate::mask::bytes;
 use crate::mask::kind::{Kind, Kinds};
 
 /// Groups of digits with separators between them, such as `+49 (30) 901820` or `4111-1111-1111-1111`. Digits that stand together
 /// with letters are no part of it.
-pub(super) struct Run {
-    groups: Vec<Group>,
+pub(super) struct Run<'a> {
+    pub(super) groups: &'a [Group],
     /// Whether digits with letters among them are joined to the end, as in `2026-07-01T08`: the end is no end of a number.
-    cut: bool,
+    pub(super) cut: bool,
 }
 
 /// Digits without anything between them, `start..end` in the text.
@@ -61,6 +62,7 @@ const IN_WINDOWS: Kinds = {
 };
 
 /// Looks at what the digit at `at` belongs to. Returns where to go on.
+#[inline(never)]
 pub(super) fn look(scan: &mut Scan<'_>, at: usize) -> usize {
     if scan.byte_before(at).is_ascii_alphabetic() {
         return token(scan, at);
@@ -72,49 +74,66 @@ pub(super) fn look(scan: &mut Scan<'_>, at: usize) -> usize {
     if scan.byte_before(at) == b'-' && at.checked_sub(6).is_some_and(|slash| scan.byte(slash) == b'/') {
         countries::look_cnpj(scan, at);
     }
-    let end = scan.end_of(at, u8::is_ascii_digit);
-    if end - at == 8
+    let end = scan.digits_end(at);
+    let count = end - at;
+    if count == 8
         && let Some(end) = uuid_end(scan, at)
     {
         return end;
     }
-    // Most digits are a few alone, as in `08:00`; nothing is found of them.
-    if end - at < 5 && !is_joiner(scan.byte(end)) {
-        return end;
+    let next = scan.byte(end);
+    if count < 5 {
+        // Most digits are a few alone, as in `08:00`; nothing is found of them.
+        if !is_joiner(next) {
+            return end;
+        }
+        if count < 4 && !next.is_ascii_alphabetic() && joined(scan, end).is_none() {
+            if matches!(next, b' ' | b'-') {
+                mixed::look(scan, at, end);
+            }
+            date::look_day(scan, Group { start: at, end, join: Join::First });
+            return end;
+        }
     }
-    let run = Run::read(scan, at);
+    let mut groups = std::mem::take(scan.groups);
+    let cut = read(scan, at, &mut groups);
+    let run = Run { groups: &groups, cut };
     let until = if run.groups.is_empty() { token(scan, at) } else { look_at(scan, &run, at, end) };
-    scan.groups = run.groups;
+    *scan.groups = groups;
     until
 }
 
 /// Looks at a run of digits that begins at `at`, and whose first group ends at `first_end`.
-fn look_at(scan: &mut Scan<'_>, run: &Run, at: usize, first_end: usize) -> usize {
-    let until = run.groups().last().map_or(first_end, |last| last.end);
+#[inline(never)]
+fn look_at(scan: &mut Scan<'_>, run: &Run<'_>, at: usize, first_end: usize) -> usize {
+    let until = run.groups.last().map_or(first_end, |last| last.end);
     let total = run.total();
     dotted(scan, at, first_end);
     // A Finnish code can have digits alone.
     let hyphened =
-        matches!(run.groups(), [one, two, ..] if (one.digits(), two.digits(), two.join) == (6, 4, Join::Hyphen));
-    if hyphened || run.is_cut() || matches!(scan.byte(until), b' ' | b'-' | b'+') {
+        matches!(run.groups, [one, two, ..] if (one.digits(), two.digits(), two.join) == (6, 4, Join::Hyphen));
+    if hyphened || run.cut || matches!(scan.byte(until), b' ' | b'-' | b'+') {
         mixed::look(scan, at, first_end);
         // Numbers before it, as in `no. 12 131052-308T`, are none of its.
-        if let Some(last) = run.groups_from(1).last().filter(|last| last.join == Join::Space) {
+        if let Some(last) = run.groups.last().filter(|last| run.groups.len() > 1 && last.join == Join::Space) {
             mixed::look(scan, last.start, last.end);
         }
     }
-    date::look(scan, run);
-    if total >= 4 {
+    // Every date has a number of two digits at most.
+    if run.groups.iter().any(|group| group.digits() <= 2) {
+        date::look(scan, run);
+    }
+    if run.groups.len() >= 4 {
         ip::look_v4(scan, run);
     }
-    for group in run.groups_from(1) {
+    for group in run.groups.iter().skip(1) {
         let part = group.join == Join::Hyphen && group.digits() == 2;
         if part && group.start.checked_sub(6).is_some_and(|slash| scan.byte(slash) == b'/') {
             countries::look_cnpj(scan, group.start);
         }
     }
     if total >= 6 {
-        for group in run.groups() {
+        for group in run.groups {
             papers::look(scan, group.start, group.end);
         }
         if total >= 9 && scan.wants_any(IN_WINDOWS) {
@@ -124,7 +143,7 @@ fn look_at(scan: &mut Scan<'_>, run: &Run, at: usize, first_end: usize) -> usize
         phone::look(scan, run);
     }
     // Where a run is longer than can be read at once, the next begins in its middle, so that nothing is cut.
-    run.groups().get(Run::GROUPS / 2).filter(|_| run.groups.len() == Run::GROUPS).map_or(until, |middle| middle.start)
+    run.groups.get(Run::GROUPS / 2).filter(|_| run.groups.len() == Run::GROUPS).map_or(until, |middle| middle.start)
 }
 
 /// What can join digits to a group behind them, or to the rest of an identifier.
@@ -132,61 +151,126 @@ fn is_joiner(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'-' | b'.' | b',' | b'/' | b')' | b'+')
 }
 
-/// Shows every window of the run that has digits enough to the detectors of numbers.
-fn windows(scan: &mut Scan<'_>, run: &Run) {
-    // No number has more groups, but one that is written digit by digit, or in pairs; and such a one is not looked for in the
-    // middle of a row of others.
-    const GROUPS: usize = 7;
+/// Shows the windows of the run that can be a number of some kind to the detectors of numbers.
+#[inline(never)]
+fn windows(scan: &mut Scan<'_>, run: &Run<'_>) {
     let mut row = None;
     let mut left = run.total();
-    for from in 0..run.groups().len() {
+    for from in 0..run.groups.len() {
         // What begins here has too few.
         if left < 9 {
             return;
         }
         let groups = run.groups_from(from);
-        left -= groups.first().map_or(0, |group| group.digits());
-        let size = groups.first().map(|group| group.digits());
-        let most = if row == size { GROUPS } else { Run::GROUPS };
-        row = size;
-        let mut digits = [0_u8; LONGEST];
-        let mut length = 0_usize;
-        for (position, group) in groups.iter().enumerate().take(most) {
-            if length + group.digits() > LONGEST {
-                break;
-            }
+        let size = groups.first().map_or(0, |group| group.digits());
+        left -= size;
+        let mut digits = Digits::default();
+        countries(scan, groups, &mut digits);
+        if scan.wants(Kind::CreditCard) {
+            // One that is written digit by digit, or in pairs, is not looked for in the middle of a row of others.
+            let most = if row == Some(size) { Run::WINDOW } else { Run::GROUPS };
+            cards(scan, groups.get(..most.min(groups.len())).unwrap_or_default(), &mut digits);
+        }
+        row = Some(size);
+    }
+}
+
+/// Shows the windows from the first group on that have a form of a number of countries and industries to their detectors.
+#[inline(never)]
+fn countries(scan: &mut Scan<'_>, groups: &[Group], digits: &mut Digits) {
+    let within = |join: Join| matches!(join, Join::Hyphen | Join::Dot | Join::Slash);
+    // A part of a longer number: joined to a neighbour by anything but a space.
+    if groups.first().is_none_or(|first| within(first.join)) {
+        return;
+    }
+    let mut shape = digits::Shape::default();
+    for (position, group) in groups.iter().enumerate().take(Run::WINDOW) {
+        if !shape.add(group.digits()) {
+            return;
+        }
+        let rows = shape.rows();
+        if rows == 0 || groups.get(position + 1).is_some_and(|next| within(next.join)) {
+            continue;
+        }
+        let window = groups.get(..=position).unwrap_or_default();
+        let read = digits.of(scan, window);
+        digits::look(scan, window, read, rows);
+    }
+}
+
+/// Shows the windows from the first group on that can be a payment card: one group, or one of four digits and others, or digit by
+/// digit and in pairs.
+#[inline(never)]
+fn cards(scan: &mut Scan<'_>, groups: &[Group], digits: &mut Digits) {
+    let Some((first, rest)) = groups.split_first() else { return };
+    let size = first.digits();
+    let mut total = size;
+    if total >= 12 {
+        if total <= LONGEST {
+            let window = std::slice::from_ref(first);
+            card::look(scan, window, digits.of(scan, window));
+        }
+        return;
+    }
+    if size > 4 {
+        return;
+    }
+    let join = rest.first().map(|second| second.join);
+    let mut before = size;
+    for (position, group) in rest.iter().enumerate() {
+        let next = group.digits();
+        total += next;
+        let fits = if size == 4 { next <= 7 && before >= 3 } else { next == size };
+        if Some(group.join) != join || total > LONGEST || !fits {
+            return;
+        }
+        before = next;
+        if total >= 12 {
+            let window = groups.get(..=position + 1).unwrap_or_default();
+            card::look(scan, window, digits.of(scan, window));
+        }
+    }
+}
+
+/// The digits of a window, which longer ones from the same group on go on from.
+#[derive(Default)]
+struct Digits {
+    all: [u8; LONGEST],
+    count: usize,
+    groups: usize,
+}
+
+impl Digits {
+    /// The digits of `window`, which is at least as long as the one before.
+    fn of(&mut self, scan: &Scan<'_>, window: &[Group]) -> &[u8] {
+        for group in window.get(self.groups..).unwrap_or_default() {
             let number = scan.text.get(group.start..group.end).unwrap_or_default();
-            let slots = digits.get_mut(length..).unwrap_or_default();
+            let slots = self.all.get_mut(self.count..).unwrap_or_default();
             for (slot, digit) in slots.iter_mut().zip(number) {
                 *slot = digit.wrapping_sub(b'0');
             }
-            length += group.digits();
-            let window = groups.get(..=position).unwrap_or_default();
-            let read = digits.get(..length).unwrap_or_default();
-            if length >= 9 {
-                digits::look(scan, window, read, groups.get(position + 1).map(|next| next.join));
-            }
-            if length >= 12 && scan.wants(Kind::CreditCard) {
-                card::look(scan, window, read);
-            }
+            self.count += number.len();
         }
+        self.groups = self.groups.max(window.len());
+        self.all.get(..self.count).unwrap_or_default()
     }
 }
 
 /// Where a date and time (RFC 3339) such as `2026-07-01T08:00:00.123Z` ends. Logs are full of them,
 /// and nothing else is in them; the hour of somebody's birth is told only under a name that says so.
 fn time_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
-    const FORM: &[u8; 19] = b"9999-99-99T99:99:99";
-    let time = scan.text.get(at..at + FORM.len())?;
-    let fits = time.iter().zip(FORM).all(|(byte, form)| match form {
-        b'9' => byte.is_ascii_digit(),
-        b'T' => matches!(byte, b'T' | b't' | b' '),
-        _ => byte == form,
-    });
+    /// `9999-99-99T99:99:99`
+    const DIGITS: u64 = 0b110_1101_1011_0110_1111;
+    const LENGTH: usize = 19;
+    if scan.map.digits(at) & ((1 << LENGTH) - 1) != DIGITS {
+        return None;
+    }
+    let time = scan.text.get(at..at + LENGTH)?;
+    let fits = matches!(time, [_, _, _, _, b'-', _, _, b'-', _, _, b'T' | b't' | b' ', _, _, b':', _, _, b':', _, _]);
     if !fits || scan.path.has(Context::of_kind(Kind::DateOfBirth)) {
         return None;
     }
-    let mut end = at + FORM.len();
+    let mut end = at + LENGTH;
     if matches!(scan.byte(end), b'.' | b',') {
         end = scan.end_within(end + 1, 9, u8::is_ascii_digit);
     }
@@ -199,17 +283,16 @@ fn time_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
 /// Where the UUID (RFC 9562) that begins at `start` ends. Databases are full of them, and nothing else is in them.
 pub(super) fn uuid_end(scan: &Scan<'_>, start: usize) -> Option<usize> {
     const LENGTH: usize = 36;
-    let uuid = scan.text.get(start..start + LENGTH)?;
-    // Most tokens are ruled out by that.
-    if uuid.get(8) != Some(&b'-') {
+    /// Letters and digits in 8, 4, 4, 4 and 12, and none behind.
+    const WORDS: u64 = 0xf_ff7b_deff;
+    if scan.map.words(start) & ((1 << (LENGTH + 1)) - 1) != WORDS {
         return None;
     }
-    let fits = uuid.iter().enumerate().all(|(place, byte)| match place {
-        8 | 13 | 18 | 23 => *byte == b'-',
-        _ => byte.is_ascii_hexdigit(),
-    });
     let end = start + LENGTH;
-    (fits && !is_word(&scan.byte(end)) && scan.byte(end) != b'-').then_some(end)
+    let [hex] = bytes::ask::<32, 1>(scan.text.get(start..)?.first_chunk()?, |block| [block.hex()]);
+    let rest = scan.text.get(start + 32..end)?;
+    let fits = hex == WORDS & 0xffff_ffff && rest.iter().all(u8::is_ascii_hexdigit);
+    (fits && scan.byte(end) != b'-').then_some(end)
 }
 
 /// Looks for a hardware address in three parts, such as `001a.2b3c.4d5e`, of which the first ends at `end`.
@@ -220,62 +303,59 @@ fn dotted(scan: &mut Scan<'_>, start: usize, end: usize) {
 }
 
 /// Looks at digits and letters that stand together.
+#[inline(never)]
 fn token(scan: &mut Scan<'_>, at: usize) -> usize {
-    let start = scan.start_of(at, 64, is_word);
-    let end = scan.end_of(at, is_word);
+    let start = at - scan.map.words_before(at);
+    let end = scan.word_end(at);
     if end - start == 8
         && let Some(end) = uuid_end(scan, start)
     {
         return end;
     }
     dotted(scan, start, end);
-    iban::look(scan, start);
+    if let Some(end) = iban::look(scan, start) {
+        return end;
+    }
     papers::look(scan, start, end);
     mixed::look(scan, start, end)
 }
 
-impl Run {
+/// Reads the groups of a run that begins at `at` into `groups`. Returns whether its end is cut.
+fn read(scan: &Scan<'_>, at: usize, groups: &mut Vec<Group>) -> bool {
+    groups.clear();
+    // At once, and not bit by bit.
+    groups.reserve(Run::GROUPS);
+    let mut next = Some((at, Join::First));
+    let mut cut = false;
+    while let Some((start, join)) = next {
+        let end = scan.digits_end(start);
+        let time = is_time(scan, end);
+        if scan.byte(end).is_ascii_alphabetic() && !time && phone::extension_end(scan, end).is_none() {
+            return join != Join::Space;
+        }
+        if groups.len() == Run::GROUPS {
+            return cut;
+        }
+        groups.push(Group { start, end, join });
+        cut = time;
+        next = joined(scan, end).filter(|_| !time);
+    }
+    cut
+}
+
+impl Run<'_> {
     /// The most groups read at once: twice the most any detector looks at.
     const GROUPS: usize = 40;
-
-    fn read(scan: &mut Scan<'_>, at: usize) -> Self {
-        let mut run = Self { groups: std::mem::take(&mut scan.groups), cut: false };
-        run.groups.clear();
-        // At once, and not bit by bit.
-        run.groups.reserve(Self::GROUPS);
-        let mut next = Some((at, Join::First));
-        while let Some((start, join)) = next {
-            let end = scan.end_of(start, u8::is_ascii_digit);
-            let time = is_time(scan, end);
-            if scan.byte(end).is_ascii_alphabetic() && !time && phone::extension_end(scan, end).is_none() {
-                run.cut = join != Join::Space;
-                break;
-            }
-            if run.groups.len() == Self::GROUPS {
-                break;
-            }
-            run.groups.push(Group { start, end, join });
-            run.cut = time;
-            next = joined(scan, end).filter(|_| !time);
-        }
-        run
-    }
-
-    pub(super) fn groups(&self) -> &[Group] {
-        &self.groups
-    }
+    /// The most groups of a number that is not written digit by digit or in pairs.
+    const WINDOW: usize = 7;
 
     /// The groups from position `from` on.
     pub(super) fn groups_from(&self, from: usize) -> &[Group] {
-        self.groups().get(from..).unwrap_or_default()
-    }
-
-    pub(super) fn is_cut(&self) -> bool {
-        self.cut
+        self.groups.get(from..).unwrap_or_default()
     }
 
     fn total(&self) -> usize {
-        self.groups().iter().map(|group| group.digits()).sum()
+        self.groups.iter().map(|group| group.digits()).sum()
     }
 }
 

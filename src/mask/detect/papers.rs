@@ -7,11 +7,15 @@ use crate::mask::kind::Kind;
 
 /// Looks at the letters and digits `start..end`, which stand together.
 pub(super) fn look(scan: &mut Scan<'_>, start: usize, end: usize) {
-    let length = end - start;
     // Most groups of digits are shorter than any.
-    if !(5..=18).contains(&length) {
-        return;
+    if (5..=18).contains(&(end - start)) {
+        look_at(scan, start, end);
     }
+}
+
+#[inline(never)]
+fn look_at(scan: &mut Scan<'_>, start: usize, end: usize) {
+    let length = end - start;
     for (kind, lengths) in [(Kind::Passport, 6..=9), (Kind::DrivingLicence, 5..=18)] {
         if !scan.wants(kind) || !lengths.contains(&length) {
             continue;

@@ -9,15 +9,15 @@ use crate::mask::kind::Kind;
 const SHORTEST: usize = 6;
 const LONGEST: usize = 15;
 
-pub(super) fn look(scan: &mut Scan<'_>, run: &Run) {
+#[inline(never)]
+pub(super) fn look(scan: &mut Scan<'_>, run: &Run<'_>) {
     if !scan.wants(Kind::Phone) {
         return;
     }
     let mut from = 0;
-    while let Some(groups) = run.groups().get(from..).filter(|groups| !groups.is_empty()) {
-        let found = international(scan, groups)
-            .or_else(|| american(scan, groups))
-            .or_else(|| national(scan, groups, run.is_cut()));
+    while let Some(groups) = run.groups.get(from..).filter(|groups| !groups.is_empty()) {
+        let found =
+            international(scan, groups).or_else(|| american(scan, groups)).or_else(|| national(scan, groups, run.cut));
         let Some(Number { count, proof }) = found else {
             from += 1;
             continue;

@@ -1,5 +1,9 @@
 //! The text a scan walks over, and what detectors ask of it.
 
+use super::class::is_letter;
+use super::context::Words;
+use super::lexicon::meaning;
+use super::map::Map;
 use super::number::Group;
 use super::{Context, Proof, Span};
 use crate::mask::bytes;
@@ -9,24 +13,39 @@ use std::cell::Cell;
 /// A scan of one text.
 pub(super) struct Scan<'a> {
     pub(super) text: &'a [u8],
+    pub(super) map: &'a Map,
     /// What the names on the path say.
     pub(super) path: Context,
     kinds: Kinds,
     spans: &'a mut Vec<Span>,
     /// Where the last telephone number ended: a list of them needs the word only once.
     pub(super) phones_until: Option<usize>,
-    /// What the words before the last places asked for say, by the last bits of the place: several detectors ask in turn, each
-    /// for every group of a run.
-    last_near: [Cell<(usize, Near)>; PLACES],
+    asked: &'a Asked,
     /// Where runs of digits are read into, one after the other.
-    pub(super) groups: Vec<Group>,
+    pub(super) groups: &'a mut Vec<Group>,
 }
 
-/// How many places what the words before them say is remembered of. A power of two.
+/// What the words before the last places asked for say, by the last bits of the place: several detectors ask in turn, each for
+/// every group of a run.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    places: [Cell<usize>; PLACES],
+    near: [Cell<Near>; PLACES],
+}
+
+impl Asked {
+    /// Forgets all.
+    pub(super) fn clear(&self) {
+        // No place of a text.
+        self.places.iter().for_each(|place| place.set(usize::MAX));
+    }
+}
+
+/// A power of two.
 const PLACES: usize = 8;
 
 /// What the words before a place say.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Near {
     /// All of them, and the path.
     pub(super) any: Context,
@@ -35,18 +54,17 @@ pub(super) struct Near {
 }
 
 impl<'a> Scan<'a> {
-    /// No place of a text.
-    const NOWHERE: (usize, Near) = (usize::MAX, Near { any: Context::NONE, closest: Context::NONE });
-
-    pub(super) fn new(text: &'a [u8], path: Context, kinds: Kinds, spans: &'a mut Vec<Span>) -> Self {
-        let last_near = [const { Cell::new(Self::NOWHERE) }; PLACES];
-        Self { text, path, kinds, spans, phones_until: None, last_near, groups: Vec::new() }
-    }
-
-    /// The first place at or behind `from` where a finding can begin or be joined.
-    pub(super) fn next_candidate(&self, from: usize) -> Option<usize> {
-        // The colon comes right behind the nine.
-        bytes::find(self.text, from, |block| block.between(b'0', b':').or(block.is(b'@')))
+    pub(super) fn new(
+        text: &'a [u8],
+        map: &'a Map,
+        path: Context,
+        kinds: Kinds,
+        asked: &'a Asked,
+        groups: &'a mut Vec<Group>,
+        spans: &'a mut Vec<Span>,
+    ) -> Self {
+        asked.clear();
+        Self { text, map, path, kinds, spans, phones_until: None, asked, groups }
     }
 
     /// The byte at `at`; 0 outside the text.
@@ -94,19 +112,40 @@ impl<'a> Scan<'a> {
 
     /// What the words before `at` say.
     pub(super) fn near(&self, at: usize) -> Near {
-        let Some(last) = self.last_near.get(at % PLACES) else { return self.read_near(at) };
-        let (asked, near) = last.get();
-        if asked == at {
-            return near;
+        let slot = at % PLACES;
+        let (Some(place), Some(known)) = (self.asked.places.get(slot), self.asked.near.get(slot)) else {
+            return self.read_near(at);
+        };
+        if place.get() != at {
+            known.set(self.read_near(at));
+            place.set(at);
         }
-        let near = self.read_near(at);
-        last.set((at, near));
-        near
+        known.get()
     }
 
+    #[inline(never)]
     fn read_near(&self, at: usize) -> Near {
-        let (any, last) = Context::of_text(words_before(self.text, at));
-        Near { any: any | self.path, closest: last.unwrap_or(self.path) }
+        let from = at.saturating_sub(BEFORE);
+        let window = self.text.get(from..at).unwrap_or_default();
+        let words = Words::of(self.text.get(from..).unwrap_or_default());
+        // A word cut by the window says nothing.
+        let cut = if from == 0 { 0 } else { (words.letters.trailing_ones() as usize).min(window.len()) };
+        let inside = !(u64::MAX << window.len());
+        if words.label_ends & inside != 0 {
+            let (any, last) = Context::of_text(words_before(self.text, at));
+            return Near { any: any | self.path, closest: last.unwrap_or(self.path) };
+        }
+        let mut begins = words.begins & inside & (u64::MAX << cut);
+        let (mut any, mut closest) = (self.path, self.path);
+        while begins != 0 {
+            let start = begins.trailing_zeros();
+            begins &= begins - 1;
+            let letters = (!(words.letters >> start)).trailing_zeros();
+            let end = (start + letters).min(begins.trailing_zeros()) as usize;
+            closest = meaning(window.get(start as usize..end.min(window.len())).unwrap_or_default());
+            any = any | closest;
+        }
+        Near { any, closest }
     }
 
     /// What the first word behind `at` says.
@@ -119,6 +158,32 @@ impl<'a> Scan<'a> {
         Context::of_text(self.text.get(start..end).unwrap_or_default()).0
     }
 
+    /// Where the digits that begin at `at` end.
+    pub(super) fn digits_end(&self, at: usize) -> usize {
+        self.run_end(at, Map::digits)
+    }
+
+    /// Where the letters and digits that begin at `at` end.
+    pub(super) fn word_end(&self, at: usize) -> usize {
+        self.run_end(at, Map::words)
+    }
+
+    /// Where the token that begins at `at` ends.
+    pub(super) fn token_end(&self, at: usize) -> usize {
+        self.run_end(at, Map::tokens)
+    }
+
+    fn run_end(&self, at: usize, which: impl Fn(&Map, usize) -> u64) -> usize {
+        let mut end = at;
+        loop {
+            let count = which(self.map, end).trailing_ones() as usize;
+            end += count;
+            if count < 64 {
+                return end;
+            }
+        }
+    }
+
     /// Whether the number at `at` hangs on letters and digits before it, as the last part of a UUID does. `is` says which bytes
     /// before the separator count.
     pub(super) fn hangs(&self, at: usize, is: impl Fn(&u8) -> bool) -> bool {
@@ -128,14 +193,15 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// How far back words count, in bytes.
+const BEFORE: usize = 40;
+
 /// The words before `at` that count.
 pub(in crate::mask) fn words_before(text: &[u8], at: usize) -> &[u8] {
-    /// How far back words count, in bytes.
-    const BEFORE: usize = 40;
     let from = at.saturating_sub(BEFORE);
     let before = text.get(from..at).unwrap_or_default();
     // A word cut by the window says nothing.
-    let cut = if from == 0 { 0 } else { before.iter().position(|byte| !is_word(byte)).unwrap_or(before.len()) };
+    let cut = if from == 0 { 0 } else { before.iter().position(|byte| !is_letter(byte)).unwrap_or(before.len()) };
     let cut = if from == 0 { 0 } else { cut.max(label_cut(text, from, before)) };
     before.get(cut..).unwrap_or_default()
 }
@@ -146,7 +212,7 @@ fn label_cut(text: &[u8], from: usize, window: &[u8]) -> usize {
     const LONGEST: usize = 96;
     let is_bracket = |byte: &u8| matches!(byte, b'[' | b']' | b'<' | b'>');
     // Hardly any window has the end of one, which a block at a time tells.
-    if bytes::find(window, 0, |block| block.is(b']').or(block.is(b'>'))).is_none() {
+    if bytes::find(window, 0, |block| block.either(b']', b'>')).is_none() {
         return 0;
     }
     let Some(end) = window.iter().position(is_bracket) else { return 0 };
@@ -156,10 +222,6 @@ fn label_cut(text: &[u8], from: usize, window: &[u8]) -> usize {
     let is_label = matches!(window.get(end), Some(b']' | b'>')) && matches!(outside.get(open), Some(b'[' | b'<'));
     let glued = open.checked_sub(1).and_then(|before| outside.get(before)).is_some_and(u8::is_ascii_alphanumeric);
     if is_label && !glued { end + 1 } else { 0 }
-}
-
-fn is_word(byte: &u8) -> bool {
-    byte.is_ascii_alphabetic() || *byte >= 0x80
 }
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
 //! Secrets: tokens, vendors' keys, private keys, and addresses of cryptocurrencies, which are as long.
 //!
-//! They are long tokens that no byte announces; but sixteen bytes that stand together fill an aligned word of eight, so a look
-//! for words without spaces and the like finds them all.
+//! They are long tokens, which the map of the text tells.
 
-use super::class::{is_part, is_token};
+use super::class::is_token;
+use super::map::Map;
 use super::scan::Scan;
 use super::{Context, Proof, crypto, network, number};
-use crate::mask::bytes::{self, Block};
 use crate::mask::kind::{Kind, Kinds};
 use crate::mask::secret::find;
 
@@ -19,35 +18,23 @@ const TOKENS: Kinds = Kinds::NONE
     .with(Kind::CryptoAddress)
     .with(Kind::MacAddress);
 
-/// The shortest token looked at.
-const SHORTEST: usize = 16;
-
-pub(super) fn look(scan: &mut Scan<'_>) {
-    if scan.text.len() < SHORTEST || !scan.wants_any(TOKENS) {
-        return;
-    }
-    // Nothing below `+` is part of a token: no space, quote or parenthesis.
-    let outside = |block: Block| block.between(0, b'*');
-    let mut at = 0;
-    while let Some(found) = bytes::find_eight(scan.text, at, outside) {
-        at = found + 8;
-        if is_part(&scan.byte(found)) && goes_on(scan, found) {
-            let start = scan.start_of(found, found, is_part);
-            let end = scan.end_of(found, is_part);
-            let token = end - start >= SHORTEST && number::uuid_end(scan, start) != Some(end);
-            let until = if token { parts(scan, start, end) } else { end };
-            // On in the same steps, so that every word is looked at.
-            at = at.max(until / 8 * 8);
-        }
-    }
+/// Whether long tokens can be of `kinds`.
+pub(super) fn wanted(kinds: Kinds) -> bool {
+    kinds.meets(TOKENS)
 }
 
-/// Whether at least four bytes more stand before or behind the eight at `at`: of sixteen, four do on one side. Words of a
-/// sentence seldom go on so long.
-fn goes_on(scan: &Scan<'_>, at: usize) -> bool {
-    let before = scan.text.get(at.saturating_sub(4)..at).unwrap_or_default();
-    let behind = scan.text.get(at + 8..at + 12).unwrap_or_default();
-    [before, behind].iter().any(|four| four.len() == 4 && four.iter().all(is_part))
+/// Looks at all long tokens of the map.
+#[inline(never)]
+pub(super) fn look(scan: &mut Scan<'_>) {
+    let (mut position, mut until) = (0, 0);
+    while let Some(token) = scan.map.long(position) {
+        position += 1;
+        // What was looked at with the one before, as the lines of a key are.
+        let start = token.start.max(until);
+        if token.end > start {
+            until = parts(scan, start, token.end);
+        }
+    }
 }
 
 /// Looks at the tokens that signs such as `.`, `/` and `=` join. Returns where to go on.
@@ -66,8 +53,9 @@ fn parts(scan: &mut Scan<'_>, start: usize, end: usize) -> usize {
     }
     let mut at = start;
     while at < end {
-        let until = scan.end_within(at, end - at, is_token);
-        at = if until - at >= SHORTEST { token(scan, at, until) } else { until } + 1;
+        let until = scan.token_end(at).min(end);
+        let long = until - at >= Map::LONG && number::uuid_end(scan, at) != Some(until);
+        at = if long { token(scan, at, until) } else { until } + 1;
     }
     end
 }
@@ -128,6 +116,10 @@ fn private_key(scan: &mut Scan<'_>, start: usize, end: usize) -> Option<usize> {
 
 /// What stands behind `Bearer` or `Basic`: `start..end`, up to the full stop of the sentence.
 fn bearer(scan: &mut Scan<'_>, start: usize, end: usize) {
+    // Most tokens stand behind something else.
+    if scan.byte_before(start) != b' ' {
+        return;
+    }
     let token = scan.text.get(start..end).unwrap_or_default();
     let before = scan.text.get(start.saturating_sub(7)..start).unwrap_or_default();
     let named = before.eq_ignore_ascii_case(b"bearer ")
@@ -137,7 +129,7 @@ fn bearer(scan: &mut Scan<'_>, start: usize, end: usize) {
     }
     let sentence = token.iter().rev().take_while(|byte| **byte == b'.').count();
     let digits = token.iter().any(u8::is_ascii_digit);
-    if digits && token.len() - sentence >= SHORTEST {
+    if digits && token.len() - sentence >= Map::LONG {
         scan.push(Kind::BearerToken, start, end - sentence, Proof::Context);
     }
 }
@@ -288,23 +280,25 @@ const DOTTED: &[(&[u8], usize)] =
 /// A vendor's key in the token, perhaps behind a name such as `key-`.
 fn api_key(scan: &Scan<'_>, start: usize, end: usize) -> Option<(usize, usize)> {
     let token = scan.text.get(start..end)?;
-    // A block at a time: most tokens have no name before them.
-    let next = |from: &usize| bytes::find(token, *from, |block| block.is(b'_').or(block.is(b'-'))).map(|at| at + 1);
-    for at in std::iter::successors(Some(0), next).take(5) {
-        let rest = token.get(at..)?;
+    let next = |from: &usize| behind_joint(scan, *from, end);
+    for from in std::iter::successors(Some(start), next).take(5) {
+        let rest = scan.text.get(from..end)?;
         if !begins_like_one(rest) {
             continue;
         }
         if HEX.iter().any(|(prefix, count)| rest.strip_prefix(*prefix).is_some_and(|key| is_hex_key(key, *count))) {
-            return Some((start + at, end));
+            return Some((from, end));
         }
         let Some((prefix, least)) = PREFIXES.iter().find(|(prefix, _)| rest.starts_with(prefix)) else { continue };
         let key = rest.get(prefix.len()..)?;
         let amazon = prefix.len() == 4 && prefix.starts_with(b"A") && prefix.ends_with(b"A");
         let form = !amazon || (key.len() == 16 && key.iter().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7')));
         if key.len() >= *least && form && is_random(key) {
-            return Some((start + at, end));
+            return Some((from, end));
         }
+    }
+    if scan.byte_before(start) != b'.' {
+        return None;
     }
     let before = scan.text.get(..start)?;
     let (prefix, least) = DOTTED.iter().find(|(prefix, _)| before.ends_with(prefix))?;
@@ -328,6 +322,19 @@ fn is_hex_key(key: &[u8], count: usize) -> bool {
     let is_hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     let Some((key, tail)) = key.split_at_checked(count) else { return false };
     key.iter().all(is_hex) && is_random(key) && matches!(tail, [] | [b'-', b'0'..=b'9'])
+}
+
+/// Where the token that ends at `end` goes on behind its first `-` or `_` from `from` on.
+fn behind_joint(scan: &Scan<'_>, from: usize, end: usize) -> Option<usize> {
+    let mut at = from;
+    while at < end {
+        let words = scan.map.words(at).trailing_ones() as usize;
+        at += words;
+        if words < 64 {
+            return (at < end).then_some(at + 1);
+        }
+    }
+    None
 }
 
 /// Whether a prefix begins with the first two bytes: most tokens are ruled out by that.

@@ -5,11 +5,12 @@ use super::scan::Scan;
 use super::{Context, Proof};
 use crate::mask::kind::Kind;
 
-pub(super) fn look(scan: &mut Scan<'_>, run: &Run) {
+#[inline(never)]
+pub(super) fn look(scan: &mut Scan<'_>, run: &Run<'_>) {
     if !scan.wants(Kind::UsSsn) {
         return;
     }
-    for from in 0..run.groups().len() {
+    for from in 0..run.groups.len() {
         match run.groups_from(from) {
             [one, two, three, rest @ ..] if (one.digits(), two.digits(), three.digits()) == (3, 2, 4) => {
                 parted(scan, [*one, *two, *three], rest.first());

@@ -14,7 +14,9 @@ over Envoy's direct answer, for this filter over its own refusal before the ques
 record and counter. `over empty` is the whole filter over the one that does nothing; it holds the refusal and the record too, which
 are not the caller's.
 
-CPU time is the kernel's accounting of Envoy's threads. The gateways take turns, several rounds over; medians. Nothing is asserted.
+CPU time is the kernel's accounting of Envoy's threads. The gateways take turns, several rounds over. The figures are medians; a
+difference is the median of the differences within each round, so that a machine that slows down for a while does not make one.
+Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -22,12 +24,13 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-import tempfile
 from pathlib import Path
 
 import bench
-import stack  # found by `bench`
-from demo import ISSUER, TOOLS, request
+from gateways import Gateway, guard, plugin, run, tokens, write_tokens
+
+import stack  # found by `gateways`
+from demo import ISSUER
 
 EMPTY = "target/wasm32-wasip1/release/examples/empty.wasm"
 ALGORITHMS = ("RS256", "ES256")
@@ -50,55 +53,36 @@ def empty() -> dict:
     return stack.wasm_filter({}, path, "empty")
 
 
-class Gateway(bench.Gateway):
-    """One Envoy of the comparison, without an upstream."""
-
-    def __init__(self, name: str, filters: list, issuer: stack.Service) -> None:
-        self.name = name
-        config = stack.envoy_config(filters=filters, routes=[direct()], clusters=[stack.cluster("issuer", issuer.port)])
-        self.envoy = stack.Envoy(config, env={"BENCH_KEY": bench.SECRET})
-
-    def run(self, binary: Path, headers: Path, requests: int, method: str, status: int) -> float:
-        """CPU µs per request."""
-        command = [binary, "load", "--url", self.envoy.url + bench.PATH, "--method", method, "--header-file", headers, "--connections", "4",
-                   "--requests", requests, "--warmup", "0", "--expect", status, "--header", "content-type: text/csv"]
-        before = self.cpu_ns()
-        done = bench.subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
-        said = bench.json.loads(done.stdout.splitlines()[-1])
-        if said["errors"]:
-            raise stack.StackError(f"{self.name}: answers were not {status}: {said['errors']}\n{self.envoy.output[-2000:]}")
-        return (self.cpu_ns() - before) / 1000 / requests
+def gateway(name: str, filters: list, issuer: stack.Service) -> Gateway:
+    """Without an upstream."""
+    return Gateway(name, filters, [direct()], [stack.cluster("issuer", issuer.port)])
 
 
-def tokens(issuer: stack.Service, algorithm: str, count: int) -> list:
-    wanted = {"groups": [bench.GROUP], "aud": "rerank-guard", "ttl_s": 3600, "alg": algorithm}
-    return [request(issuer.address, "POST", "/token", {**wanted, "sub": f"caller-{n}"}).json["access_token"] for n in range(count)]
+def cpu_us(of: Gateway, binary: Path, headers: Path, requests: int, method: str, status: int) -> float:
+    """CPU µs per request."""
+    return of.load(binary, headers, requests, "--method", method, "--header", "content-type: text/csv", status=status)["cpu_us"]
 
 
 def measure(directory: Path, binary: Path, rounds: int, requests: int) -> None:
     issuer = stack.Service(binary, "issuer", "--issuer", ISSUER)
-    guard = stack.wasm_filter(bench.plugin(ISSUER), stack.module(), "bench", ["BENCH_KEY"])
     gateways = {
-        "nothing": Gateway("nothing", [], issuer),
-        "empty": Gateway("a filter that does nothing", [empty()], issuer),
-        "jwt": Gateway("jwt_authn", [jwt_authn(False)], issuer),
-        "jwt cached": Gateway("jwt_authn with its cache", [jwt_authn(True)], issuer),
-        "guard": Gateway("rerank-guard", [guard], issuer),
+        "nothing": gateway("nothing", [], issuer),
+        "empty": gateway("a filter that does nothing", [empty()], issuer),
+        "jwt": gateway("jwt_authn", [jwt_authn(False)], issuer),
+        "jwt cached": gateway("jwt_authn with its cache", [jwt_authn(True)], issuer),
+        "guard": gateway("rerank-guard", [guard(plugin(ISSUER), "bench")], issuer),
     }
-    one = directory / "one.txt"
-    one.write_text(f"authorization: Bearer {tokens(issuer, 'RS256', 1)[0]}\n")
+    token = tokens(issuer, 1)[0]
+    one = write_tokens(directory / "one.txt", [token])
     for name in ("jwt", "jwt cached", "guard"):
-        gateway = gateways[name]
-        gateway.envoy.wait(lambda: request(f"127.0.0.1:{gateway.envoy.port}", "POST", bench.PATH, None, {
-            "authorization": one.read_text().strip().split(": ", 1)[1], "content-type": "text/csv"}).status == 415, "keys")
+        gateways[name].wait_for(415, f"Bearer {token}", content_type="text/csv")
     results: dict = {}
     for name, method, status in [("nothing", "POST", 415), ("empty", "POST", 415), ("jwt cached", "POST", 415), ("guard", "PUT", 405), ("guard", "POST", 415)]:
-        gateways[name].run(binary, one, requests, method, status)
+        cpu_us(gateways[name], binary, one, requests, method, status)
     for turn in range(rounds):
         fresh = {}
         for algorithm in ALGORITHMS:
-            fresh[algorithm] = directory / f"{algorithm}-{turn}.txt"
-            fresh[algorithm].write_text("".join(f"authorization: Bearer {token}\n" for token in tokens(issuer, algorithm, requests)))
+            fresh[algorithm] = write_tokens(directory / f"{algorithm}-{turn}.txt", tokens(issuer, requests, algorithm))
         for label, name, headers, method, status in [
             ("nothing", "nothing", one, "POST", 415),
             ("a filter that does nothing", "empty", one, "POST", 415),
@@ -108,22 +92,25 @@ def measure(directory: Path, binary: Path, rounds: int, requests: int) -> None:
             ("rerank-guard, cached token", "guard", one, "POST", 415),
             *((f"rerank-guard, new {algorithm} token", "guard", fresh[algorithm], "POST", 415) for algorithm in ALGORITHMS),
         ]:
-            results.setdefault(label, []).append(gateways[name].run(binary, headers, requests, method, status))
-    report({label: statistics.median(all_of) for label, all_of in results.items()}, results, rounds, requests)
+            results.setdefault(label, []).append(cpu_us(gateways[name], binary, headers, requests, method, status))
+    report(results, rounds, requests)
 
 
-def report(cpu: dict, results: dict, rounds: int, requests: int) -> None:
+def report(results: dict, rounds: int, requests: int) -> None:
+    def over(label: str, base: str) -> float:
+        return statistics.median(value - of_base for value, of_base in zip(results[label], results[base]))
+
     print(f"who is calling: CPU of the Envoy process per request in µs, medians of {rounds} rounds of {requests} requests, 4 connections")
     print(f"{'gateway':36}{'CPU':>8}{'min':>8}{'max':>8}{'asking':>9}{'over empty':>12}{'of jwt_authn':>14}")
-    for label, value in cpu.items():
-        base = cpu["rerank-guard, no caller asked"] if label.startswith("rerank") else cpu["nothing"]
-        asking = "" if label in ("nothing", "a filter that does nothing", "rerank-guard, no caller asked") else f"{value - base:.1f}"
-        over = f"{value - cpu['a filter that does nothing']:.1f}" if label.startswith("rerank") else ""
+    for label, cpu in results.items():
+        base = "rerank-guard, no caller asked" if label.startswith("rerank") else "nothing"
+        asking = "" if label in ("nothing", "a filter that does nothing", "rerank-guard, no caller asked") else f"{over(label, base):.1f}"
+        over_empty = f"{over(label, 'a filter that does nothing'):.1f}" if label.startswith("rerank") else ""
         share = ""
         if label.startswith("rerank-guard, new"):
             algorithm = label.split()[2]
-            share = f"{(value - base) / (cpu[f'jwt_authn, {algorithm}'] - cpu['nothing']):.2f}"
-        print(f"{label:36}{value:8.1f}{min(results[label]):8.1f}{max(results[label]):8.1f}{asking:>9}{over:>12}{share:>14}")
+            share = f"{over(label, base) / over(f'jwt_authn, {algorithm}', 'nothing'):.2f}"
+        print(f"{label:36}{statistics.median(cpu):8.1f}{min(cpu):8.1f}{max(cpu):8.1f}{asking:>9}{over_empty:>12}{share:>14}")
 
 
 def main() -> int:
@@ -131,17 +118,7 @@ def main() -> int:
     arguments.add_argument("--rounds", type=int, default=5, help="rounds over all gateways (default 5)")
     arguments.add_argument("--requests", type=int, default=1000, help="requests of each gateway in a round (default 1000)")
     chosen = arguments.parse_args()
-    stack.end_on_signals()
-    try:
-        binary = stack.existing("RERANK_GUARD_DEMO", TOOLS / "rerank-guard-demo", "no demo programs: build them with `make tools`")
-        with tempfile.TemporaryDirectory(prefix="rerank-guard-bench-") as directory:
-            measure(Path(directory), binary, chosen.rounds, chosen.requests)
-    except stack.StackError as error:
-        print(f"callers: {error}", file=sys.stderr)
-        return 1
-    finally:
-        stack.Program.stop_all()
-    return 0
+    return run("callers", lambda directory, binary: measure(directory, binary, chosen.rounds, chosen.requests))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,41 @@
 //! What the registered claims (RFC 7519, section 4.1) must say. Nothing here is believed before the signature is proved; it is
 //! judged first because it costs less.
 
+use super::object;
 use super::refusal::Refusal;
 use crate::time::{Span, Time};
 use serde_json::{Map, Value};
+use std::cell::OnceCell;
 
 /// The claims of one token.
 pub(super) type Claims = Map<String, Value>;
+
+/// The claims of a token that was verified: as bytes until somebody asks for them. Most rules ask for none, and as values they take
+/// some four times the memory, which a worker has for thousands of tokens.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Kept {
+    payload: Box<[u8]>,
+    read: OnceCell<Claims>,
+}
+
+impl Kept {
+    /// `payload`: as [`object::read`] has accepted it.
+    pub(super) fn new(payload: Vec<u8>) -> Self {
+        Self { payload: payload.into(), read: OnceCell::new() }
+    }
+
+    pub(super) fn read(&self) -> &Claims {
+        // The same bytes were read before, so this cannot fail. Were it to, no claim would be known, and rules that ask for one are
+        // then as strict as they can be.
+        self.read.get_or_init(|| object::read(&self.payload, Refusal::PayloadMalformed).unwrap_or_default())
+    }
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Self) -> bool {
+        self.payload == other.payload
+    }
+}
 
 /// The time, as two judges of it: what has to have begun is held against the clock, what has to have not yet ended against the
 /// latest it has ever shown, so that a clock set back revives nothing.

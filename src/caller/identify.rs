@@ -3,7 +3,7 @@
 use super::Callers;
 use super::binding::Binding;
 use super::cache::ProvedBy;
-use super::claims::{self, CLOCK_CORRECTION, Claims, Moment};
+use super::claims::{self, CLOCK_CORRECTION, Kept, Moment};
 use super::dpop::Shown;
 use super::identity::{Caller, Proof};
 use super::issuer::choose;
@@ -12,7 +12,7 @@ use super::presented::Presented;
 use super::refusal::Refusal;
 use super::signature::{self, NativeSignatures};
 use super::source::NoKeys;
-use super::token::{self, Token};
+use super::token;
 use crate::shared::{LocalMemory, SharedMemory};
 use crate::time::Time;
 use std::rc::Rc;
@@ -68,10 +68,10 @@ impl Callers {
             issuer,
             subject,
             groups,
-            claims: Claims::new(),
+            claims: Kept::default(),
             proof: Proof::Certificate,
             algorithm: None,
-            key_id: Some(token::encode(&peer.certificate)),
+            key_id: Some(token::encode(&peer.certificate).into()),
             token_id: None,
             expires: None,
             binding: Binding::Certificate(peer.certificate),
@@ -134,7 +134,7 @@ impl Callers {
         moment: Moment,
         native: &dyn NativeSignatures,
     ) -> Result<(Caller, ProvedBy), Refusal> {
-        let token = Token::read(presented.token)?;
+        let token = self.headers.read(presented.token)?;
         let name = claims::text(&token.claims, "iss")?.ok_or(Refusal::IssuerMissing)?;
         let issuers = self.issuers.iter_mut().enumerate();
         let (position, issuer) = { issuers }.find(|(_, issuer)| *issuer.name == *name).ok_or(Refusal::UnknownIssuer)?;
@@ -157,6 +157,7 @@ impl Callers {
             self.bad_signatures.count(source, presented.connection, moment.now);
             return Err(Refusal::BadSignature);
         }
+        self.headers.keep(&token);
 
         let caller = Caller {
             issuer: issuer.name.clone(),
@@ -172,7 +173,7 @@ impl Callers {
             token_id: promise.token_id,
             expires: Some(promise.expires),
             binding: promise.binding,
-            claims: token.claims,
+            claims: Kept::new(token.payload),
         };
         Ok((caller, ProvedBy { issuer: position, generation: issuer.source.generation }))
     }
@@ -276,6 +277,18 @@ mod tests {
             assert_eq!(callers.identify(forged.as_bytes(), NOW, &native), Err(Refusal::BadSignature));
             assert_eq!(native.0.get(), tries);
         }
+    }
+
+    #[test]
+    fn headers_of_forged_tokens_are_not_remembered() {
+        let (mut callers, native) = (callers(&inline(&[rsa_jwk("rsa")])), Counting::default());
+        let token = rs256(&good());
+        let (signed, _) = token.rsplit_once('.').unwrap();
+        let forged = format!("{signed}.{}", encode(&[1; 256]));
+        assert_eq!(callers.identify(forged.as_bytes(), NOW, &native), Err(Refusal::BadSignature));
+        assert_eq!(callers.headers.len(), 0);
+        callers.identify(token.as_bytes(), NOW, &native).unwrap();
+        assert_eq!(callers.headers.len(), 1);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::algorithm::Algorithm;
 use super::binding::Binding;
-use super::claims::Claims;
+use super::claims::{Claims, Kept};
 use crate::time::Time;
 use std::rc::Rc;
 
@@ -12,10 +12,10 @@ pub struct Caller {
     pub(super) issuer: Rc<str>,
     pub(super) subject: String,
     pub(super) groups: Vec<String>,
-    pub(super) claims: Claims,
+    pub(super) claims: Kept,
     pub(super) proof: Proof,
     pub(super) algorithm: Option<Algorithm>,
-    pub(super) key_id: Option<String>,
+    pub(super) key_id: Option<Rc<str>>,
     pub(super) token_id: Option<String>,
     pub(super) expires: Option<Time>,
     pub(super) binding: Binding,
@@ -69,7 +69,7 @@ impl Caller {
     /// All claims of the token; nothing without one.
     #[must_use]
     pub fn claims(&self) -> &Claims {
-        &self.claims
+        self.claims.read()
     }
 
     /// How the caller was proved.

@@ -8,6 +8,7 @@ use crate::json::{self, Malformed};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::fmt;
+use std::rc::Rc;
 
 /// Most keys read of one set.
 const SET_KEYS: usize = 100;
@@ -15,7 +16,7 @@ const SET_KEYS: usize = 100;
 /// A public key, fit for exactly one algorithm.
 #[derive(Debug)]
 pub(super) struct Key {
-    pub(super) id: Option<String>,
+    pub(super) id: Option<Rc<str>>,
     pub(super) algorithm: Algorithm,
     /// SubjectPublicKeyInfo in DER, as native signature checks take it.
     pub(super) spki: Vec<u8>,
@@ -185,7 +186,7 @@ impl Key {
             return Err(KeyProblem::Weak);
         }
         let (verifier, spki) = Verifier::new(algorithm, &plain(key, algorithm)?).ok_or(KeyProblem::Weak)?;
-        Ok(Self { id: text(key, "kid")?.map(str::to_owned), algorithm, spki, verifier })
+        Ok(Self { id: text(key, "kid")?.map(Rc::from), algorithm, spki, verifier })
     }
 }
 

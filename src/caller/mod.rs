@@ -68,6 +68,7 @@ use limit::BadSignatures;
 use peer::PeerIssuer;
 use place::Place;
 use std::rc::Rc;
+use token::KnownHeaders;
 
 /// All issuers of one plugin instance in one virtual machine: their rules, their keys as they stand, and the tokens already
 /// verified.
@@ -81,6 +82,7 @@ pub struct Callers {
     bad_signatures: BadSignatures,
     proofs: Proofs,
     host: Host,
+    headers: KnownHeaders,
     latest: Time,
 }
 
@@ -111,6 +113,7 @@ impl Callers {
             bad_signatures: BadSignatures::new(&settings.bad_signatures),
             proofs: Proofs::new(&settings.dpop),
             host: Host::default(),
+            headers: KnownHeaders::default(),
             latest: Time::default(),
         })
     }

@@ -38,7 +38,7 @@ pub fn verify_pinned(token: &[u8], key: &PinnedKey, typ: &str, now: Time, skew: 
     if token.header.kind.is_none() || !token.header.is_one_of(&[plain_type(typ)]) {
         return Err(Refusal::WrongType);
     }
-    if token.header.key_id.is_some() && token.header.key_id != key.id {
+    if token.header.key_id.is_some() && token.header.key_id.as_deref() != key.id.as_deref() {
         return Err(Refusal::UnknownKey { source: None });
     }
     date(&token.claims, "iat")?.ok_or(Refusal::ClaimMissing("iat"))?;

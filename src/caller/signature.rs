@@ -164,6 +164,7 @@ mod tests {
     use super::*;
     use jwt_simple::JWTError;
     use serde_json::{Value, json};
+    use std::rc::Rc;
 
     /// DER by hand: X.690, sections 8.3 and 8.9.
     #[test]
@@ -255,7 +256,8 @@ mod tests {
         let token = Token {
             text: jws,
             signed,
-            header: super::super::token::Header { algorithm: String::new(), key_id: None, kind: None },
+            header: Rc::new(super::super::token::Header { algorithm: String::new(), key_id: None, kind: None }),
+            payload: Vec::new(),
             claims: Default::default(),
             signature: super::super::token::decode(signature).unwrap(),
         };

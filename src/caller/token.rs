@@ -7,6 +7,7 @@ use super::object;
 use super::refusal::Refusal;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
+use std::rc::Rc;
 
 /// Longest token read, in bytes.
 pub const TOKEN_BYTES: usize = 16 * 1024;
@@ -25,7 +26,9 @@ pub(super) struct Token<'a> {
     pub(super) text: &'a str,
     /// Header and payload, as they were signed.
     pub(super) signed: &'a str,
-    pub(super) header: Header,
+    pub(super) header: Rc<Header>,
+    /// The claims' bytes.
+    pub(super) payload: Vec<u8>,
     pub(super) claims: Map<String, Value>,
     pub(super) signature: Vec<u8>,
 }
@@ -40,18 +43,32 @@ pub(super) struct Header {
 
 impl<'a> Token<'a> {
     pub(super) fn read(token: &'a [u8]) -> Result<Self, Refusal> {
-        let (token, _) = Self::read_with(token, None)?;
-        Ok(token)
+        Parts::of(token)?.token(|header| Header::read(header).map(Rc::new))
     }
 
     /// Reads a token that brings its own key in `jwk`, as proofs of possession do: it proves that its sender holds this key, and
     /// nothing else.
     pub(super) fn read_with_key(token: &'a [u8]) -> Result<(Self, Value), Refusal> {
-        let (token, key) = Self::read_with(token, Some("jwk"))?;
+        let mut key = None;
+        let token = Parts::of(token)?.token(|mut header| {
+            key = header.remove("jwk");
+            Header::read(header).map(Rc::new)
+        })?;
         Ok((token, key.ok_or(Refusal::HeaderMalformed)?))
     }
+}
 
-    fn read_with(token: &'a [u8], allowed: Option<&str>) -> Result<(Self, Option<Value>), Refusal> {
+/// The three parts of a token, as they stand in it.
+struct Parts<'a> {
+    text: &'a str,
+    signed: &'a str,
+    header: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(token: &'a [u8]) -> Result<Self, Refusal> {
         if token.len() > TOKEN_BYTES {
             return Err(Refusal::TooLong);
         }
@@ -64,11 +81,60 @@ impl<'a> Token<'a> {
         if header.len() > HEADER_BYTES {
             return Err(Refusal::TooLong);
         }
-        let mut header = object::read(&decode(header)?, Refusal::HeaderMalformed)?;
-        let member = allowed.and_then(|member| header.remove(member));
-        let header = Header::read(header)?;
-        let claims = object::read(&decode(payload)?, Refusal::PayloadMalformed)?;
-        Ok((Self { text, signed, header, claims, signature: decode(signature)? }, member))
+        Ok(Self { text, signed, header, payload, signature })
+    }
+
+    fn token(self, read: impl FnOnce(Map<String, Value>) -> Result<Rc<Header>, Refusal>) -> Result<Token<'a>, Refusal> {
+        let header = read(object::read(&decode(self.header)?, Refusal::HeaderMalformed)?)?;
+        self.with(header)
+    }
+
+    fn with(self, header: Rc<Header>) -> Result<Token<'a>, Refusal> {
+        let payload = decode(self.payload)?;
+        let claims = object::read(&payload, Refusal::PayloadMalformed)?;
+        let Self { text, signed, signature, .. } = self;
+        Ok(Token { text, signed, header, payload, claims, signature: decode(signature)? })
+    }
+}
+
+/// Headers of tokens that were proved, by their text: all tokens by one key have the same one, so it need not be read each time.
+#[derive(Debug, Default)]
+pub(super) struct KnownHeaders {
+    known: Vec<(Box<str>, Rc<Header>)>,
+    /// Which one gives way next.
+    next: usize,
+}
+
+impl KnownHeaders {
+    /// Few keys sign at a time.
+    const MOST: usize = 8;
+
+    /// As [`Token::read`].
+    pub(super) fn read<'a>(&self, token: &'a [u8]) -> Result<Token<'a>, Refusal> {
+        let parts = Parts::of(token)?;
+        match self.known.iter().find(|(text, _)| **text == *parts.header) {
+            Some((_, header)) => parts.with(header.clone()),
+            None => parts.token(|header| Header::read(header).map(Rc::new)),
+        }
+    }
+
+    /// Keeps the header of a token that was proved.
+    pub(super) fn keep(&mut self, token: &Token<'_>) {
+        if self.known.iter().any(|(_, header)| Rc::ptr_eq(header, &token.header)) {
+            return;
+        }
+        let Some((text, _)) = token.text.split_once('.') else { return };
+        let entry = (text.into(), token.header.clone());
+        match self.known.get_mut(self.next) {
+            Some(old) => *old = entry,
+            None => self.known.push(entry),
+        }
+        self.next = (self.next + 1) % Self::MOST;
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
     }
 }
 
@@ -118,4 +184,51 @@ pub(super) fn decode(text: &str) -> Result<Vec<u8>, Refusal> {
 /// Unpadded base64url.
 pub(super) fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(header: &str, claims: &str) -> String {
+        format!("{}.{}.{}", encode(header.as_bytes()), encode(claims.as_bytes()), encode(b"signature"))
+    }
+
+    #[test]
+    fn a_known_header_is_read_as_it_was_and_any_other_text_is_read_anew() {
+        let mut headers = KnownHeaders::default();
+        let first = token(r#"{"alg":"RS256","kid":"a"}"#, "{}");
+        headers.keep(&headers.read(first.as_bytes()).unwrap());
+        let again = token(r#"{"alg":"RS256","kid":"a"}"#, r#"{"sub":"ann"}"#);
+        let read = headers.read(again.as_bytes()).unwrap();
+        assert!(Rc::ptr_eq(&read.header, &headers.known[0].1));
+        assert_eq!((read.header.key_id.as_deref(), read.claims["sub"].as_str()), (Some("a"), Some("ann")));
+        for (header, id) in [
+            (r#"{"alg":"RS256","kid":"b"}"#, Some("b")),
+            (r#"{"alg":"RS256","kid":"a"} "#, Some("a")),
+            (r#"{"alg":"RS256"}"#, None),
+        ] {
+            let other = token(header, "{}");
+            let read = headers.read(other.as_bytes()).unwrap();
+            assert!(!Rc::ptr_eq(&read.header, &headers.known[0].1), "{header}");
+            assert_eq!(read.header.key_id.as_deref(), id);
+        }
+        let forbidden = token(r#"{"alg":"RS256","kid":"a","crit":[]}"#, "{}");
+        assert_eq!(headers.read(forbidden.as_bytes()).err(), Some(Refusal::HeaderForbids("crit")));
+        let spoilt = token(r#"{"alg":"RS256","kid":"a"}"#, r#"{"sub":1,"sub":2}"#);
+        assert_eq!(headers.read(spoilt.as_bytes()).err(), Some(Refusal::PayloadMalformed));
+    }
+
+    #[test]
+    fn few_headers_are_kept_each_once() {
+        let mut headers = KnownHeaders::default();
+        for number in 0..30 {
+            let token = token(&format!(r#"{{"alg":"RS256","kid":"{number}"}}"#), "{}");
+            for _ in 0..2 {
+                headers.keep(&headers.read(token.as_bytes()).unwrap());
+            }
+            assert!(headers.known.iter().any(|(_, header)| header.key_id.as_deref() == Some(&*number.to_string())));
+        }
+        assert_eq!(headers.known.len(), KnownHeaders::MOST);
+    }
 }

@@ -4,8 +4,9 @@ use super::habits;
 use crate::call::{Call, Dialect, any_text};
 use crate::caller::Caller;
 use crate::mask::{Kind, Masks, mask_parts};
-use crate::policy::{Facts, Novelty};
+use crate::policy::{Claims, Facts, Novelty};
 use crate::shared::SharedMemory;
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// A call that was read, with all that is known of its caller.
@@ -55,5 +56,11 @@ impl Facts for Observed<'_> {
 
     fn documents_this_minute(&self) -> Option<u64> {
         self.rates.map(|(_, documents)| documents)
+    }
+}
+
+impl Claims for Caller {
+    fn all(&self) -> &Map<String, Value> {
+        self.claims()
     }
 }

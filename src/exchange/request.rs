@@ -376,7 +376,7 @@ fn question<'a>(caller: &'a Caller, call: &'a Call, facts: &'a Observed<'_>, now
         subject: caller.subject(),
         issuer: caller.issuer(),
         groups: caller.groups(),
-        claims: caller.claims(),
+        claims: caller,
         model: &call.model,
         dataset: &call.dataset,
         tenant: call.tenant.as_deref(),

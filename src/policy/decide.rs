@@ -3,13 +3,12 @@
 use super::Policy;
 use super::bundle::{Force, Limits, Mode};
 use super::check::{Allow, Guard, Rule};
-use super::facts::Facts;
+use super::facts::{Claims, Facts};
 use super::glob::Exactness;
 use super::index::{Dimension, Meant, Target};
 use super::when::Holds;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use std::fmt;
 use std::rc::Rc;
 
@@ -25,7 +24,7 @@ pub struct Question<'a> {
     /// The caller's groups, as the identity provider names them.
     pub groups: &'a [String],
     /// All claims of the caller's token.
-    pub claims: &'a Map<String, Value>,
+    pub claims: &'a dyn Claims,
     /// The model asked for.
     pub model: &'a str,
     /// The dataset the documents come from.

@@ -3,6 +3,7 @@
 
 use crate::mask::{Kind, Masks};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// The costly half of a call. What cannot be told is told as if it were so: towards the stricter side.
@@ -17,6 +18,18 @@ pub trait Facts: fmt::Debug {
     fn calls_this_minute(&self) -> Option<u64>;
     /// The documents of those calls.
     fn documents_this_minute(&self) -> Option<u64>;
+}
+
+/// The claims of a caller's token, asked for only where a rule that is about the call has a condition on them.
+pub trait Claims: fmt::Debug {
+    /// All of them. Those that are not there are unknown, which counts towards the stricter side.
+    fn all(&self) -> &Map<String, Value>;
+}
+
+impl Claims for Map<String, Value> {
+    fn all(&self) -> &Self {
+        self
+    }
 }
 
 /// What a caller can use for the first time.

@@ -30,7 +30,7 @@ pub use bundle::{
 };
 pub use decide::{Decision, Effect, Limit, Miss, NEAR_MISSES, NearMiss, Question, Reason, Shadow};
 pub use expect::{Difference, Outcome};
-pub use facts::{Facts, Novelty, Stated};
+pub use facts::{Claims, Facts, Novelty, Stated};
 pub use flaw::{Flaw, Part, Place, Step};
 pub use index::Dimension;
 pub use lint::lint;

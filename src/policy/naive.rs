@@ -103,7 +103,7 @@ fn holds(rule: &Rule, unknown: bool, q: &Question<'_>) -> Result<(), &'static st
         }
     }
     for (claim, values) in &when.claims {
-        let holds = q.claims.get(claim).map_or(unknown, |value| values.iter().any(|one| value == one.as_str()));
+        let holds = q.claims.all().get(claim).map_or(unknown, |value| values.iter().any(|one| value == one.as_str()));
         if !holds {
             return Err("claims");
         }

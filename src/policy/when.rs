@@ -1,7 +1,7 @@
 //! Conditions that no index can hold: claims of the caller, hours of the week, and signals of risk in what is asked and how often.
 
 use super::Question;
-use super::facts::Novelty;
+use super::facts::{Claims, Novelty};
 use super::flaw::{Flaw, Spot, nearest};
 use crate::mask::{self, Kind, Masks};
 use crate::time::Time;
@@ -158,7 +158,7 @@ impl Condition {
         self.signals.first_use.is_some()
     }
 
-    fn holds(&self, claims: &Map<String, Value>, now: Time) -> Holds {
+    fn holds(&self, claims: &dyn Claims, now: Time) -> Holds {
         if self.inside.as_ref().is_some_and(|week| !week.has(now))
             || self.outside.as_ref().is_some_and(|week| week.has(now))
         {
@@ -166,7 +166,7 @@ impl Condition {
         }
         let mut holds = Holds::Yes;
         for (claim, values) in &self.claims {
-            match found(claims, claim).and_then(|found| one_of(found, values)) {
+            match found(claims.all(), claim).and_then(|found| one_of(found, values)) {
                 Some(true) => {}
                 Some(false) => return Holds::NotTheClaims,
                 None => holds = Holds::UnknownClaims,

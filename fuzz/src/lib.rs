@@ -7,7 +7,10 @@ mod caller;
 pub mod dpop;
 mod gateway;
 pub mod jwks;
+pub mod mask_fields;
 pub mod mask_json;
+pub mod mask_pattern;
+pub mod mask_stream;
 pub mod mask_text;
 pub mod receipt;
 pub mod token;
@@ -15,14 +18,19 @@ pub mod token;
 use rerank_guard::mask::Masks;
 use serde_json::json;
 
-/// Masks with all kinds. The replacements are chosen by the input's first byte, so that each is met.
-fn masks(choice: u8) -> Masks {
-    let replace = match choice % 4 {
+/// The replacements, chosen by the input's first byte, so that each is met.
+fn replace(choice: u8) -> &'static str {
+    match choice % 4 {
         0 => "[{kind}]",
         1 => "",
         2 => "{same_length}",
         _ => "{drop}",
-    };
+    }
+}
+
+/// Masks with all kinds.
+fn masks(choice: u8) -> Masks {
+    let replace = replace(choice);
     let all: Vec<&str> = rerank_guard::mask::Kind::ALL.iter().map(|kind| kind.name()).collect();
     let rule = serde_json::from_value(json!({"detect": all, "replace": replace})).expect("a rule");
     Masks::compile(&[("all", &rule)]).expect("a rule that can be carried out")
@@ -56,6 +64,21 @@ mod tests {
     #[test]
     fn mask_text() {
         run("mask_text", crate::mask_text::check);
+    }
+
+    #[test]
+    fn mask_stream() {
+        run("mask_stream", crate::mask_stream::check);
+    }
+
+    #[test]
+    fn mask_fields() {
+        run("mask_fields", crate::mask_fields::check);
+    }
+
+    #[test]
+    fn mask_pattern() {
+        run("mask_pattern", crate::mask_pattern::check);
     }
 
     #[test]

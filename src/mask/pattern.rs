@@ -302,6 +302,8 @@ impl Parser<'_> {
             b'd' => Set::of(b'0'..=b'9'),
             b'w' => Set::of((b'0'..=b'z').filter(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')),
             b's' => Set::of(*b" \t\n\r"),
+            // Elsewhere these are where a word begins and ends, and nothing needs them as signs.
+            b'<' | b'>' => return Err(NoPattern::Unknown(start)),
             byte if byte.is_ascii_punctuation() => Set::of([byte]),
             _ => return Err(NoPattern::Unknown(start)),
         })
@@ -651,6 +653,7 @@ mod tests {
             ("^ABC", NoPattern::Unknown(0)),
             (r"A\x41", NoPattern::Unknown(1)),
             (r"AB\bCD", NoPattern::Unknown(2)),
+            (r"\<ABC", NoPattern::Unknown(0)),
             ("(?=A)BC", NoPattern::Unknown(0)),
             ("A{2}?BC", NoPattern::Unknown(4)),
             ("[[:alpha:]]BC", NoPattern::Unknown(1)),

@@ -245,6 +245,8 @@ fn mask_event(
     let mut masker = Masker::new(with.masks, with.secrets);
     let mut is_first = true;
     let mut at = 0;
+    // Whether the last line that was kept ends with a carriage return.
+    let mut after_return = false;
     for line in lines(event) {
         let whole = text.get(at..at + line.text.len()).unwrap_or_default();
         at += line.text.len() + line.end.len();
@@ -256,6 +258,7 @@ fn mask_event(
                         out.extend_from_slice(part);
                         out.extend_from_slice(line.end);
                     }
+                    after_return = line.end == b"\r";
                 }
                 continue;
             }
@@ -268,7 +271,11 @@ fn mask_event(
             }
             _ => continue,
         }
-        out.extend_from_slice(line.end);
+        // Where lines between were left out, an empty line must not become a part of the end of the line before: the event would
+        // go on into the next.
+        let merges = after_return && line.text.is_empty() && line.end == b"\n";
+        out.extend_from_slice(if merges { b"\r\n" } else { line.end });
+        after_return = line.end == b"\r";
     }
     Ok(data.is_some())
 }
@@ -446,6 +453,19 @@ mod tests {
         }
         assert_eq!(records.found()[0].pointers, ["/0/a", "/1/a"]);
         assert!(matches!(records.push(b"[\"a@b.de\"]\n", with), Err(Unmaskable::Denied(_))));
+    }
+
+    #[test]
+    fn an_event_ends_where_it_did_when_lines_of_it_are_left_out() {
+        for (stream, wanted) in [
+            ("data: \"a@b.de\"\rfoo: 1\r\n\ndata: 2\n\n", "data: \"[email]\"\r\r\ndata: 2\n\n"),
+            ("data: 1\rfoo\n\ndata: 2\n\n", "data: 1\r\r\ndata: 2\n\n"),
+            ("data: [\rdata: \"a@b.de\"]\n\n", "data: [\rdata: \"[email]\"]\r\r\n"),
+            ("data: 1\rfoo\r\rdata: 2\r\r", "data: 1\r\rdata: 2\r\r"),
+        ] {
+            let (left, why) = run(Framing::Events, &[stream.as_bytes()], &masks());
+            assert_eq!((String::from_utf8(left).unwrap().as_str(), why), (wanted, None), "{stream:?}");
+        }
     }
 
     #[test]

@@ -67,10 +67,10 @@ fn issued(digits: &[u8]) -> Issued {
     let sure = match two {
         // JCB and UATP begin like dates and times do.
         13..=18 if four == 1800 => length == 15,
-        // Mir, Mastercard, JCB.
+        // Mir, BORICA, Mastercard, JCB.
         20..=27 => {
             (four == 2131 && length == 15)
-                || ((2200..=2204).contains(&four) && (16..=19).contains(&length))
+                || ((2200..=2205).contains(&four) && (16..=19).contains(&length))
                 || ((2221..=2720).contains(&four) && length == 16)
         }
         // Diners Club.
@@ -93,7 +93,8 @@ fn issued(digits: &[u8]) -> Issued {
         _ => false,
     };
     let rare = match two {
-        10..=19 => length == 15,
+        // UATP, and the Indonesian network.
+        10..=19 => length == 15 || (four == 1946 && matches!(length, 16 | 18 | 19)),
         50 | 56..=69 => (12..=19).contains(&length) && six != 0,
         _ => false,
     };
@@ -167,6 +168,7 @@ mod tests {
                 "5555555555555555",
                 "0000000000000000",
                 "ean 4222222222222",
+                "378-2822-46310-005",
                 "9f8c2d1e-4b7a-4c3e-9d2f-501800000009",
             ],
         );

@@ -28,6 +28,12 @@ impl Context {
     pub(super) const ARTICLE: Self = Self(1 << 106);
     /// A number that names a thing or counts: no telephone number.
     pub(super) const THING: Self = Self(1 << 107);
+    /// Something that nobody else may know.
+    pub(super) const SECRET: Self = Self(1 << 108);
+    /// A key, of whatever.
+    pub(super) const KEY: Self = Self(1 << 109);
+    /// Whose key it is, or what for.
+    pub(super) const VENDOR: Self = Self(1 << 110);
     /// A passport or identity card.
     pub(super) const PASSPORT: Self = Self::of_kind(Kind::Passport);
 
@@ -51,7 +57,15 @@ impl Context {
     /// Everything that speaks for a finding.
     pub(in crate::mask) fn anything() -> Self {
         let kinds = Kind::ALL.iter().fold(Self::NONE, |all, kind| all | Self::of_kind(*kind));
-        kinds | Self::CALL | Self::LINE | Self::SSN | Self::TAX | Self::NATIONAL
+        kinds
+            | Self::CALL
+            | Self::LINE
+            | Self::SSN
+            | Self::TAX
+            | Self::NATIONAL
+            | Self::SECRET
+            | Self::KEY
+            | Self::VENDOR
     }
 
     pub(in crate::mask) fn has(self, some: Self) -> bool {

@@ -1,8 +1,10 @@
 //! Identifiers of letters and digits that countries and industries give.
 
-use super::Context;
 use super::checksum::{is_day, number, weighted};
+use super::class::is_word;
 use super::mixed::Spec;
+use super::scan::Scan;
+use super::{Context, Proof, europe};
 use crate::mask::kind::Kind;
 
 pub(super) const SPECS: &[Spec] = &[
@@ -22,6 +24,15 @@ pub(super) const SPECS: &[Spec] = &[
     Spec { kind: Kind::EsNif, pattern: b"99.999.999-A", is_valid: is_nif, alone: true, words: Context::NONE },
     Spec { kind: Kind::EsNif, pattern: b"9999999-A", is_valid: is_nif, alone: false, words: Context::TAX },
     Spec { kind: Kind::EsNif, pattern: b"A-9999999-A", is_valid: is_nie, alone: true, words: Context::NONE },
+    Spec { kind: Kind::EsNif, pattern: b"A-9999999-A", is_valid: is_nif_klm, alone: false, words: Context::TAX },
+    Spec { kind: Kind::BrCnpj, pattern: b"************99", is_valid: is_cnpj, alone: false, words: Context::TAX },
+    Spec {
+        kind: Kind::SePersonnummer,
+        pattern: b"999999+9999",
+        is_valid: is_personnummer,
+        alone: true,
+        words: Context::NONE,
+    },
     Spec {
         kind: Kind::ItCodiceFiscale,
         pattern: b"AAAAAA**A**A***A",
@@ -128,6 +139,48 @@ fn is_nie(text: &[u8]) -> bool {
         _ => return false,
     };
     spanish_letter(head * 10_000_000 + number(&digits(text))) == text.last().copied()
+}
+
+/// Spaniards who are too young or live abroad, and strangers.
+fn is_nif_klm(text: &[u8]) -> bool {
+    matches!(text.first(), Some(b'K' | b'L' | b'M')) && is_nif(text)
+}
+
+/// As in [`americas`](super::americas), with letters in it, which numbers given from July 2026 on have: worth their code less 48.
+fn is_cnpj(text: &[u8]) -> bool {
+    let worth = |byte: &u8| u32::from(byte.saturating_sub(b'0'));
+    let checks = |length: usize, weights: &[u32]| {
+        let head = text.get(..length).unwrap_or_default();
+        let sum: u32 = head.iter().zip(weights).map(|(byte, weight)| worth(byte) * weight).sum();
+        text.get(length).is_some_and(|check| sum * 10 % 11 % 10 == worth(check))
+    };
+    let letters = text.iter().any(u8::is_ascii_uppercase);
+    letters && checks(12, &[5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2]) && checks(13, &[6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2])
+}
+
+/// Looks at such a number as it is printed, `12.ABC.345/01DE-35`, whose last two digits are at `at`.
+pub(super) fn look_cnpj(scan: &mut Scan<'_>, at: usize) {
+    const FORM: &[u8; 18] = b"**.***.***/****-99";
+    let Some(start) = at.checked_sub(16) else { return };
+    let Some(number) = scan.text.get(start..start + FORM.len()) else { return };
+    let fits = number.iter().zip(FORM).all(|(byte, form)| match form {
+        b'*' => byte.is_ascii_alphanumeric(),
+        b'9' => byte.is_ascii_digit(),
+        _ => byte == form,
+    });
+    let inside = is_word(&scan.byte_before(start)) || is_word(&scan.byte(start + FORM.len()));
+    if !fits || inside || !scan.wants(Kind::BrCnpj) {
+        return;
+    }
+    let bare: Vec<u8> = number.iter().filter(|byte| is_word(byte)).map(u8::to_ascii_uppercase).collect();
+    if is_cnpj(&bare) {
+        scan.push(Kind::BrCnpj, start, start + FORM.len(), Proof::Valid);
+    }
+}
+
+/// With `+` for those of a hundred years and more.
+fn is_personnummer(text: &[u8]) -> bool {
+    europe::is_personnummer(&digits(text))
 }
 
 /// Surname, name, year, month, day, place and a check letter. Digits can be letters, where two people would have the same code.
@@ -260,6 +313,10 @@ mod tests {
             Kind::EsNif,
             &["«12345678Z» «12345678-z» «12.345.678-Z»", "12345678A", "nif «1111111-G»", "401-023-2138"],
         );
+        check(
+            Kind::EsNif,
+            &["nif «K1234567L» «m1234567l»", "dni «L-1234567-L»", "K1234567L", "nif K1234567A", "nif J1234567L"],
+        );
         check(Kind::EsNif, &["«X9613851N» «Y8063915-Z» «z-8078221-m»", "Y8063915Q", "58063915Q"]);
         check(
             Kind::ItCodiceFiscale,
@@ -280,6 +337,55 @@ mod tests {
         );
         check(Kind::FrNir, &["«1 84 12 2A 451 089 33» «184122B45108960»", "184122A45108934"]);
         check(Kind::DeIdCard, &["Ausweis «L01X00T47»", "L01X00T47", "Reisepass «C01X00T478»", "Ausweis C01X00T479"]);
+    }
+
+    #[test]
+    fn brazilian_firms_have_letters_in_their_numbers() {
+        check(
+            Kind::BrCnpj,
+            &[
+                "«12.ABC.345/01DE-35»",
+                "cnpj: «12.abc.345/01de-35».",
+                "CNPJ «12ABC34501DE35»",
+                "12ABC34501DE35",
+                "12.ABC.345/01DE-36",
+                "CNPJ 12ABC34501DE36",
+                "x12.ABC.345/01DE-35",
+                "12.ABC.345/01DE-351",
+                "12.ABC.345-01DE-35",
+            ],
+        );
+        check_at(Kind::BrCnpj, "cnpj", &["«12ABC34501DE35»", "«11222333000181»"]);
+        // A letter at every place but the last two, and none.
+        let check_digits = |head: &str| {
+            let digits = (0..100).map(|check| format!("{head}{check:02}"));
+            digits.filter(|number| is_cnpj(number.as_bytes())).collect::<Vec<_>>()
+        };
+        for place in 0..12 {
+            let mut head = "112223330001".to_owned();
+            head.replace_range(place..=place, "Z");
+            let [number] = check_digits(&head).try_into().unwrap();
+            let part = |range: std::ops::Range<usize>| number.get(range).unwrap();
+            let (head, tail) = ([part(0..2), part(2..5), part(5..8)].join("."), [part(8..12), part(12..14)].join("-"));
+            let printed = format!("«{head}/{tail}»");
+            check(Kind::BrCnpj, &[&printed, &format!("a {printed}, b")]);
+        }
+        assert!(check_digits("112223330001").is_empty());
+    }
+
+    #[test]
+    fn signs_for_a_century_are_read_in_scandinavia() {
+        check(Kind::SePersonnummer, &["«121212+1212» «181218+9874»", "181218+9875", "181318+9874", "tel 121212+12123"]);
+        check(
+            Kind::FiHetu,
+            &[
+                "«131052+308T»",
+                "no. 12 «131052-308T»",
+                "«131052Y308T» «131052U308T» «131052F308T»",
+                "131052G308T",
+                "131052T308T",
+            ],
+        );
     }
 
     #[test]

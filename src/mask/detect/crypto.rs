@@ -4,7 +4,7 @@
 pub(super) fn is_address(text: &[u8]) -> bool {
     match text.first() {
         Some(b'0') => is_ethereum(text),
-        Some(b'1' | b'3' | b'L' | b'M' | b'D' | b'm' | b'n' | b'2') => is_base58check(text),
+        Some(b'1' | b'3' | b'L' | b'M' | b'D' | b'T' | b'm' | b'n' | b'2') => is_base58check(text),
         Some(b'b' | b'B' | b'l' | b't') => is_bech32(text),
         _ => false,
     }
@@ -38,7 +38,7 @@ fn is_base58check(text: &[u8]) -> bool {
     hmac_sha256::Hash::hash(&hmac_sha256::Hash::hash(body)).starts_with(check)
 }
 
-/// A known network, `1`, and data whose checksum is that of Bech32 or Bech32m.
+/// A known network, `1`, and data whose checksum is that of its version.
 fn is_bech32(text: &[u8]) -> bool {
     const ALPHABET: &[u8] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
     // Most tokens that begin so are hashes.
@@ -60,8 +60,9 @@ fn is_bech32(text: &[u8]) -> bool {
     let Some(values) = values else { return false };
     let head = network.iter().map(|byte| u32::from(byte >> 5));
     let tail = network.iter().map(|byte| u32::from(byte & 31));
-    let checksum = head.chain([0]).chain(tail).chain(values).fold(1, polymod);
-    matches!(checksum, 1 | 0x2bc8_30a3)
+    // The first value is the version of the witness program: 0 has Bech32, all later ones Bech32m (BIP 350).
+    let wanted = if values.first() == Some(&0) { 1 } else { 0x2bc8_30a3 };
+    head.chain([0]).chain(tail).chain(values).fold(1, polymod) == wanted
 }
 
 fn polymod(checksum: u32, value: u32) -> u32 {
@@ -89,10 +90,15 @@ mod tests {
                 "«bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq»",
                 "«bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj0»",
                 "«BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4»",
+                "usdt «TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t»",
                 "eth «0x52908400098527886E0F7030069857D2E4169EE7»",
                 "16Yeky6GMjeNkAiNcBY7ZhrLoMSgg1BoyZ2",
                 "16Yeky6GMjeNkAiNcBY7ZhrLoMSgg1BoyY",
                 "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdx",
+                "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6u",
+                // BIP 350's own: the checksum of the other version.
+                "bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqh2y7hd",
+                "BC1S0XLXVLHEMJA6C4DQV22UAPCTQUPFHLXM9H8Z3K2E72Q4K9HCZ7VQ54WELL",
                 "0x0000000000000000000000000000000000000000",
                 "0x52908400098527886E0F7030069857D2E4169EE",
             ],

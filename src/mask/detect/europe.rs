@@ -99,7 +99,9 @@ fn is_belgian(digits: &[u8]) -> bool {
 fn is_portuguese(digits: &[u8]) -> bool {
     let rest = weighted(digits, &[9, 8, 7, 6, 5, 4, 3, 2]) % 11;
     let check = if rest < 2 { 0 } else { 11 - rest };
-    matches!(digits.first(), Some(1 | 2 | 3 | 5 | 6 | 8 | 9)) && check == last(digits) && !is_one_digit(digits)
+    // 45 is for people from abroad, the seventies for inheritances and funds.
+    let given = matches!(part(digits, 0, 2), 10..=39 | 45 | 50..=69 | 70..=72 | 74 | 75 | 77..=99);
+    given && check == last(digits) && !is_one_digit(digits)
 }
 
 /// The century stands in the month.
@@ -109,7 +111,7 @@ fn is_pesel(digits: &[u8]) -> bool {
 }
 
 /// Luhn over the last ten. Days are 60 higher for those who are not registered.
-fn is_personnummer(digits: &[u8]) -> bool {
+pub(super) fn is_personnummer(digits: &[u8]) -> bool {
     let Some(short) = digits.len().checked_sub(10).and_then(|from| digits.get(from..)) else { return false };
     let day = part(short, 4, 2);
     let century = digits.len() == 10 || matches!(part(digits, 0, 2), 18..=20);
@@ -182,7 +184,11 @@ mod tests {
         check_at(Kind::UkNhs, "nhsNumber", &["«943 476 5919»", "«9434765919»", "943 476 5918", "9434765919-1"]);
         check_at(Kind::DeTaxId, "steuerId", &["«86095742719»", "«86 095 742 719»", "86095742718", "06095742719"]);
         check_at(Kind::NlBsn, "bsn", &["«111222333»", "111222334", "000000000"]);
-        check_at(Kind::PtNif, "nif", &["«123456789»", "123456788", "423456789"]);
+        check_at(
+            Kind::PtNif,
+            "nif",
+            &["«123456789»", "«451234561» «701234563»", "123456788", "412345676", "731234561"],
+        );
         check_at(Kind::PlPesel, "pesel", &["«44051401458»", "«02070803628»", "44051401459", "44133101458"]);
         check_at(Kind::TrKimlik, "tckn", &["«10000000146»", "«36493665440»", "10000000145", "00000000000"]);
         for (kind, text) in [

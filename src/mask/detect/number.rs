@@ -3,7 +3,7 @@
 use super::Context;
 use super::class::is_word;
 use super::scan::Scan;
-use super::{card, date, digits, iban, ip, mixed, network, papers, phone, ssn};
+use super::{card, countries, date, digits, iban, ip, mixed, network, papers, phone, ssn};
 use crate::mask::bytes;
 use crate::mask::kind::{Kind, Kinds};
 
@@ -75,6 +75,9 @@ pub(super) fn look(scan: &mut Scan<'_>, at: usize) -> usize {
         return end;
     }
     mixed::look_before(scan, at);
+    if scan.byte_before(at) == b'-' && at.checked_sub(6).is_some_and(|slash| scan.byte(slash) == b'/') {
+        countries::look_cnpj(scan, at);
+    }
     if count == 8
         && let Some(end) = uuid_end(scan, at)
     {
@@ -121,8 +124,12 @@ fn look_at(scan: &mut Scan<'_>, run: &Run<'_>, at: usize, first_end: usize) -> u
     // A Finnish code can have digits alone.
     let hyphened =
         matches!(run.groups, [one, two, ..] if (one.digits(), two.digits(), two.join) == (6, 4, Join::Hyphen));
-    if hyphened || run.cut || matches!(scan.byte(until), b' ' | b'-') {
+    if hyphened || run.cut || matches!(scan.byte(until), b' ' | b'-' | b'+') {
         mixed::look(scan, at, first_end);
+        // Numbers before it, as in `no. 12 131052-308T`, are none of its.
+        if let Some(last) = run.groups.last().filter(|last| run.groups.len() > 1 && last.join == Join::Space) {
+            mixed::look(scan, last.start, last.end);
+        }
     }
     // Every date has a number of two digits at most.
     if run.groups.iter().any(|group| group.digits() <= 2) {
@@ -130,6 +137,12 @@ fn look_at(scan: &mut Scan<'_>, run: &Run<'_>, at: usize, first_end: usize) -> u
     }
     if run.groups.len() >= 4 {
         ip::look_v4(scan, run);
+    }
+    for group in run.groups.iter().skip(1) {
+        let part = group.join == Join::Hyphen && group.digits() == 2;
+        if part && group.start.checked_sub(6).is_some_and(|slash| scan.byte(slash) == b'/') {
+            countries::look_cnpj(scan, group.start);
+        }
     }
     if total >= 6 {
         for group in run.groups {

@@ -5,7 +5,7 @@
 use super::class::is_token;
 use super::map::Map;
 use super::scan::Scan;
-use super::{Proof, crypto, network, number};
+use super::{Context, Proof, crypto, network, number};
 use crate::mask::kind::{Kind, Kinds};
 use crate::mask::secret::find;
 
@@ -48,6 +48,9 @@ fn parts(scan: &mut Scan<'_>, start: usize, end: usize) -> usize {
     if scan.wants(Kind::BearerToken) {
         bearer(scan, start, end);
     }
+    if scan.wants(Kind::ApiKey) && end - start >= NAMED {
+        named(scan, start, end);
+    }
     let mut at = start;
     while at < end {
         let until = scan.token_end(at).min(end);
@@ -71,7 +74,7 @@ fn token(scan: &mut Scan<'_>, start: usize, end: usize) -> usize {
         return until;
     }
     if scan.wants(Kind::ApiKey)
-        && let Some((from, until)) = api_key(scan, start, end)
+        && let Some((from, until)) = api_key(scan, start, end).or_else(|| telegram(scan, start, end))
     {
         scan.push(Kind::ApiKey, from, until, Proof::Valid);
         return until;
@@ -131,6 +134,32 @@ fn bearer(scan: &mut Scan<'_>, start: usize, end: usize) {
     }
 }
 
+/// The shortest key that is known only by what is said of it: those of Cohere and Amazon have 40 letters, Azure's 43 and more.
+const NAMED: usize = 32;
+
+/// A key without a prefix, where a word says that something is secret or an `api key`: `start..end`, or what stands behind its `=`.
+/// Only of capitals, small letters and digits together, so that hashes, UUIDs and names are none.
+fn named(scan: &mut Scan<'_>, start: usize, end: usize) {
+    let whole = scan.text.get(start..end).unwrap_or_default();
+    let padding = whole.iter().rev().take_while(|byte| **byte == b'=').count();
+    let head = whole.get(..whole.len() - padding).unwrap_or_default();
+    let from = start + head.iter().rposition(|byte| *byte == b'=').map_or(0, |equals| equals + 1);
+    let key = scan.text.get(from..end).unwrap_or_default();
+    // A full stop ends a sentence, and parts names of files and hosts.
+    if !(NAMED..=128).contains(&key.len()) || key.contains(&b'.') {
+        return;
+    }
+    let has = |is: fn(&u8) -> bool| key.iter().any(is);
+    let mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+    if !mixed || !is_random(key) {
+        return;
+    }
+    let near = scan.near(from).any;
+    if near.has(Context::SECRET) || (near.has(Context::KEY) && near.has(Context::VENDOR)) {
+        scan.push(Kind::ApiKey, from, end, Proof::Context);
+    }
+}
+
 /// Where the token that begins with `eyJ` (`{"` in Base64) ends, if it has the three parts of a JWS or the five of a JWE.
 fn jwt_end(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
     let head = scan.text.get(start..end)?;
@@ -172,6 +201,7 @@ const PREFIXES: &[(&[u8], usize)] = &[
     (b"xoxe-", 10),
     (b"xoxs-", 10),
     (b"xoxr-", 10),
+    (b"xoxo-", 20),
     (b"xapp-", 20),
     (b"sk_live_", 10),
     (b"rk_live_", 10),
@@ -206,10 +236,46 @@ const PREFIXES: &[(&[u8], usize)] = &[
     (b"dckr_pat_", 20),
     (b"sntrys_", 30),
     (b"PMAK-", 40),
+    (b"glptt-", 40),
+    (b"glagent-", 40),
+    (b"glsoat-", 20),
+    (b"glft-", 20),
+    (b"glimt-", 25),
+    (b"glffct-", 20),
+    (b"pa-", 40),
+    (b"sk-lf-", 36),
+    (b"pplx-", 48),
+    (b"tvly-", 20),
+    (b"nvapi-", 60),
+    (b"rubygems_", 48),
+    (b"ATATT3", 180),
+    (b"NRAK-", 27),
+    (b"figd_", 40),
+    (b"ntn_", 46),
+    (b"sntryu_", 60),
+    (b"glc_", 32),
+    (b"pscale_tkn_", 32),
+    (b"pscale_pw_", 32),
+    (b"sbp_", 40),
+    (b"nfp_", 36),
+    (b"xkeysib-", 64),
+    (b"tfp_", 59),
+    (b"pul-", 40),
+    (b"sq0atp-", 22),
+    (b"sq0csp-", 43),
+    (b"CCIPAT_", 40),
+    (b"HRKU-", 36),
+    (b"bkua_", 40),
+    (b"pat-na1-", 36),
+    (b"pat-eu1-", 36),
 ];
 
+/// The same, where exactly so many hexadecimal digits follow: Twilio, Databricks, Mailgun. Other words begin like these.
+const HEX: &[(&[u8], usize)] = &[(b"SK", 32), (b"AC", 32), (b"dapi", 32), (b"key-", 32)];
+
 /// The same, where a dot parts the prefix from the key, so that the token begins behind it.
-const DOTTED: &[(&[u8], usize)] = &[(b"SG.", 20), (b"hvs.", 20), (b"ya29.", 20)];
+const DOTTED: &[(&[u8], usize)] =
+    &[(b"SG.", 20), (b"hvs.", 20), (b"hvb.", 20), (b"ya29.", 20), (b"dp.pt.", 40), (b"dp.st.", 40)];
 
 /// A vendor's key in the token, perhaps behind a name such as `key-`.
 fn api_key(scan: &Scan<'_>, start: usize, end: usize) -> Option<(usize, usize)> {
@@ -219,6 +285,9 @@ fn api_key(scan: &Scan<'_>, start: usize, end: usize) -> Option<(usize, usize)> 
         let rest = scan.text.get(from..end)?;
         if !begins_like_one(rest) {
             continue;
+        }
+        if HEX.iter().any(|(prefix, count)| rest.strip_prefix(*prefix).is_some_and(|key| is_hex_key(key, *count))) {
+            return Some((from, end));
         }
         let Some((prefix, least)) = PREFIXES.iter().find(|(prefix, _)| rest.starts_with(prefix)) else { continue };
         let key = rest.get(prefix.len()..)?;
@@ -235,6 +304,24 @@ fn api_key(scan: &Scan<'_>, start: usize, end: usize) -> Option<(usize, usize)> 
     let (prefix, least) = DOTTED.iter().find(|(prefix, _)| before.ends_with(prefix))?;
     let until = scan.end_of(end, |byte| is_token(byte) || *byte == b'.');
     (token.len() >= *least && is_random(token)).then_some((start - prefix.len(), until))
+}
+
+/// The token of a Telegram bot: the bot's number, a colon, and 35 characters.
+fn telegram(scan: &Scan<'_>, start: usize, end: usize) -> Option<(usize, usize)> {
+    if end - start != 35 || scan.byte_before(start) != b':' {
+        return None;
+    }
+    let colon = start.checked_sub(1)?;
+    let number = scan.start_of(colon, 11, u8::is_ascii_digit);
+    let key = scan.text.get(start..end)?;
+    ((8..=10).contains(&(colon - number)) && key.starts_with(b"AA") && is_random(key)).then_some((number, end))
+}
+
+/// So many hexadecimal digits in small letters, and perhaps `-` and a digit.
+fn is_hex_key(key: &[u8], count: usize) -> bool {
+    let is_hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let Some((key, tail)) = key.split_at_checked(count) else { return false };
+    key.iter().all(is_hex) && is_random(key) && matches!(tail, [] | [b'-', b'0'..=b'9'])
 }
 
 /// Where the token that ends at `end` goes on behind its first `-` or `_` from `from` on.
@@ -262,14 +349,18 @@ const SECOND: [u128; 128] = {
     let mut first = 0_u8;
     let mut slots: &mut [u128] = &mut all;
     while let [slot, rest @ ..] = slots {
-        let mut prefixes = PREFIXES;
-        while let [(prefix, _), more @ ..] = prefixes {
-            if let [one, two, ..] = prefix
-                && *one == first
-            {
-                *slot |= 1 << *two;
+        let mut tables: &[&[(&[u8], usize)]] = &[PREFIXES, HEX];
+        while let [prefixes, others @ ..] = tables {
+            let mut prefixes: &[(&[u8], usize)] = prefixes;
+            while let [(prefix, _), more @ ..] = prefixes {
+                if let [one, two, ..] = prefix
+                    && *one == first
+                {
+                    *slot |= 1 << *two;
+                }
+                prefixes = more;
             }
-            prefixes = more;
+            tables = others;
         }
         first += 1;
         slots = rest;
@@ -339,6 +430,70 @@ mod tests {
                 "SGaB3dE5gH7jK9mN1pQ2sT4vW6yZ8bC0",
             ],
         );
+    }
+
+    #[test]
+    fn keys_of_hexadecimal_digits_have_exactly_so_many() {
+        let hex = "0123456789abcdef0123456789abcdef";
+        for prefix in ["SK", "AC", "dapi", "key-"] {
+            check(
+                Kind::ApiKey,
+                &[
+                    &format!("x «{prefix}{hex}» y"),
+                    &format!("{prefix}{hex}0"),
+                    &format!("{prefix}{}", hex.get(1..).unwrap()),
+                ],
+            );
+        }
+        check(
+            Kind::ApiKey,
+            &[&format!("«dapi{hex}-2»"), &format!("DAPI{hex}"), &format!("SK{}", "0".repeat(32)), &format!("x{hex}")],
+        );
+    }
+
+    #[test]
+    fn tokens_of_bots_are_found_with_their_number() {
+        let token = "AAF7qXc2Lw9eRt4Yu6Io8Pa1Sd3Fg5Hj0Kz";
+        check(
+            Kind::ApiKey,
+            &[
+                &format!("bot«1234567890:{token}»"),
+                &format!("https://api.example/bot«12345678:{token}»/getMe"),
+                &format!("foo:{token}"),
+                &format!("1234567:{token}"),
+                &format!("12345678901:{token}"),
+                &format!("1234567890:{token}x"),
+                &format!("1234567890:B{}", token.get(1..).unwrap()),
+            ],
+        );
+    }
+
+    #[test]
+    fn keys_without_a_prefix_are_found_where_words_say_so() {
+        let amazon = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+        let azure = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+        let cohere = "aB3dE5gH7jK9mN1pQ2sT4vW6yZ8bC0eF2hI4kL6n";
+        check(
+            Kind::ApiKey,
+            &[
+                &format!("aws_secret_access_key = «{amazon}»"),
+                &format!("AWS_SECRET_ACCESS_KEY=«{amazon}»"),
+                &format!("AccountName=x;AccountKey=«{azure}»;EndpointSuffix=core"),
+                &format!("cohere api key: «{cohere}»"),
+                &format!("x {amazon} y"),
+                &format!("cache key {cohere}"),
+                &format!("the secret is {}", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+                &format!("secret: {}", "9f8c2d1e-4b7a-4c3e-9d2f-000000000000"),
+                "secret a-very-long-word-with-many-hyphens-in-it-and-no-digit",
+                &format!("secret host {cohere}.example.org"),
+            ],
+        );
+        let path = |name: &str, row: &str| super::super::tests::check_at(Kind::ApiKey, name, &[row]);
+        path("clientSecret", &format!("«{cohere}»"));
+        path("apiKey", &format!("«{cohere}»"));
+        path("api_key", &format!("«{cohere}»"));
+        path("key", cohere);
+        path("apiVersion", cohere);
     }
 
     #[test]

@@ -74,10 +74,12 @@ empty: wasm
 memory: wasm tools $(VENV)/tests ## memory of the Envoy process through 100,000 distinct tokens
 	@$(VENV)/bin/python bench/memory.py
 
-bench-mask: check-tools ## masking with every kind there is, in V8 as Envoy sets it up (needs node)
+bench-mask: check-tools ## masking with every kind there is, and own patterns beside other engines, in V8 as Envoy sets it up (needs node)
 	@command -v node >/dev/null || { echo "node is missing: install Node.js 20 or later" >&2; exit 1; }
 	cargo build --locked --release --target wasm32-wasip1 --example mask_speed
-	@node --no-warnings --no-liftoff bench/mask.mjs target/wasm32-wasip1/release/examples/mask_speed.wasm
+	@cd bench/patterns && cargo build --quiet --locked --release --target wasm32-wasip1
+	@node --no-warnings --no-liftoff bench/mask.mjs target/wasm32-wasip1/release/examples/mask_speed.wasm \
+		bench/patterns/target/wasm32-wasip1/release/patterns.wasm
 
 eval: tools $(VENV)-eval ## how well personal data is found, side by side with Presidio (SEED and SHOW=--show are options)
 	@RERANK_GUARD_TOOLS=$(TOOLS) $(VENV)-eval/bin/python tests/eval/eval.py --seed $(SEED) $(SHOW)
@@ -134,4 +136,4 @@ $(VENV)-eval: tests/eval/requirements.txt
 	@touch $@
 
 clean: ## removes what was built
-	rm -rf target build fuzz/target bench/decisions/target tests/oidc/node_modules $(VENV) $(VENV)-eval
+	rm -rf target build fuzz/target bench/decisions/target bench/patterns/target tests/oidc/node_modules $(VENV) $(VENV)-eval

@@ -1,4 +1,5 @@
 // Masking at every kind there is, in V8 as Envoy's host sets it up: node --no-liftoff bench/mask.mjs target/wasm32-wasip1/release/examples/mask_speed.wasm
+// With bench/patterns/target/wasm32-wasip1/release/patterns.wasm behind it, operators' own patterns too, beside other engines.
 //
 // Three texts, each as a rerank answer of 1 KB to 16 MB: prose with a finding every 4 KB or so, logs full of ids and times, and
 // records of which most is a finding. Where ../shared has the corpora, three more: sparse logs, labelled texts, and letters that are
@@ -9,12 +10,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { WASI } from "node:wasi";
 
-const module = await WebAssembly.compile(readFileSync(process.argv[2]));
+const [path, patterns, only] = process.argv.slice(2);
+const load = (path) => WebAssembly.compile(readFileSync(path));
+const module = await load(path);
 // The filter's shell is linked along and never called.
 const uncalled = () => {
   throw new Error("a host function of Envoy's was called");
 };
-const env = Object.fromEntries(WebAssembly.Module.imports(module).filter((one) => one.module === "env").map((one) => [one.name, uncalled]));
+const envoy = (module) =>
+  Object.fromEntries(WebAssembly.Module.imports(module).filter((one) => one.module === "env").map((one) => [one.name, uncalled]));
 const sizes = { "1 KB": 1e3, "10 KB": 1e4, "100 KB": 1e5, "1 MB": 1e6, "16 MB": 16e6 };
 const scratch = mkdtempSync(join(tmpdir(), "rerank-guard-bench-"));
 
@@ -50,14 +54,14 @@ function body(text, size) {
   return JSON.stringify({ id: "bench", results, meta: { billed_units: { search_units: 1 } } });
 }
 
-function run(bytes) {
+function run(module, args, bytes) {
   const file = join(scratch, "body");
   writeFileSync(file, bytes);
   const [stdin, stdout] = [openSync(file, "r"), openSync(`${file}.out`, "w")];
-  const wasi = new WASI({ version: "preview1", args: ["mask_speed", String(bytes.length)], stdin, stdout, returnOnExit: true });
+  const wasi = new WASI({ version: "preview1", args, stdin, stdout, returnOnExit: true });
   // Node 20 aborts after some thousand reads that WebAssembly makes without JavaScript in between.
   const calls = Object.fromEntries(Object.entries(wasi.wasiImport).map(([name, call]) => [name, (...given) => call(...given)]));
-  const { memory, _start } = new WebAssembly.Instance(module, { wasi_snapshot_preview1: calls, env }).exports;
+  const { memory, _start } = new WebAssembly.Instance(module, { wasi_snapshot_preview1: calls, env: envoy(module) }).exports;
   wasi.start({ exports: { memory, _start } });
   closeSync(stdin);
   closeSync(stdout);
@@ -77,15 +81,30 @@ if (existsSync(shared)) {
 } else {
   console.log("skipped: the corpora, which are not in ../shared");
 }
-const only = process.argv[3];
 console.log(`${"text".padEnd(22)}${"answer".padStart(8)}${"MB/s".padStart(8)}${"best".padStart(8)}${"findings/KB".padStart(13)}${"peak/body".padStart(11)}`);
 for (const [name, text] of Object.entries({ ...texts, ...given })) {
   if (only && !name.includes(only)) continue;
   for (const [label, size] of Object.entries(sizes)) {
-    const told = run(Buffer.from(body(text, size)));
+    const bytes = Buffer.from(body(text, size));
+    const told = run(module, ["mask_speed", String(bytes.length)], bytes);
     const rate = (ns) => ((told.bytes / ns) * 1e3).toFixed(0);
     const figures = [rate(told.median_ns), rate(told.best_ns), (told.found / (told.bytes / 1e3)).toFixed(1), (told.peak_bytes / told.bytes).toFixed(1)];
     console.log(`${name.padEnd(22)}${label.padStart(8)}${figures[0].padStart(8)}${figures[1].padStart(8)}${figures[2].padStart(13)}${figures[3].padStart(11)}`);
   }
+}
+// Four patterns of an operator's own, over 100 KB of the same texts, in which some of them match.
+if (patterns) {
+  const own = () => pick([`EMP-${digits(6)}`, `matter no. ${digits(6)}`, `AB${digits(4)}-${digits(3)}`, `db${digits(2)}.corp.example`]);
+  const engines = await load(patterns);
+  console.log(`\n${"own patterns, 100 KB".padEnd(22)}${["ours", "dense DFA", "regex", "regex-lite"].map((one) => `${one} MB/s`.padStart(17)).join("")}${"found".padStart(8)}`);
+  for (const [name, text] of Object.entries({ ...texts, ...given })) {
+    let whole = "";
+    while (whole.length < 1e5) whole += `${text()}${random(12) === 0 ? ` ${own()}` : ""}\n`;
+    const told = ["ours", "dense DFA", "regex", "regex-lite"].map((engine) => run(engines, ["patterns", engine], Buffer.from(whole)));
+    if (new Set(told.map((one) => one.found)).size > 1) throw new Error(`engines disagree on ${name}: ${told.map((one) => one.found)}`);
+    console.log(`${name.padEnd(22)}${told.map((one) => ((one.bytes / one.median_ns) * 1e3).toFixed(1).padStart(17)).join("")}${String(told[0].found).padStart(8)}`);
+  }
+  const load_ms = ["ours", "dense DFA", "regex", "regex-lite"].map((engine) => (run(engines, ["patterns", engine], Buffer.from("x")).load_us / 1e3).toFixed(1).padStart(17));
+  console.log(`${"ms to load them".padEnd(22)}${load_ms.join("")}`);
 }
 rmSync(scratch, { recursive: true });

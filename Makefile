@@ -40,11 +40,11 @@ wasm: check-tools tools ## the module, with the policy bundle BUNDLE built in
 	@$(TOOLS)/rerank-guard compile $(BUNDLE) > build/bundle.json.new
 	@cmp -s build/bundle.json.new build/bundle.json || mv build/bundle.json.new build/bundle.json
 	@rm -f build/bundle.json.new
-	RERANK_GUARD_BUNDLE=build/bundle.json cargo build --locked --release --target wasm32-wasip1 --lib
+	RERANK_GUARD_BUNDLE=build/bundle.json cargo rustc --locked --release --target wasm32-wasip1 --lib --crate-type cdylib
 
 # A module for tests: it traps when asked to, and judges test vectors.
 trap: wasm
-	RERANK_GUARD_BUNDLE=build/bundle.json cargo build --locked --profile trap --target wasm32-wasip1 --lib --features test-trap,test-vectors
+	RERANK_GUARD_BUNDLE=build/bundle.json cargo rustc --locked --profile trap --target wasm32-wasip1 --lib --crate-type cdylib --features test-trap,test-vectors
 
 tools: check-tools ## the operator's tool and the demo's programs
 	cargo build --locked --workspace --bins

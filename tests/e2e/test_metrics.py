@@ -59,10 +59,14 @@ def test_no_caller_can_add_a_name_to_the_metrics(gateway):
         for _ in range(175):
             gateway.next_line()
 
+    def names():
+        # Keys are fetched by the clock as well, with an outcome of few words, which the form below holds to.
+        return {name for name in counters(gateway) if ".keys.fetch." not in name}
+
     flood()
-    names = set(counters(gateway))
+    before = names()
     flood()
-    assert set(counters(gateway)) == names
+    assert names() == before
     for line in gateway.envoy.admin("/stats?filter=rerank_guard").splitlines():
         assert NAME.match(line) or line.startswith("wasm."), line
     assert people.leaks(gateway.envoy.admin("/stats")) == []

@@ -299,6 +299,7 @@ impl Guard {
     }
 }
 
+/// Who sends the token that was found. The connection is asked only where the token or its signature makes it matter.
 fn identify_sender(
     callers: &mut Callers,
     found: Found<'_>,

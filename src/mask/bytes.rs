@@ -65,6 +65,11 @@ pub(super) fn head(text: &[u8]) -> u64 {
     }
 }
 
+/// A hash of a text of `length` bytes that has this [`head`], its best bits the highest.
+pub(super) const fn hash(head: u64, length: usize) -> u64 {
+    (head ^ length as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 /// Each question is answered with a bit for each byte of `part`, the first in the lowest. At most sixty-four bytes.
 #[inline]
 pub(super) fn ask<const M: usize, const N: usize>(part: &[u8; M], questions: impl Fn(Block) -> [Set; N]) -> [u64; N] {

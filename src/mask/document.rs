@@ -13,7 +13,7 @@ mod pointer;
 #[cfg(test)]
 mod tests;
 
-use super::detect::{self, Context};
+use super::detect::Context;
 use super::fields::{Fields, State};
 use super::finding::{self, Finding};
 use super::found::{Masked, Tally};
@@ -531,7 +531,7 @@ impl<'a> Pass<'a> {
         }
         let digits = integer(raw);
         let context = self.context();
-        let spans = detect::find(digits.as_bytes(), context, self.masker.masks.kinds());
+        let spans = self.masker.find(digits.as_bytes(), context);
         let mut hits: Vec<_> = spans.iter().map(|span| (span.start..span.end, What::Kind(span.kind))).collect();
         if patterns {
             self.masker.masks.find_patterns(digits.as_bytes(), context, &mut hits);

@@ -147,8 +147,9 @@ def approved(**receipt: Any) -> Callable[[Request], Answer]:
 
 
 def whole(services: Services, configuration: Union[Mapping, str], wasm: Path, more: Iterable[dict] = (),
-          stream_idle_timeout: str = "60s") -> dict:
-    """Envoy's configuration with the filter before `services`; `more` are clusters beside theirs."""
+          stream_idle_timeout: str = "60s", names: Iterable[str] = ENVIRONMENT) -> dict:
+    """Envoy's configuration with the filter before `services`; `more` are clusters beside theirs, `names` what the filter may read of
+    the environment."""
     clusters = [
         *(stack.cluster(name, server.port, h2=server.h2) for name, server in services.upstreams.items()),
         stack.cluster("idp", services.idp.port), stack.cluster("approver", services.approver.port), *more,
@@ -161,7 +162,7 @@ def whole(services: Services, configuration: Union[Mapping, str], wasm: Path, mo
         stack.route("/tenants", "cohere"),
         *(stack.straight(prefix, "cohere") for prefix in ("/by-document", "/by-header", "/")),
     ]
-    guard = stack.wasm_filter(configuration, wasm, f"e2e-{uuid.uuid4().hex[:8]}", ENVIRONMENT)
+    guard = stack.wasm_filter(configuration, wasm, f"e2e-{uuid.uuid4().hex[:8]}", names)
     return stack.envoy_config(
         filters=[guard], routes=routes, clusters=clusters, buffer_bytes=BUFFER_BYTES, upgrades=["websocket", "CONNECT"],
         stream_idle_timeout=stream_idle_timeout)
@@ -176,7 +177,7 @@ class Gateway:
                  shape: Callable[[dict], None] = lambda _: None, tls: Optional[ssl.SSLContext] = None, **options: Any):
         self.services = services
         configuration = plugin() if configuration is None else configuration
-        config = whole(services, configuration, wasm or stack.module(), clusters, stream_idle_timeout)
+        config = whole(services, configuration, wasm or stack.module(), clusters, stream_idle_timeout, options.get("env", ENVIRONMENT))
         shape(config)
         self.tls = tls
         self.envoy = self._start(config, options)

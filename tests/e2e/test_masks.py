@@ -3,6 +3,7 @@ is what the upstream saw."""
 
 import copy
 import json
+from contextlib import closing
 
 import gateway as harness
 import people
@@ -43,14 +44,8 @@ def masking():
     services = harness.Services()
     environment = {**harness.ENVIRONMENT, "PSEUDONYMS": people.secret("pseudonyms") * 2}
     configuration = plugin(bundle={"inline": bundle()}, pseudonym_keys={"k": {"env": "PSEUDONYMS"}})
-    names = harness.ENVIRONMENT
-    harness.ENVIRONMENT = environment
-    try:
-        with harness.Gateway(services, configuration, env=environment) as gateway:
-            yield gateway
-    finally:
-        harness.ENVIRONMENT = names
-        services.close()
+    with closing(services), harness.Gateway(services, configuration, env=environment) as gateway:
+        yield gateway
 
 
 @pytest.fixture

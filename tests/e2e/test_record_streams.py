@@ -5,6 +5,7 @@ import copy
 import hmac
 import json
 import threading
+from contextlib import closing
 
 import gateway as harness
 import people
@@ -37,14 +38,8 @@ def streaming():
     configuration = plugin(bundle={"inline": bundle}, routes=routes, limits={**harness.LIMITS, "record_bytes": RECORD_BYTES},
                            audit={"digest_key_env": "DIGESTS"})
     environment = {**harness.ENVIRONMENT, "DIGESTS": DIGEST_KEY}
-    names = harness.ENVIRONMENT
-    harness.ENVIRONMENT = environment
-    try:
-        with harness.Gateway(services, configuration, env=environment) as gateway:
-            yield gateway
-    finally:
-        harness.ENVIRONMENT = names
-        services.close()
+    with closing(services), harness.Gateway(services, configuration, env=environment) as gateway:
+        yield gateway
 
 
 @pytest.fixture

@@ -8,9 +8,8 @@ use crate::mask::kind::Kind;
 /// Looks at all tokens of eight or eleven letters and digits that begin with four letters and a country: six capitals in a row.
 #[inline(never)]
 pub(super) fn look(scan: &mut Scan<'_>) {
-    let mut position = 0;
-    while let Some(start) = scan.map.capitals(position) {
-        position += 1;
+    let map = scan.map;
+    for &start in &map.capitals {
         let end = scan.word_end(start);
         if is_bic(scan, start, end) && scan.near(start).any.has(Context::of_kind(Kind::Bic)) {
             scan.push(Kind::Bic, start, end, Proof::Context);

@@ -114,7 +114,7 @@ pub(super) struct Words {
 
 impl Words {
     /// How many bytes are read.
-    pub(super) const READ: usize = 48;
+    const READ: usize = 48;
 
     pub(super) fn of(text: &[u8]) -> Self {
         let mut padded = [b' '; Self::READ];

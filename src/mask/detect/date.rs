@@ -1,6 +1,7 @@
 //! Dates of birth: dates where words speak of birth.
 
 use super::checksum::is_day;
+use super::class::is_letter;
 use super::number::{Group, Join, Run};
 use super::scan::Scan;
 use super::{Context, Proof};
@@ -61,9 +62,8 @@ fn written(scan: &Scan<'_>, day: &Group) -> Option<(usize, usize)> {
     let gap = |byte: &u8| matches!(byte, b' ' | b'.' | b',' | b'-');
     let next = scan.end_of(day.end, gap);
     let year_end = |from: usize| (scan.map.digits(from).trailing_ones() == 4).then_some(from + 4);
-    let letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte >= 0x80;
     if next > day.end && begins_like_one(scan.text.get(next..).unwrap_or_default()) {
-        let month_end = scan.end_within(next, 13, letter);
+        let month_end = scan.end_within(next, 13, is_letter);
         if is_month(scan.text.get(next..month_end)?) {
             let end = year_end(scan.end_of(month_end, gap))?;
             return Some((day.start, end));
@@ -71,7 +71,7 @@ fn written(scan: &Scan<'_>, day: &Group) -> Option<(usize, usize)> {
     }
     let end = year_end(next)?;
     let before = scan.start_of(day.start, 3, gap);
-    let month = scan.start_of(before, 12, letter);
+    let month = scan.start_of(before, 12, is_letter);
     (before < day.start && is_month(scan.text.get(month..before)?)).then_some((month, end))
 }
 

@@ -494,8 +494,7 @@ const fn same(one: &[u8], other: &[u8]) -> bool {
 }
 
 const fn place(head: u64, length: usize) -> usize {
-    let hash = (head ^ length as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (hash >> 54) as usize % PLACES
+    (bytes::hash(head, length) >> 54) as usize % PLACES
 }
 
 #[cfg(test)]

@@ -13,9 +13,9 @@ pub(in crate::mask) struct Map {
     /// One for each sixty-four bytes.
     marks: Vec<Marks>,
     /// Sixteen bytes and more that stand together and can be parts of keys and tokens.
-    long: Vec<Range<usize>>,
+    pub(super) long: Vec<Range<usize>>,
     /// Where six capitals and more in a row begin.
-    capitals: Vec<usize>,
+    pub(super) capitals: Vec<usize>,
 }
 
 /// What sixty-four bytes are, the first in the lowest bit.
@@ -104,16 +104,6 @@ impl Map {
             starts &= starts - 1;
             self.capitals.push((from + at).saturating_sub(Self::STEP));
         }
-    }
-
-    /// The long tokens, in order.
-    pub(super) fn long(&self, position: usize) -> Option<Range<usize>> {
-        self.long.get(position).cloned()
-    }
-
-    /// Where capitals in a row begin, in order.
-    pub(super) fn capitals(&self, position: usize) -> Option<usize> {
-        self.capitals.get(position).copied()
     }
 
     /// The digits, `@` and `:`: sixty-four bytes at a time, with the place of the first.

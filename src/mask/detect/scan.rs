@@ -227,6 +227,25 @@ fn label_cut(text: &[u8], from: usize, window: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_stands_near_is_what_reading_word_by_word_says(
+            text in "(phone|Tel|born|cardNumber|SSNNumber|iban|Téléphone|né|[a-zA-Z]{1,9}|[0-9]{1,5}|[ .:_/é\\[\\]<>-]){0,40}", at in 0..200_usize
+        ) {
+            let text = text.as_bytes();
+            let at = at.min(text.len());
+            let path = Context::of(b"orderId");
+            let (map, asked, mut groups, mut spans) = (Map::default(), Asked::default(), Vec::new(), Vec::new());
+            let scan = Scan::new(text, &map, path, Kinds::all(), &asked, &mut groups, &mut spans);
+            let (any, last) = Context::of_text(words_before(text, at));
+            for _ in 0..2 {
+                let near = scan.near(at);
+                prop_assert_eq!((near.any, near.closest), (any | path, last.unwrap_or(path)));
+            }
+        }
+    }
 
     #[test]
     fn a_label_that_the_window_cuts_says_nothing() {

@@ -26,9 +26,8 @@ pub(super) fn wanted(kinds: Kinds) -> bool {
 /// Looks at all long tokens of the map.
 #[inline(never)]
 pub(super) fn look(scan: &mut Scan<'_>) {
-    let (mut position, mut until) = (0, 0);
-    while let Some(token) = scan.map.long(position) {
-        position += 1;
+    let (map, mut until) = (scan.map, 0);
+    for token in &map.long {
         // What was looked at with the one before, as the lines of a key are.
         let start = token.start.max(until);
         if token.end > start {

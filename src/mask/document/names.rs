@@ -50,5 +50,5 @@ impl Names {
 }
 
 fn place(head: u64, length: usize) -> usize {
-    ((head ^ length as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize % Names::PLACES
+    (bytes::hash(head, length) >> 58) as usize % Names::PLACES
 }

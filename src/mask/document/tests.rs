@@ -1,4 +1,5 @@
 use super::*;
+use crate::mask::detect;
 use crate::mask::{Found, Kind, Rule};
 use proptest::prelude::*;
 use serde_json::Value;

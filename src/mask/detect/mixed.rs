@@ -43,50 +43,70 @@ fn rows(scan: &Scan<'_>, start: usize, end: usize) -> u32 {
 
 #[inline(never)]
 fn look_for_all(scan: &mut Scan<'_>, start: usize, end: usize, mut rows: u32) -> usize {
-    let words = scan.map.words(start);
-    let digits = scan.map.digits(start);
-    let letters = words & !digits;
+    let (words, digits) = (scan.map.words(start), scan.map.digits(start));
+    let count = end - start;
     let mut until = end;
     while rows != 0 {
         let row = rows.trailing_zeros() as usize;
         rows &= rows - 1;
-        let head = HEADS.get(row).copied().unwrap_or_default();
-        // Most are ruled out by their first characters.
-        if (head.letters & !letters) | (head.digits & !digits) | (head.either & !words) == 0
-            && let Some(spec) = countries::SPECS.get(row).filter(|spec| scan.wants(spec.kind))
-        {
+        // Most are ruled out by their first two parts.
+        let Some((first, second)) = PARTS.get(row) else { continue };
+        let fits = first.fits(words, digits)
+            && (first.count != count || second.fits(shifted(words, count + 1), shifted(digits, count + 1)));
+        if fits && let Some(spec) = countries::SPECS.get(row).filter(|spec| scan.wants(spec.kind)) {
             until = until.max(look_for(scan, start, spec).unwrap_or(end));
         }
     }
     until
 }
 
-/// What the characters of a pattern before its first separator must be: a bit for each.
-#[derive(Clone, Copy, Default)]
-struct Head {
+fn shifted(bits: u64, by: usize) -> u64 {
+    u32::try_from(by).ok().and_then(|by| bits.checked_shr(by)).unwrap_or(0)
+}
+
+/// What the characters of a pattern between two separators must be: a bit for each.
+#[derive(Clone, Copy)]
+struct Part {
+    count: usize,
     letters: u64,
     digits: u64,
     either: u64,
 }
 
-/// The heads of all rows.
-const HEADS: [Head; countries::SPECS.len()] = {
-    let mut all = [Head { letters: 0, digits: 0, either: 0 }; countries::SPECS.len()];
-    let mut slots: &mut [Head] = &mut all;
-    let mut specs = countries::SPECS;
-    while let ([slot, rest @ ..], [spec, more @ ..]) = (slots, specs) {
-        let mut bit = 1;
-        let mut pattern = spec.pattern;
-        while let [class, others @ ..] = pattern {
+impl Part {
+    const NONE: Self = Self { count: 0, letters: 0, digits: 0, either: 0 };
+
+    /// The first part of a pattern, and what stands behind the separator.
+    const fn of(pattern: &[u8]) -> (Self, &[u8]) {
+        let mut part = Self::NONE;
+        let mut rest = pattern;
+        while let [class, more @ ..] = rest {
+            rest = more;
             match *class {
-                b'A' => slot.letters |= bit,
-                b'9' => slot.digits |= bit,
-                b'*' => slot.either |= bit,
+                b'A' => part.letters |= 1 << part.count,
+                b'9' => part.digits |= 1 << part.count,
+                b'*' => part.either |= 1 << part.count,
                 _ => break,
             }
-            bit <<= 1;
-            pattern = others;
+            part.count += 1;
         }
+        (part, rest)
+    }
+
+    /// Whether a text can begin with it whose first letters and digits are `words`, and of these `digits`.
+    fn fits(&self, words: u64, digits: u64) -> bool {
+        (self.letters & !(words & !digits)) | (self.digits & !digits) | (self.either & !words) == 0
+    }
+}
+
+/// The first two parts of all rows.
+const PARTS: [(Part, Part); countries::SPECS.len()] = {
+    let mut all = [(Part::NONE, Part::NONE); countries::SPECS.len()];
+    let mut slots: &mut [(Part, Part)] = &mut all;
+    let mut specs = countries::SPECS;
+    while let ([slot, rest @ ..], [spec, more @ ..]) = (slots, specs) {
+        let (first, behind) = Part::of(spec.pattern);
+        *slot = (first, Part::of(behind).0);
         slots = rest;
         specs = more;
     }

@@ -16,6 +16,7 @@ pub mod credential;
 mod envoy;
 pub mod exchange;
 mod fetch;
+mod hexadecimal;
 pub mod json;
 pub mod mask;
 pub mod policy;

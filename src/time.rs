@@ -50,13 +50,24 @@ impl Time {
 /// RFC 3339 in UTC with milliseconds: `2026-11-23T18:50:17.123Z`.
 impl fmt::Display for Time {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, ms) = (self.0 / 86_400_000, self.0 % 86_400_000);
-        let (year, month, day) = civil(days);
-        let (hour, minute, second, milli) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000);
-        if year > 9999 {
-            return write!(out, "{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z");
+        match self.text() {
+            Some(text) => out.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?),
+            None => {
+                let [year, month, day, hour, minute, second, milli] = self.parts();
+                write!(out, "{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+            }
         }
-        // Every record has one, and formatting seven numbers costs as much as the rest of its line.
+    }
+}
+
+impl Time {
+    /// As it is displayed, in ASCII; None after the year 9999. Every record has one, and formatting seven numbers costs as much as
+    /// the rest of its line.
+    pub(crate) fn text(self) -> Option<[u8; 24]> {
+        let [year, month, day, hour, minute, second, milli] = self.parts();
+        if year > 9999 {
+            return None;
+        }
         let mut text = *b"0000-00-00T00:00:00.000Z";
         for (number, last) in [(year, 3), (month, 6), (day, 9), (hour, 12), (minute, 15), (second, 18), (milli, 22)] {
             let (mut number, mut at) = (number, last);
@@ -67,7 +78,14 @@ impl fmt::Display for Time {
                 (number, at) = (number / 10, at.wrapping_sub(1));
             }
         }
-        out.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        Some(text)
+    }
+
+    /// Year, month, day, hour, minute, second and millisecond, in UTC.
+    fn parts(self) -> [u64; 7] {
+        let (days, ms) = (self.0 / 86_400_000, self.0 % 86_400_000);
+        let (year, month, day) = civil(days);
+        [year, month, day, ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000]
     }
 }
 

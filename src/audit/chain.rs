@@ -1,5 +1,6 @@
 //! The hash chain: each record of one VM names the hash of the one before, so that an edit, a gap or another order shows.
 
+use crate::hexadecimal::hexadecimal;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -142,17 +143,6 @@ impl std::fmt::Debug for KeyedDigest {
         // The state tells of the key.
         out.write_str("KeyedDigest")
     }
-}
-
-fn hexadecimal(prefix: &str, bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 });
-    let mut text = String::with_capacity(prefix.len().saturating_add(bytes.len().saturating_mul(2)));
-    text.push_str(prefix);
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 15));
-    }
-    text
 }
 
 #[cfg(test)]

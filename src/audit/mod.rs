@@ -2,9 +2,11 @@
 
 mod chain;
 mod record;
+mod written;
 
 pub use chain::{Broken, Chain, KeyedDigest, digest, keyed_digest, verify};
 pub use record::{Approved, Record};
+pub(crate) use written::Members;
 
 use serde::Deserialize;
 

@@ -1,14 +1,13 @@
 //! The record of one call.
 
 use super::chain::ROOM;
+use super::written::Members;
 use crate::call::Call;
 use crate::caller::Caller;
 use crate::exchange::SecondOpinion;
 use crate::mask::Found;
 use crate::policy::{Decision, Force, Policy};
 use crate::time::{Span, Time};
-use serde::Serialize;
-use serde::ser::{SerializeStruct, Serializer};
 use std::rc::Rc;
 
 /// Everything that one record says. It holds no token, no secret and no content: the types it is made of have none to give, but
@@ -68,12 +67,11 @@ pub struct Record<'a> {
 }
 
 /// The approval of a call, as far as it came.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Approved {
     /// The approval's id at the approver.
     pub id: String,
     /// The believed receipt's id.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub receipt: Option<String>,
     /// Who approved.
     pub approvers: Vec<String>,
@@ -83,260 +81,136 @@ pub struct Approved {
 const USUAL: usize = 1280 + ROOM;
 
 impl Record<'_> {
-    /// The JSON object but for its closing brace: [`super::Chain::close`] closes it. Written straight out, without a document in
-    /// between and into one buffer: every call pays for this.
+    /// The JSON object but for its closing brace: [`super::Chain::close`] closes it.
     #[must_use]
     pub fn open(&self) -> String {
-        let line = Line {
-            v: 1,
-            kind: "call",
-            time: self.time,
-            decision_id: self.decision_id,
-            request_id: self.request_id,
-            gateway: self.gateway,
-            actor: self.caller.map(|caller| Actor {
-                iss: caller.issuer(),
-                sub: caller.subject(),
-                groups: caller.groups(),
-                proof: caller.proof().name(),
-                kid: caller.key_id(),
-            }),
-            call: Asked {
-                method: self.method,
-                route: self.route,
-                body_digest: self.request_digest,
-                call: self.call.map(|call| Named {
-                    dialect: &call.dialect,
-                    operation: &call.operation,
-                    model: &call.model,
-                    dataset: &call.dataset,
-                    tenant: call.tenant.as_deref(),
-                    documents: call.documents,
-                    document_bytes: call.largest_document,
-                    query_bytes: call.query.len(),
-                    top_n: call.top_n,
-                    return_documents: call.return_documents,
-                    parameters: &call.parameters,
-                }),
-            },
-            decision: self.decided(),
-            policy: self.policy.map(Bundle::of),
-            approval: self.approval,
-            credential: self.credential,
-            result: Outcome {
-                outcome: self.outcome,
-                reason: self.reason,
-                status: self.status,
-                upstream_status: self.upstream_status,
-                upstream_ms: self.upstream.map(|span| span.0),
-                duration_ms: self.duration.0,
-                masks: self.found.iter().map(Mask::new).collect(),
-                request_masks: self.request_found.iter().map(Mask::new).collect(),
-                headers_dropped: self.headers_dropped,
-                body_digest: self.response_digest,
-                records: self.records,
-            },
-        };
-        let mut text = Vec::with_capacity(USUAL);
-        // Strings, numbers and booleans only: this cannot fail. Were it to, the record is a link without members, which shows.
-        let written = serde_json::to_writer(&mut text, &line).ok().and_then(|()| String::from_utf8(text).ok());
-        let mut text = written.unwrap_or_else(|| "{\"v\":1}".to_owned());
-        text.pop();
-        text
+        let mut record = Members::with_room(USUAL);
+        record.add("v", 1_u64);
+        record.add("type", "call");
+        record.add("time", self.time);
+        record.add("decision_id", self.decision_id);
+        record.add("request_id", self.request_id);
+        record.add("gateway", self.gateway);
+        record.some_object("actor", self.caller, |actor, caller| {
+            actor.add("iss", caller.issuer());
+            actor.add("sub", caller.subject());
+            actor.add("groups", caller.groups());
+            actor.add("proof", caller.proof().name());
+            actor.add("kid", caller.key_id());
+        });
+        record.object("call", |call| self.asked(call));
+        record.object("decision", |decision| self.decided(decision));
+        record.some_object("policy", self.policy, |bundle, policy| {
+            identity(bundle, policy.id(), policy.serial(), policy.digest());
+        });
+        record.some_object("approval", self.approval, |approval, approved| {
+            approval.add("id", &approved.id);
+            if let Some(receipt) = &approved.receipt {
+                approval.add("receipt", receipt);
+            }
+            approval.add("approvers", approved.approvers.as_slice());
+        });
+        record.add("credential", self.credential);
+        record.object("result", |result| self.result(result));
+        record.open()
     }
 
-    fn decided(&self) -> Decided<'_> {
-        let Some(decision) = self.decision else {
-            // Refused before there was a call to decide on, or let pass because it is listed.
-            let effect = if self.outcome == "passed" { "pass" } else { "deny" };
-            return Decided { effect, reason: self.reason, ..Decided::default() };
-        };
-        Decided {
-            effect: decision.effect.as_str(),
-            reason: decision.reason.as_str(),
-            rules: &decision.rules,
-            near_misses: decision
-                .near_misses
-                .iter()
-                .map(|miss| Near { rule: &miss.rule, what: miss.what.as_str() })
-                .collect(),
-            risk: decision.risk,
-            risk_reasons: decision.reasons.iter().map(|(rule, points)| Risk { rule, points: *points }).collect(),
-            approvals: &decision.approvals,
-            masks: &decision.masks,
-            force: Some(decision.force).filter(|force| *force != Force::default()),
-            request_masks: &decision.request_masks,
-            shadow: decision
-                .shadow
-                .as_ref()
-                .map(|shadow| Shadowed { effect: shadow.effect.as_str(), rules: &shadow.rules }),
-            shadow_bundle: self.second_opinion.map(|opinion| Opinion {
-                policy: Bundle { id: &opinion.bundle, serial: opinion.serial, sha256: &opinion.digest },
-                effect: opinion.effect,
-                reason: opinion.reason,
-                rules: &opinion.rules,
-            }),
+    /// What the request says, and beside it what the call says, if there is one.
+    fn asked(&self, asked: &mut Members) {
+        asked.add("method", self.method);
+        asked.add("route", self.route);
+        asked.add("body_digest", self.request_digest);
+        let Some(call) = self.call else { return };
+        asked.add("dialect", &call.dialect);
+        asked.add("operation", &call.operation);
+        asked.add("model", &call.model);
+        asked.add("dataset", &call.dataset);
+        asked.add("tenant", call.tenant.as_deref());
+        asked.add("documents", call.documents);
+        asked.add("document_bytes", call.largest_document);
+        asked.add("query_bytes", call.query.len());
+        asked.add("top_n", call.top_n);
+        asked.add("return_documents", call.return_documents);
+        asked.add("parameters", call.parameters.as_slice());
+    }
+
+    fn decided(&self, decided: &mut Members) {
+        // Refused before there was a call to decide on, or let pass because it is listed.
+        let undecided = if self.outcome == "passed" { "pass" } else { "deny" };
+        let decision = self.decision;
+        let names = |of: fn(&Decision) -> &[Rc<str>]| decision.map_or(&[][..], of);
+        decided.add("effect", decision.map_or(undecided, |decision| decision.effect.as_str()));
+        decided.add("reason", decision.map_or(self.reason, |decision| decision.reason.as_str()));
+        decided.add("rules", names(|decision| &decision.rules));
+        let near_misses = decision.map_or(&[][..], |decision| &decision.near_misses);
+        decided.objects("near_misses", near_misses, |near, miss| {
+            near.add("rule", &miss.rule);
+            near.add("what", miss.what.as_str());
+        });
+        decided.add("risk", decision.map_or(0, |decision| decision.risk));
+        let reasons = decision.map_or(&[][..], |decision| &decision.reasons);
+        decided.objects("risk_reasons", reasons, |risk, (rule, points)| {
+            risk.add("rule", rule);
+            risk.add("points", *points);
+        });
+        decided.add("approvals", names(|decision| &decision.approvals));
+        decided.add("masks", names(|decision| &decision.masks));
+        if let Some(force) = decision.map(|decision| decision.force).filter(|force| *force != Force::default()) {
+            decided.object("force", |forced| {
+                if let Some(return_documents) = force.return_documents {
+                    forced.add("return_documents", return_documents);
+                }
+                if let Some(top_n) = force.top_n {
+                    forced.add("top_n", top_n);
+                }
+            });
+        }
+        let request_masks = names(|decision| &decision.request_masks);
+        if !request_masks.is_empty() {
+            decided.add("request_masks", request_masks);
+        }
+        decided.some_object("shadow", decision.and_then(|decision| decision.shadow.as_ref()), |shadowed, shadow| {
+            shadowed.add("effect", shadow.effect.as_str());
+            shadowed.add("rules", shadow.rules.as_slice());
+        });
+        if let (Some(_), Some(opinion)) = (decision, self.second_opinion) {
+            decided.object("shadow_bundle", |bundle| {
+                bundle.object("policy", |policy| identity(policy, &opinion.bundle, opinion.serial, &opinion.digest));
+                bundle.add("effect", opinion.effect);
+                bundle.add("reason", opinion.reason);
+                bundle.add("rules", opinion.rules.as_slice());
+            });
+        }
+    }
+
+    fn result(&self, result: &mut Members) {
+        result.add("outcome", self.outcome);
+        result.add("reason", self.reason);
+        result.add("status", self.status);
+        result.add("upstream_status", self.upstream_status);
+        result.add("upstream_ms", self.upstream.map(|span| span.0));
+        result.add("duration_ms", self.duration.0);
+        result.objects("masks", self.found, masked);
+        // Left out where the request is not masked, as most are not.
+        if !self.request_found.is_empty() {
+            result.objects("request_masks", self.request_found, masked);
+        }
+        result.add("headers_dropped", self.headers_dropped);
+        result.add("body_digest", self.response_digest);
+        if let Some(records) = self.records {
+            result.add("records", records);
         }
     }
 }
 
-#[derive(Serialize)]
-struct Line<'a> {
-    v: u8,
-    #[serde(rename = "type")]
-    kind: &'a str,
-    time: Time,
-    decision_id: &'a str,
-    request_id: Option<&'a str>,
-    gateway: &'a str,
-    actor: Option<Actor<'a>>,
-    call: Asked<'a>,
-    decision: Decided<'a>,
-    policy: Option<Bundle<'a>>,
-    approval: Option<&'a Approved>,
-    credential: Option<&'a str>,
-    result: Outcome<'a>,
+fn identity(bundle: &mut Members, id: &str, serial: u64, digest: &str) {
+    bundle.add("id", id);
+    bundle.add("serial", serial);
+    bundle.add("sha256", digest);
 }
 
-#[derive(Serialize)]
-struct Actor<'a> {
-    iss: &'a str,
-    sub: &'a str,
-    groups: &'a [String],
-    proof: &'a str,
-    kid: Option<&'a str>,
-}
-
-struct Asked<'a> {
-    method: &'a str,
-    route: Option<&'a str>,
-    body_digest: Option<&'a str>,
-    call: Option<Named<'a>>,
-}
-
-/// One object: what the call says stands beside what the request says, if there is a call. (Serde's own `flatten` takes a detour.)
-impl Serialize for Asked<'_> {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut object = out.serialize_struct("Asked", 14)?;
-        object.serialize_field("method", self.method)?;
-        object.serialize_field("route", &self.route)?;
-        object.serialize_field("body_digest", &self.body_digest)?;
-        if let Some(call) = &self.call {
-            object.serialize_field("dialect", call.dialect)?;
-            object.serialize_field("operation", call.operation)?;
-            object.serialize_field("model", call.model)?;
-            object.serialize_field("dataset", call.dataset)?;
-            object.serialize_field("tenant", &call.tenant)?;
-            object.serialize_field("documents", &call.documents)?;
-            object.serialize_field("document_bytes", &call.document_bytes)?;
-            object.serialize_field("query_bytes", &call.query_bytes)?;
-            object.serialize_field("top_n", &call.top_n)?;
-            object.serialize_field("return_documents", &call.return_documents)?;
-            object.serialize_field("parameters", call.parameters)?;
-        }
-        object.end()
-    }
-}
-
-struct Named<'a> {
-    dialect: &'a str,
-    operation: &'a str,
-    model: &'a str,
-    dataset: &'a str,
-    tenant: Option<&'a str>,
-    documents: u64,
-    document_bytes: u64,
-    query_bytes: usize,
-    top_n: u64,
-    return_documents: bool,
-    parameters: &'a [String],
-}
-
-#[derive(Serialize, Default)]
-struct Decided<'a> {
-    effect: &'a str,
-    reason: &'a str,
-    rules: &'a [Rc<str>],
-    near_misses: Vec<Near<'a>>,
-    risk: u32,
-    risk_reasons: Vec<Risk<'a>>,
-    approvals: &'a [Rc<str>],
-    masks: &'a [Rc<str>],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    force: Option<Force>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    request_masks: &'a [Rc<str>],
-    shadow: Option<Shadowed<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    shadow_bundle: Option<Opinion<'a>>,
-}
-
-#[derive(Serialize)]
-struct Opinion<'a> {
-    policy: Bundle<'a>,
-    effect: &'a str,
-    reason: &'a str,
-    rules: &'a [Rc<str>],
-}
-
-#[derive(Serialize)]
-struct Near<'a> {
-    rule: &'a str,
-    what: &'a str,
-}
-
-#[derive(Serialize)]
-struct Risk<'a> {
-    rule: &'a str,
-    points: u32,
-}
-
-#[derive(Serialize)]
-struct Shadowed<'a> {
-    effect: &'a str,
-    rules: &'a [Rc<str>],
-}
-
-#[derive(Serialize)]
-struct Bundle<'a> {
-    id: &'a str,
-    serial: u64,
-    sha256: &'a str,
-}
-
-impl<'a> Bundle<'a> {
-    fn of(policy: &'a Policy) -> Self {
-        Self { id: policy.id(), serial: policy.serial(), sha256: policy.digest() }
-    }
-}
-
-#[derive(Serialize)]
-struct Outcome<'a> {
-    outcome: &'a str,
-    reason: &'a str,
-    status: Option<u16>,
-    upstream_status: Option<u16>,
-    upstream_ms: Option<u64>,
-    duration_ms: u64,
-    masks: Vec<Mask<'a>>,
-    /// Left out where the request is not masked, as most are not.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    request_masks: Vec<Mask<'a>>,
-    headers_dropped: usize,
-    body_digest: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    records: Option<u32>,
-}
-
-#[derive(Serialize)]
-struct Mask<'a> {
-    kind: &'a str,
-    count: u32,
-    pointers: &'a [String],
-}
-
-impl<'a> Mask<'a> {
-    fn new(found: &'a Found) -> Self {
-        Self { kind: found.kind.name(), count: found.count, pointers: &found.pointers }
-    }
+fn masked(mask: &mut Members, found: &Found) {
+    mask.add("kind", found.kind.name());
+    mask.add("count", found.count);
+    mask.add("pointers", found.pointers.as_slice());
 }

@@ -2,6 +2,7 @@
 
 use crate::caller::{Hash, NativeSignatures};
 use crate::exchange::{CallOut, Certificate, Edits, Headers, Host, Reply};
+use crate::hexadecimal::hexadecimal;
 use crate::shared::{SharedMemory, Unavailable, Versioned};
 use crate::time::Time;
 use proxy_wasm::hostcalls;
@@ -20,6 +21,11 @@ pub(super) fn now() -> Time {
 
 pub(super) fn random() -> u64 {
     jwt_simple::reexports::rand::random()
+}
+
+/// Names a decision: 32 hexadecimal digits.
+pub(super) fn decision_id() -> String {
+    hexadecimal("", &jwt_simple::reexports::rand::random::<[u8; 16]>())
 }
 
 pub(super) fn headers(map: MapType) -> Headers {

@@ -1,5 +1,6 @@
 //! Counters in Envoy's stats. They can never fail a call, and their names come from fixed sets of words.
 
+use crate::mask::{Found, What};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 use std::cell::RefCell;
@@ -10,6 +11,9 @@ use std::collections::HashMap;
 pub(super) struct Metrics {
     /// By outcome and reason: every call counts here, so its counter's name is put together only once.
     calls: RefCell<HashMap<(&'static str, &'static str), u32>>,
+    /// What was masked in answers and in requests. Most calls count some of the few there are, so they are looked through in turn.
+    masked: RefCell<Vec<(What, u32)>>,
+    masked_in_request: RefCell<Vec<(What, u32)>>,
     /// The others, by name.
     others: RefCell<HashMap<String, u32>>,
 }
@@ -26,12 +30,12 @@ impl Metrics {
     }
 
     /// Kinds are those of the module, `field`, and the few patterns that a bundle can name.
-    pub(super) fn masked(&self, kind: &str, count: u32) {
-        self.add(format!("rerank_guard.masked.kind.{kind}"), count);
+    pub(super) fn masked(&self, found: &[Found]) {
+        count_kinds(&self.masked, "rerank_guard.masked.kind", found);
     }
 
-    pub(super) fn masked_in_request(&self, kind: &str, count: u32) {
-        self.add(format!("rerank_guard.masked_in_request.kind.{kind}"), count);
+    pub(super) fn masked_in_request(&self, found: &[Found]) {
+        count_kinds(&self.masked_in_request, "rerank_guard.masked_in_request.kind", found);
     }
 
     pub(super) fn keys(&self, outcome: &'static str) {
@@ -50,6 +54,18 @@ impl Metrics {
             Some(id)
         });
         increment(id, count);
+    }
+}
+
+fn count_kinds(known: &RefCell<Vec<(What, u32)>>, prefix: &str, found: &[Found]) {
+    let Ok(mut known) = known.try_borrow_mut() else { return };
+    for Found { kind, count, .. } in found {
+        let id = known.iter().find(|(what, _)| what == kind).map(|(_, id)| *id).or_else(|| {
+            let id = define(&format!("{prefix}.{}", kind.name()))?;
+            known.push((kind.clone(), id));
+            Some(id)
+        });
+        increment(id, *count);
     }
 }
 

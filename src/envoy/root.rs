@@ -67,10 +67,7 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        let exchange = self.guard.as_ref().map(|guard| {
-            let id = format!("{:016x}{:016x}", host::random(), host::random());
-            Exchange::new(guard.clone(), id, host::now())
-        });
+        let exchange = self.guard.as_ref().map(|guard| Exchange::new(guard.clone(), host::decision_id(), host::now()));
         Some(Box::new(Stream::new(exchange, self.metrics.clone())))
     }
 

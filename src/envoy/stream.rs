@@ -207,12 +207,8 @@ impl HttpContext for Stream {
         host::leave_record(&exchange.sealed_record(host::now()));
         let (outcome, reason) = exchange.outcome();
         self.metrics.call(outcome, reason);
-        for found in exchange.found() {
-            self.metrics.masked(found.kind.name(), found.count);
-        }
-        for found in exchange.request_found() {
-            self.metrics.masked_in_request(found.kind.name(), found.count);
-        }
+        self.metrics.masked(exchange.found());
+        self.metrics.masked_in_request(exchange.request_found());
     }
 }
 

@@ -30,7 +30,7 @@ pub use permit::Edits;
 pub use reply::{Problem, Reply, Ticket};
 
 use crate::approval::Receipt;
-use crate::audit::{Approved, Record};
+use crate::audit::{Approved, Members, Record};
 use crate::call::Call;
 use crate::caller::{Caller, NativeSignatures};
 use crate::mask::Found;
@@ -252,20 +252,19 @@ impl Exchange {
     /// What is left in the log should the VM die while the upstream works: who was let go upstream, and as whom.
     #[must_use]
     pub fn draft(&self) -> String {
-        let call = self.story.call.as_ref();
-        serde_json::json!({
-            "v": 1,
-            "type": "sent",
-            "time": self.started,
-            "decision_id": self.id,
-            "gateway": self.guard.config.gateway,
-            "iss": self.story.caller.as_ref().map(|caller| caller.issuer()),
-            "sub": self.story.caller.as_ref().map(|caller| caller.subject()),
-            "model": call.map(|call| &call.model),
-            "dataset": call.map(|call| &call.dataset),
-            "credential": self.story.credential,
-        })
-        .to_string()
+        let story = &self.story;
+        let mut draft = Members::with_room(512);
+        draft.add("v", 1_u64);
+        draft.add("type", "sent");
+        draft.add("time", self.started);
+        draft.add("decision_id", self.id.as_str());
+        draft.add("gateway", self.guard.config.gateway.as_str());
+        draft.add("iss", story.caller.as_ref().map(|caller| caller.issuer()));
+        draft.add("sub", story.caller.as_ref().map(|caller| caller.subject()));
+        draft.add("model", story.call.as_ref().map(|call| call.model.as_str()));
+        draft.add("dataset", story.call.as_ref().map(|call| call.dataset.as_str()));
+        draft.add("credential", story.credential.as_deref());
+        draft.close()
     }
 
     /// The record but for its closing brace, as the story stands now.

@@ -42,11 +42,11 @@ impl Replacement {
         let mut rest = template;
         while let Some((before, behind)) = rest.split_once('{') {
             let (name, behind) = behind.split_once('}').ok_or(Unusable::Placeholder)?;
-            pieces.push(text(before));
-            pieces.push(placeholder(name, &what, keys)?);
+            add(&mut pieces, text(before));
+            add(&mut pieces, placeholder(name, &what, keys)?);
             rest = behind;
         }
-        pieces.push(text(rest));
+        add(&mut pieces, text(rest));
         let stray = pieces.iter().any(|piece| matches!(piece, Piece::Text { plain, .. } if plain.contains(['{', '}'])));
         if stray { Err(Unusable::Placeholder) } else { Ok(Self { what, drops: false, pieces }) }
     }
@@ -103,6 +103,17 @@ impl Replacement {
                 }
             }
         }
+    }
+}
+
+/// Adds a piece. Texts that follow each other become one, which is written at once: most replacements are nothing else.
+fn add(pieces: &mut Vec<Piece>, piece: Piece) {
+    match (pieces.last_mut(), piece) {
+        (Some(Piece::Text { plain, json }), Piece::Text { plain: more, json: more_json }) => {
+            plain.push_str(&more);
+            json.push_str(&more_json);
+        }
+        (_, piece) => pieces.push(piece),
     }
 }
 

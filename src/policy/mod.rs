@@ -36,6 +36,7 @@ pub use index::Dimension;
 pub use lint::lint;
 pub use when::{Hours, When};
 
+use crate::hexadecimal::hexadecimal;
 use crate::json;
 use crate::mask;
 use crate::time::{Span, Time};
@@ -44,7 +45,6 @@ use index::{Index, Reach};
 use lexicon::Lexicon;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::rc::Rc;
 
 /// A bundle that was checked and compiled. One that exists is valid: every name in it resolves and every obligation can be
@@ -215,10 +215,5 @@ fn reaches<Terms>(rules: &mut [Rule<Terms>]) -> Vec<Reach> {
 }
 
 fn digest(text: &[u8]) -> String {
-    let hash = Sha256::digest(text);
-    hash.iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hexadecimal("", &Sha256::digest(text))
 }

@@ -84,7 +84,14 @@ mod tests {
     fn canadian_social_insurance_numbers_need_a_word() {
         check(
             Kind::CaSin,
-            &["SIN «130 692 544»", "nas «731-530-150»", "sin 130 692 545", "sin 046 454 286", "130 692 544"],
+            &[
+                "Social Insurance Number: «130 692 544»",
+                "SIN «130 692 544»",
+                "nas «731-530-150»",
+                "sin 130 692 545",
+                "sin 046 454 286",
+                "130 692 544",
+            ],
         );
         check_at(Kind::CaSin, "sin", &["«550090112»", "999 999 999", "046454286", "1306925440"]);
     }

@@ -33,7 +33,7 @@ pub(super) const SPECS: &[Spec] = &[
     },
     Spec {
         kind: Kind::KrRrn,
-        forms: &[Form::parted(&[6, 7], &[Join::Hyphen]), Form::bare(&[13])],
+        forms: &[Form::parted(&[6, 7], &[Join::Hyphen]), Form::grouped(&[6, 7]), Form::bare(&[13])],
         is_valid: is_rrn,
         words: Context::NATIONAL,
     },
@@ -45,7 +45,7 @@ pub(super) const SPECS: &[Spec] = &[
     },
     Spec {
         kind: Kind::ZaId,
-        forms: &[Form::alone(&[6, 4, 3]), Form::bare(&[13])],
+        forms: &[Form::alone(&[6, 4, 3]), Form::alone(&[6, 4, 2, 1]), Form::bare(&[13])],
         is_valid: is_south_african,
         words: Context::NATIONAL,
     },
@@ -118,10 +118,18 @@ mod tests {
         );
         check(
             Kind::KrRrn,
-            &["«960121-1234567»", "960121-0234567", "001332-1234567", "rrn «9601211021413»", "9601211021413"],
+            &[
+                "«960121-1234567»",
+                "960121-0234567",
+                "001332-1234567",
+                "rrn «9601211021413» «960121 1021413»",
+                "960121 1021413",
+                "9601211021413",
+            ],
         );
         check(Kind::ThNationalId, &["«1-2345-67890-12-1»", "1-2345-67890-12-2", "1034567890124"]);
-        check(Kind::ZaId, &["«800101 5009 087»", "800101 5009 086", "8001015009087"]);
+        check(Kind::ZaId, &["«800101 5009 087» «800101 5009 08 7»", "800101 5009 086", "8001015009087"]);
+        check(Kind::ZaId, &["SA ID number: «8001015009087»"]);
     }
 
     #[test]

@@ -20,7 +20,8 @@ enum Issued {
 pub(super) fn look(scan: &mut Scan<'_>, window: &[Group], digits: &[u8]) {
     let (Some(first), Some(last)) = (window.first(), window.last()) else { return };
     let part = window.len() == 1 && first.join == Join::First && scan.hangs(first.start, u8::is_ascii_digit);
-    if part || !is_grouped(window) || is_decimal(scan, window) {
+    let grouping = grouping(window);
+    if part || grouping == Grouping::None || is_decimal(scan, window) {
         return;
     }
     let issued = issued(digits);
@@ -29,15 +30,25 @@ pub(super) fn look(scan: &mut Scan<'_>, window: &[Group], digits: &[u8]) {
     }
     let near = scan.near(first.start);
     let card = near.any.has(Context::of_kind(Kind::CreditCard));
-    if (issued == Issued::Yes && !near.closest.has(Context::ARTICLE)) || card {
+    let usual = grouping == Grouping::Usual && issued == Issued::Yes;
+    if (usual && !near.closest.has(Context::ARTICLE)) || card {
         scan.push(Kind::CreditCard, first.start, last.end, Proof::Valid);
     }
 }
 
-/// Cards are written in one piece, or in groups with the same separator, of which the first has four digits, or digit by digit.
-fn is_grouped(window: &[Group]) -> bool {
-    let Some((first, rest)) = window.split_first() else { return false };
-    let Some(second) = rest.first() else { return true };
+/// How the digits are grouped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Grouping {
+    /// As cards are: in one piece, or in groups with the same separator, of which the first has four digits, or digit by digit.
+    Usual,
+    /// As some write all numbers, so that only a word makes it a card.
+    Odd,
+    None,
+}
+
+fn grouping(window: &[Group]) -> Grouping {
+    let Some((first, rest)) = window.split_first() else { return Grouping::None };
+    let Some(second) = rest.first() else { return Grouping::Usual };
     let same = rest.iter().all(|group| group.join == second.join);
     let join = match second.join {
         Join::Space | Join::Hyphen => true,
@@ -48,7 +59,11 @@ fn is_grouped(window: &[Group]) -> bool {
         && rest.iter().rev().skip(1).all(|group| (3..=7).contains(&group.digits()))
         && rest.last().is_some_and(|group| (1..=7).contains(&group.digits()));
     let pairs = window.iter().all(|group| group.digits() == first.digits()) && first.digits() <= 3;
-    same && join && (groups || pairs)
+    match same && join {
+        true if groups || pairs => Grouping::Usual,
+        true if window.len() <= 7 => Grouping::Odd,
+        _ => Grouping::None,
+    }
 }
 
 /// Whether the digits are one side of a decimal point.
@@ -142,6 +157,8 @@ mod tests {
                 "id=«4111111111111111»;",
                 "order_«4111111111111111»",
                 "4111 1111 1111 1112 «4111 1111 1111 1111»",
+                "card «378-2822-46310-005», amex «378 282 246 310 005»",
+                "card «622575 1234567890127»",
             ],
         );
         check_at(Kind::CreditCard, "card", &["«122000000000003»"]);
@@ -169,6 +186,9 @@ mod tests {
                 "0000000000000000",
                 "ean 4222222222222",
                 "378-2822-46310-005",
+                "622575 1234567890127",
+                "card 378/2822/46310/005",
+                "card 378 2822-46310 005",
                 "9f8c2d1e-4b7a-4c3e-9d2f-501800000009",
             ],
         );

@@ -34,6 +34,16 @@ impl Context {
     pub(super) const KEY: Self = Self(1 << 109);
     /// Whose key it is, or what for.
     pub(super) const VENDOR: Self = Self(1 << 110);
+    /// A number of whatever, as in `my number is`.
+    pub(super) const NUMBER: Self = Self(1 << 97);
+    /// Somebody's: `my`, `your`.
+    pub(super) const OWN: Self = Self(1 << 98);
+    /// What is bought and sent: its numbers are nobody's.
+    pub(super) const GOODS: Self = Self(1 << 99);
+    /// What is sent to telephones, among others.
+    pub(super) const MESSAGE: Self = Self(1 << 111);
+    /// What only words of running text say.
+    const OF_TEXT: Self = Self::CALL.or(Self::LINE).or(Self::NUMBER).or(Self::OWN).or(Self::GOODS).or(Self::MESSAGE);
     /// A passport or identity card.
     pub(super) const PASSPORT: Self = Self::of_kind(Kind::Passport);
 
@@ -60,6 +70,9 @@ impl Context {
         kinds
             | Self::CALL
             | Self::LINE
+            | Self::NUMBER
+            | Self::OWN
+            | Self::MESSAGE
             | Self::SSN
             | Self::TAX
             | Self::NATIONAL
@@ -73,11 +86,12 @@ impl Context {
     }
 
     /// What the words of a name say together. Words end at anything but letters, and at `camelCase` humps.
-    /// Words for calling are verbs of a sentence; as a name they say nothing about the number under it.
+    /// Words for calling are verbs of a sentence, and an order has customers too; as a name they say nothing about the number
+    /// under it.
     pub(in crate::mask) fn of(name: &[u8]) -> Self {
         let mut all = Self::NONE;
         each_word(name, |word| all = all | meaning(word));
-        Self(all.0 & !(Self::CALL.0 | Self::LINE.0))
+        Self(all.0 & !Self::OF_TEXT.0)
     }
 
     /// As [`of`](Self::of), for running text: with what the last word says alone, and without the words in brackets that stand
@@ -232,7 +246,7 @@ mod tests {
     fn the_last_word_is_told_apart() {
         let (all, last) = Context::of_text(b"call about ticket ");
         assert!(all.has(Context::CALL));
-        assert_eq!(last, Some(Context::THING));
+        assert_eq!(last, Some(Context::THING | Context::GOODS));
         assert_eq!(Context::of_text(b" 12 "), (Context::NONE, None));
         let long = "a".repeat(100) + "phone";
         assert_eq!(Context::of(long.as_bytes()), Context::NONE);

@@ -66,6 +66,11 @@ impl Form {
         Self { groups, joins: Joins::These(joins), alone: Alone::Always }
     }
 
+    /// With these separators, and found only where words say so.
+    pub(super) const fn dotted(groups: &'static [usize], joins: &'static [Join]) -> Self {
+        Self { groups, joins: Joins::These(joins), alone: Alone::Never }
+    }
+
     fn fits(&self, window: &[Group]) -> bool {
         let sizes = window.len() == self.groups.len()
             && window.iter().zip(self.groups).all(|(group, size)| group.digits() == *size);

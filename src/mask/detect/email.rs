@@ -15,6 +15,21 @@ pub(super) fn look(scan: &mut Scan<'_>, at: usize) -> usize {
     end
 }
 
+/// Looks around an `@` that is written as in URLs (RFC 3986) or HTML, and whose digits begin at `digits`. Returns where to go on.
+#[inline(never)]
+pub(super) fn look_encoded(scan: &mut Scan<'_>, digits: usize) -> Option<usize> {
+    const FORMS: [(&[u8], &[u8]); 4] = [(b"%", b"40"), (b"%", b"2540"), (b"&#", b"64;"), (b"&#x", b"40;")];
+    let rest = scan.text.get(digits..)?;
+    let before = scan.text.get(..digits)?;
+    let (head, tail) = FORMS.iter().find(|(head, tail)| rest.starts_with(tail) && before.ends_with(head))?;
+    let at = digits - head.len();
+    let (start, end) = (local_start(scan, at)?, domain_end(scan, digits + tail.len())?);
+    if scan.wants(Kind::Email) {
+        scan.push(Kind::Email, start, end, Proof::Valid);
+    }
+    Some(end)
+}
+
 /// Where the part before the `@` begins: up to 64 bytes of letters, digits and the signs that are used in practice, or a quoted
 /// string. It needs a letter or digit, so that `***@example.org` is no address any more.
 fn local_start(scan: &Scan<'_>, at: usize) -> Option<usize> {
@@ -96,6 +111,25 @@ mod tests {
                 "see «ann@example.org»-- bye",
                 "«ann@example.org».",
                 "«ann@example.org».1",
+            ],
+        );
+    }
+
+    #[test]
+    fn addresses_are_found_as_urls_and_html_write_them() {
+        check(
+            Kind::Email,
+            &[
+                "/search?user=«ann%40example.org»&page=2",
+                "?to=«ann.smith%2540example.co.uk»#x",
+                "<td>«ann&#64;example.org»</td> «bob&#x40;example.org»",
+                "?id=«a1%40163.com»",
+                "100%40 off",
+                "a&#65;example.org",
+                "ann%41example.org",
+                "0x40example.org",
+                "#64;example.org",
+                "%40example.org",
             ],
         );
     }

@@ -27,7 +27,12 @@ pub(super) const SPECS: &[Spec] = &[
     },
     Spec {
         kind: Kind::NlBsn,
-        forms: &[Form::bare(&[9]), Form::grouped(&[4, 2, 3]), Form::grouped(&[3, 3, 3])],
+        forms: &[
+            Form::bare(&[9]),
+            Form::grouped(&[4, 2, 3]),
+            Form::dotted(&[4, 2, 3], &[Join::Dot, Join::Dot]),
+            Form::grouped(&[3, 3, 3]),
+        ],
         is_valid: is_bsn,
         words: Context::NATIONAL,
     },
@@ -35,6 +40,9 @@ pub(super) const SPECS: &[Spec] = &[
         kind: Kind::BeNationalNumber,
         forms: &[
             Form::parted(&[2, 2, 2, 3, 2], &[Join::Dot, Join::Dot, Join::Hyphen, Join::Dot]),
+            Form::parted(&[2, 2, 2, 3, 2], &[Join::Dot, Join::Dot, Join::Space, Join::Dot]),
+            Form::parted(&[2, 2, 2, 3, 2], &[Join::Dot, Join::Dot, Join::Hyphen, Join::Space]),
+            Form::grouped(&[2, 2, 2, 3, 2]),
             Form::bare(&[11]),
             Form::grouped(&[6, 3, 2]),
         ],
@@ -53,6 +61,8 @@ pub(super) const SPECS: &[Spec] = &[
         forms: &[
             Form::parted(&[6, 4], &[Join::Hyphen]),
             Form::parted(&[8, 4], &[Join::Hyphen]),
+            Form::grouped(&[6, 4]),
+            Form::grouped(&[8, 4]),
             Form::bare(&[10]),
             Form::bare(&[12]),
         ],
@@ -88,11 +98,13 @@ fn is_bsn(digits: &[u8]) -> bool {
     sum != 0 && sum % 11 == last(digits) && !is_one_digit(digits)
 }
 
-/// Mod 97, with a 2 in front for those born from 2000 on. Months are 20 or 40 higher in the register of strangers.
+/// Mod 97, with a 2 in front for those born from 2000 on. Months are 20 or 40 higher in the register of strangers. What is not
+/// known of the date is 0, and where the numbers of a day ran out, month and day count on from 0.
 fn is_belgian(digits: &[u8]) -> bool {
     let (head, check) = (part(digits, 0, 9), part(digits, 9, 2));
     let month = part(digits, 2, 2) % 20;
-    let born = month == 0 || is_day(month, part(digits, 4, 2));
+    let day = part(digits, 4, 2);
+    let born = month == 0 || is_day(month, day) || (month <= 12 && day == 0);
     born && (97 - head % 97 == check || 97 - (head + 2_000_000_000) % 97 == check)
 }
 
@@ -153,6 +165,9 @@ mod tests {
                 "85.07.30-033.29",
                 "85073003328",
                 "rijksregister «85073003328»",
+                "«85.07.30 033.28» «85.07.30-033 28»",
+                "niss «85 07 30 033 28»",
+                "rijksregister «80010000236», 80014000229",
             ],
         );
         check(
@@ -163,6 +178,8 @@ mod tests {
                 "811218-9875",
                 "811318-9876",
                 "personnummer «8112189876»",
+                "personnummer «811218 9876», pnr «19811218 9876»",
+                "811218 9876",
             ],
         );
     }
@@ -177,13 +194,20 @@ mod tests {
         assert_eq!(find("TC kimlik no 75652068548"), [Kind::TrKimlik]);
         assert_eq!(find("PESEL 75652068548"), [Kind::PlPesel]);
         assert_eq!(find("identity 75652068548").len(), 1);
+        let find = |text: &str| -> Vec<Kind> {
+            let kinds = [Kind::DeTaxId, Kind::BrCpf].into_iter().collect();
+            super::super::find(text.as_bytes(), Context::NONE, kinds).iter().map(|span| span.kind).collect()
+        };
+        assert_eq!(find("Steuer-ID: 92453551604"), [Kind::DeTaxId]);
+        assert_eq!(find("CPF 92453551604"), [Kind::BrCpf]);
     }
 
     #[test]
     fn the_others_need_a_word() {
         check_at(Kind::UkNhs, "nhsNumber", &["«943 476 5919»", "«9434765919»", "943 476 5918", "9434765919-1"]);
         check_at(Kind::DeTaxId, "steuerId", &["«86095742719»", "«86 095 742 719»", "86095742718", "06095742719"]);
-        check_at(Kind::NlBsn, "bsn", &["«111222333»", "111222334", "000000000"]);
+        check_at(Kind::NlBsn, "bsn", &["«111222333»", "«1112.22.333»", "111222334", "000000000"]);
+        check(Kind::NlBsn, &["1112.22.333"]);
         check_at(
             Kind::PtNif,
             "nif",

@@ -1,7 +1,7 @@
 //! International bank account numbers (ISO 13616).
 
-use super::Proof;
 use super::scan::Scan;
+use super::{Context, Proof};
 use crate::mask::kind::Kind;
 
 /// Looks at the letters and digits that begin at `start`. Returns where the number ends, if it is one.
@@ -12,9 +12,19 @@ pub(super) fn look(scan: &mut Scan<'_>, start: usize) -> Option<usize> {
     }
     let &[one, two] = scan.text.get(start..)?.first_chunk()?;
     let lengths = lengths_in([one.to_ascii_uppercase(), two.to_ascii_uppercase()]);
-    let end = lengths.iter().find_map(|length| end_of(scan, start, *length)).filter(|_| scan.wants(Kind::Iban))?;
+    let end = lengths.iter().find_map(|length| end_of(scan, start, *length)).or_else(|| named_end(scan, start));
+    let end = end.filter(|_| scan.wants(Kind::Iban))?;
     scan.push(Kind::Iban, start, end, Proof::Valid);
     Some(end)
+}
+
+/// Where a number in one piece ends whose country or length is not in the registry (yet), if its check digits are right and a word
+/// says that it is an IBAN.
+#[inline(never)]
+fn named_end(scan: &Scan<'_>, start: usize) -> Option<usize> {
+    let length = scan.word_end(start) - start;
+    let named = (15..=34).contains(&length) && scan.near(start).any.has(Context::of_kind(Kind::Iban));
+    if named { end_of(scan, start, length) } else { None }
 }
 
 /// Where the number of `length` letters and digits from `start` on ends, if it is one. Single spaces and hyphens may stand
@@ -103,6 +113,7 @@ mod tests {
                 "«LC55HEMM000100010012001200023015»",
                 "iban:«AT611904300234573201»,«BE71 0961 2345 6769»",
                 "«BI4210000100010000332045181»",
+                "IBAN «GB16HJLJ2509623754021», iban: «bd65tonb228430956»",
             ],
         );
     }
@@ -121,6 +132,9 @@ mod tests {
                 "DE89  3704 0044 0532 0130 00",
                 "GB82",
                 "DE89 3704",
+                "GB16HJLJ2509623754021",
+                "IBAN GB16HJLJ2509623754022",
+                "IBAN is not BD65TONB22843",
             ],
         );
     }

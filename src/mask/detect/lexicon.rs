@@ -138,6 +138,13 @@ const WORDS: &[(Context, &[&str])] = &[
         ],
     ),
     (Context::LINE, &["office", "home", "work", "main", "direct"]),
+    (Context::NUMBER, &["number", "num", "no", "nr", "registered"]),
+    (Context::OWN, &["my", "your", "his", "her", "our", "their"]),
+    (Context::MESSAGE, &["message", "messages", "text", "texts"]),
+    (
+        Context::GOODS,
+        &["order", "orders", "invoice", "invoices", "ticket", "tickets", "tracking", "sku", "isbn", "part"],
+    ),
     (
         of(Kind::CreditCard),
         &[
@@ -330,18 +337,22 @@ const WORDS: &[(Context, &[&str])] = &[
             "client",
         ],
     ),
+    (of(Kind::Iban), &["iban", "ibans"]),
     (of(Kind::UsItin), &["itin", "itins"]),
     (of(Kind::UsAba), &["aba", "routing", "rtn"]),
     (of(Kind::UsNpi), &["npi", "npis", "provider"]),
     (of(Kind::UsMbi), &["mbi", "medicare"]),
     (of(Kind::UsDea), &["dea"]),
     (of(Kind::AuMedicare), &["medicare"]),
-    (of(Kind::CaSin), &["sin", "nas"]),
+    (of(Kind::CaSin), &["sin", "nas", "insurance", "assurance"]),
     (of(Kind::BrCpf), &["cpf"]),
     (of(Kind::BrCnpj), &["cnpj"]),
     (of(Kind::UkNhs), &["nhs"]),
     (of(Kind::UkNino), &["nino", "insurance"]),
-    (of(Kind::DeTaxId), &["steuerid", "idnr", "steueridentifikationsnummer", "identifikationsnummer", "tin"]),
+    (
+        of(Kind::DeTaxId),
+        &["steuerid", "idnr", "steueridentifikationsnummer", "identifikationsnummer", "steuer", "steuernummer", "tin"],
+    ),
     (
         of(Kind::DeIdCard),
         &[
@@ -355,7 +366,7 @@ const WORDS: &[(Context, &[&str])] = &[
         ],
     ),
     (of(Kind::FrNir), &["nir", "insee", "sécu", "sécurité", "securite"]),
-    (of(Kind::EsNif), &["dni", "nie"]),
+    (of(Kind::EsNif), &["dni", "nie", "nif"]),
     (of(Kind::ItCodiceFiscale), &["codice", "codicefiscale"]),
     (of(Kind::NlBsn), &["bsn", "burgerservicenummer", "sofi", "sofinummer"]),
     (of(Kind::BeNationalNumber), &["rijksregister", "rijksregisternummer", "insz", "niss", "nrn", "registre"]),
@@ -371,7 +382,7 @@ const WORDS: &[(Context, &[&str])] = &[
     (of(Kind::KrRrn), &["rrn", "jumin", "주민등록번호"]),
     (of(Kind::SgNric), &["nric", "fin"]),
     (of(Kind::ThNationalId), &["thai", "เลขประจำตัวประชาชน", "เลขบัตรประชาชน"]),
-    (of(Kind::ZaId), &["rsa", "za"]),
+    (of(Kind::ZaId), &["rsa", "za", "sa"]),
     (of(Kind::NgNin), &["nin"]),
     (
         of(Kind::Passport),

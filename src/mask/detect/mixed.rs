@@ -153,11 +153,15 @@ fn look_for(scan: &mut Scan<'_>, start: usize, spec: &Spec) -> Option<usize> {
     if !(spec.is_valid)(read.get(..length).unwrap_or_default()) {
         return None;
     }
-    let named = scan.near(start).any.has(Context::of_kind(spec.kind) | spec.words);
-    if !spec.alone && !named {
-        return None;
-    }
-    scan.push(spec.kind, start, end, if named { Proof::Named } else { Proof::Valid });
+    let near = scan.near(start).any;
+    let proof = match (near.has(Context::of_kind(spec.kind)), spec.alone) {
+        (true, _) => Proof::Named,
+        (false, true) => Proof::Valid,
+        // A passport, say, that is not said to be a German one.
+        (false, false) if near.has(spec.words) => Proof::Hint,
+        (false, false) => return None,
+    };
+    scan.push(spec.kind, start, end, proof);
     Some(end)
 }
 

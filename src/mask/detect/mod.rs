@@ -61,7 +61,7 @@ impl Span {
     pub(super) const fn proof(&self) -> &'static str {
         match self.proof {
             Proof::Form => "form",
-            Proof::Context => "context",
+            Proof::Hint | Proof::Context => "context",
             Proof::Valid => "check",
             Proof::Named => "check+context",
         }
@@ -73,6 +73,8 @@ impl Span {
 enum Proof {
     /// Its form alone.
     Form,
+    /// A word on the path or near it that other kinds share.
+    Hint,
     /// A word on the path or near it.
     Context,
     /// A check digit, or a structure that is seldom met by chance.

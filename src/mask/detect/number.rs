@@ -3,7 +3,7 @@
 use super::Context;
 use super::class::is_word;
 use super::scan::Scan;
-use super::{card, countries, date, digits, iban, ip, mixed, network, papers, phone, ssn};
+use super::{card, countries, date, digits, email, iban, ip, mixed, network, papers, phone, ssn};
 use crate::mask::bytes;
 use crate::mask::kind::{Kind, Kinds};
 
@@ -64,8 +64,15 @@ const IN_WINDOWS: Kinds = {
 /// Looks at what the digit at `at` belongs to. Returns where to go on.
 #[inline(never)]
 pub(super) fn look(scan: &mut Scan<'_>, at: usize) -> usize {
-    if scan.byte_before(at).is_ascii_alphabetic() {
-        return token(scan, at);
+    let before = scan.byte_before(at);
+    if before.is_ascii_alphabetic() || matches!(before, b'%' | b'#') {
+        if let Some(end) = encoded(scan, at, before) {
+            return end;
+        }
+        // A `+` that is encoded in a URL is no letter.
+        if before.is_ascii_alphabetic() && !is_encoded_plus(scan, at) {
+            return token(scan, at);
+        }
     }
     let digits = scan.map.digits(at);
     let count = digits.trailing_ones() as usize;
@@ -115,6 +122,20 @@ pub(super) fn look(scan: &mut Scan<'_>, at: usize) -> usize {
     until
 }
 
+/// Looks at what URLs and HTML encode in digits, the first at `at`. Returns where to go on.
+fn encoded(scan: &mut Scan<'_>, at: usize, before: u8) -> Option<usize> {
+    if !matches!(before, b'%' | b'#' | b'x') || !matches!(scan.byte(at), b'2' | b'4' | b'6') {
+        return None;
+    }
+    email::look_encoded(scan, at).or_else(|| is_encoded_plus(scan, at + 2).then_some(at + 2))
+}
+
+/// Whether the `+` before `at` is written as in URLs (RFC 3986).
+pub(super) fn is_encoded_plus(scan: &Scan<'_>, at: usize) -> bool {
+    matches!(scan.byte_before(at), b'B' | b'b')
+        && matches!(at.checked_sub(3).and_then(|start| scan.text.get(start..at)), Some(b"%2B" | b"%2b"))
+}
+
 /// Looks at a run of digits that begins at `at`, and whose first group ends at `first_end`.
 #[inline(never)]
 fn look_at(scan: &mut Scan<'_>, run: &Run<'_>, at: usize, first_end: usize) -> usize {
@@ -160,7 +181,7 @@ fn look_at(scan: &mut Scan<'_>, run: &Run<'_>, at: usize, first_end: usize) -> u
 
 /// What can join digits to a group behind them, or to the rest of an identifier.
 fn is_joiner(byte: u8) -> bool {
-    byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'-' | b'.' | b',' | b'/' | b')' | b'+')
+    byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'-' | b'.' | b',' | b'/' | b'(' | b')' | b'+')
 }
 
 /// Shows the windows of the run that can be a number of some kind to the detectors of numbers.
@@ -178,7 +199,7 @@ fn windows(scan: &mut Scan<'_>, run: &Run<'_>) {
         left -= size;
         let mut digits = Digits::default();
         countries(scan, groups, &mut digits);
-        if scan.wants(Kind::CreditCard) {
+        if left + size >= 12 && scan.wants(Kind::CreditCard) {
             // One that is written digit by digit, or in pairs, is not looked for in the middle of a row of others.
             let most = if row == Some(size) { Run::WINDOW } else { Run::GROUPS };
             cards(scan, groups.get(..most.min(groups.len())).unwrap_or_default(), &mut digits);
@@ -225,7 +246,7 @@ fn cards(scan: &mut Scan<'_>, groups: &[Group], digits: &mut Digits) {
         return;
     }
     if size > 4 {
-        return;
+        return odd_cards(scan, groups);
     }
     let join = rest.first().map(|second| second.join);
     let mut before = size;
@@ -233,11 +254,41 @@ fn cards(scan: &mut Scan<'_>, groups: &[Group], digits: &mut Digits) {
         let next = group.digits();
         total += next;
         let fits = if size == 4 { next <= 7 && before >= 3 } else { next == size };
-        if Some(group.join) != join || total > LONGEST || !fits {
+        if Some(group.join) != join || total > LONGEST {
             return;
+        }
+        if !fits {
+            return odd_cards(scan, groups);
         }
         before = next;
         if total >= 12 {
+            let window = groups.get(..=position + 1).unwrap_or_default();
+            card::look(scan, window, digits.of(scan, window));
+        }
+    }
+}
+
+/// As [`cards`], in any other groups, where a word says that it is one.
+#[inline(never)]
+fn odd_cards(scan: &mut Scan<'_>, groups: &[Group]) {
+    let Some((first, rest)) = groups.split_first() else { return };
+    let mut digits = Digits::default();
+    let join = rest.first().map(|second| second.join);
+    // No network begins with 0 or 1 but UATP, and few with 7 or more.
+    let issued = matches!(scan.byte(first.start), b'2'..=b'6');
+    if !issued || !matches!(join, Some(Join::Space | Join::Hyphen)) {
+        return;
+    }
+    let mut total = first.digits();
+    for (position, group) in rest.iter().enumerate().take(Run::WINDOW - 1) {
+        total += group.digits();
+        if Some(group.join) != join || total > LONGEST {
+            return;
+        }
+        if total >= 12 {
+            if !scan.near(first.start).any.has(Context::of_kind(Kind::CreditCard)) {
+                return;
+            }
             let window = groups.get(..=position + 1).unwrap_or_default();
             card::look(scan, window, digits.of(scan, window));
         }
@@ -385,7 +436,7 @@ fn joined(scan: &Scan<'_>, end: usize) -> Option<(usize, Join)> {
         b'-' => Join::Hyphen,
         b'.' => Join::Dot,
         b'/' => Join::Slash,
-        b')' => Join::Wide,
+        b'(' | b')' => Join::Wide,
         _ => return None,
     };
     if digit(end + 1) {

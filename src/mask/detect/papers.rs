@@ -49,6 +49,13 @@ mod tests {
                 "passport 1234567890",
             ],
         );
+        // One that could be German is that only where a word says so.
+        let find = |text: &str| -> Vec<Kind> {
+            let found = super::super::find(text.as_bytes(), Context::NONE, crate::mask::kind::Kinds::all());
+            found.iter().map(|span| span.kind).collect()
+        };
+        assert_eq!(find("passport N19610571"), [Kind::Passport]);
+        assert_eq!(find("Reisepass C01X00T47"), [Kind::DeIdCard]);
         check_at(Kind::Passport, "passportNumber", &["«A12803456»"]);
         check(
             Kind::DrivingLicence,

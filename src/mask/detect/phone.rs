@@ -1,8 +1,9 @@
 //! Telephone numbers: E.164, the North American plan, and national forms where the context speaks of telephones.
 
-use super::number::{Group, Join, Run};
+use super::lexicon::meaning;
+use super::number::{Group, Join, Run, is_encoded_plus};
 use super::scan::Scan;
-use super::{Context, Proof};
+use super::{Context, Proof, each_word_of_text, words_before};
 use crate::mask::kind::Kind;
 
 /// The number of digits of telephone numbers (E.164 allows 15, with the country code).
@@ -24,6 +25,9 @@ pub(super) fn look(scan: &mut Scan<'_>, run: &Run<'_>) {
         };
         if let (Some(first), Some(last)) = (groups.first(), groups.get(count.saturating_sub(1))) {
             let (start, end) = around(scan, first.start, last.end);
+            if proof == Proof::Valid && is_plus(scan, first.start) {
+                scan.withdraw(start, end);
+            }
             scan.push(Kind::Phone, start, end, proof);
             scan.phones_until = Some(end);
         }
@@ -72,12 +76,17 @@ fn lengths(code: &[u8]) -> (usize, usize) {
         [b'1' | b'7', ..] => (11, 11),
         [b'2', b'0' | b'7', ..] | [b'3', b'0', ..] => (10, 12),
         [b'3', b'1' | b'2' | b'3' | b'4', ..] | [b'4', b'1' | b'6' | b'8', ..] | [b'6', b'1', ..] => (9, 12),
-        [b'4', b'5' | b'7', ..] | [b'6', b'5', ..] => (8, 11),
+        [b'4', b'5' | b'7', ..] => (8, 11),
+        // Numbers anybody may call are longer in Singapore and India.
+        [b'6', b'5', ..] => (8, 13),
+        [b'9', b'1', ..] => (9, LONGEST),
+        // Saint Helena, Niue, Tokelau.
+        [b'2', b'9', b'0', ..] | [b'6', b'8', b'3', ..] | [b'6', b'9', b'0', ..] => (7, 8),
         [b'3', b'9', ..]
         | [b'4', b'4', ..]
         | [b'5', b'2' | b'5', ..]
         | [b'8', b'1' | b'2' | b'6', ..]
-        | [b'9', b'0' | b'1', ..] => (9, 13),
+        | [b'9', b'0', ..] => (9, 13),
         _ => (8, LONGEST),
     }
 }
@@ -131,8 +140,11 @@ fn national(scan: &Scan<'_>, groups: &[Group], cut: bool) -> Option<Number> {
     let last = number.last()?;
     let digits: usize = number.iter().map(|group| group.digits()).sum();
     let bare = count == 1;
-    if digits < SHORTEST + usize::from(bare) || (cut && count == groups.len()) || is_date(number) || is_decimal(number)
-    {
+    if digits < SHORTEST + usize::from(bare) || (cut && count == groups.len()) || is_date(number) {
+        return None;
+    }
+    // `tel. 3411.0561`, but not `phone bill 12345.67`.
+    if is_decimal(number) && !scan.near(first.start).closest.has(Context::of_kind(Kind::Phone)) {
         return None;
     }
     // `tel:12345678` is one, `a4-12345678` is not.
@@ -150,8 +162,29 @@ fn speaks_of_phones(scan: &Scan<'_>, start: usize, end: usize) -> bool {
     let listed = || scan.phones_until.is_some_and(|until| until <= start && start - until <= LIST);
     let end = extension_end(scan, end).unwrap_or(end);
     near.any.has(Context::of_kind(Kind::Phone) | Context::CALL)
+        || (near.any.has(Context::NUMBER) && near.any.has(Context::OWN) && is_somebodys(scan, start))
+        || (near.any.has(Context::MESSAGE) && is_goal(scan, start))
         || scan.following(end).has(Context::of_kind(Kind::Phone) | Context::LINE)
         || listed()
+}
+
+/// Whether `my number`, `her home number` or `your registered` stands before `start`.
+#[inline(never)]
+fn is_somebodys(scan: &Scan<'_>, start: usize) -> bool {
+    let (mut own, mut both) = (false, false);
+    each_word_of_text(words_before(scan.text, start), |word| {
+        let says = meaning(word);
+        both |= own && says.has(Context::NUMBER);
+        own = says.has(Context::OWN) || own && says.has(Context::LINE);
+    });
+    both
+}
+
+/// Whether messages go `to`, or somebody can be texted `at`, what begins at `start`.
+#[inline(never)]
+fn is_goal(scan: &Scan<'_>, start: usize) -> bool {
+    let before = words_before(scan.text, start).trim_ascii_end();
+    [&b" to"[..], b" at", b" on"].iter().any(|word| before.ends_with(word))
 }
 
 /// How many groups have at most `most` digits together.
@@ -172,7 +205,8 @@ fn is_date(number: &[Group]) -> bool {
     let &[one, two, three, ..] = number else { return false };
     let same = two.join == three.join && matches!(two.join, Join::Hyphen | Join::Dot | Join::Slash);
     let lengths = (one.digits(), two.digits(), three.digits());
-    same && matches!(lengths, (4, 1..=2, 1..=2) | (1..=2, 1..=2, 4)) || two.join == Join::Slash && lengths.0 <= 2
+    let slashed = two.join == Join::Slash && lengths.0 <= 2 && lengths.1 != 3;
+    same && matches!(lengths, (4, 1..=2, 1..=2) | (1..=2, 1..=2, 4)) || slashed
 }
 
 /// `12345.67`
@@ -183,7 +217,9 @@ fn is_decimal(number: &[Group]) -> bool {
 /// Takes the `+` and parenthesis before a number and the extension behind it along.
 fn around(scan: &Scan<'_>, start: usize, end: usize) -> (usize, usize) {
     let mut start = start;
-    if is_plus(scan, start) {
+    if is_encoded_plus(scan, start) {
+        start -= 3;
+    } else if is_plus(scan, start) {
         start -= if scan.byte_before(start) == b'+' { 1 } else { 2 };
     }
     if scan.byte_before(start) == b'(' && scan.text.get(start..end).is_some_and(|number| number.contains(&b')')) {
@@ -195,10 +231,12 @@ fn around(scan: &Scan<'_>, start: usize, end: usize) -> (usize, usize) {
     (start, extension_end(scan, end).unwrap_or(end))
 }
 
-/// Whether a `+` stands before the digit at `at`, perhaps in a parenthesis or before one.
+/// Whether a `+` stands before the digit at `at`, perhaps in a parenthesis or before one, or as URLs have it.
 fn is_plus(scan: &Scan<'_>, at: usize) -> bool {
     let before = scan.byte_before(at);
-    before == b'+' || (matches!(before, b'(' | b' ') && at >= 2 && scan.byte_before(at - 1) == b'+')
+    before == b'+'
+        || (matches!(before, b'(' | b' ') && at >= 2 && scan.byte_before(at - 1) == b'+')
+        || (before.eq_ignore_ascii_case(&b'B') && is_encoded_plus(scan, at))
 }
 
 /// Where an extension such as `x123`, ` ext. 123` or ` #12` behind a number that ends at `end` ends.
@@ -237,6 +275,12 @@ mod tests {
                 "«+91-98765-43210»",
                 "«0049 30 901820»",
                 "«001-748-088-2851x818»",
+                "«+49(0)5900 287315», «+44(0)1154960997», «+90(029)313-7585x847»",
+                "«+683 7012» «+690 3101»",
+                "+49 7012",
+                "«+91 1861 123 456 789» «+65 1800 123 4567»",
+                "?tel=«%2B4930901820»&x, «%2b49-30-901820»",
+                "x%2C4930901820",
             ],
         );
     }
@@ -270,10 +314,33 @@ mod tests {
                 "my cell is «4155550132»",
                 "phones: «12345678», «23456789» and «34567890»",
                 "Téléphone «02.27.96.63.08»",
+                "tel. «3411.0561», «362.24154»",
+                "tel. «42/621-2997»",
+                "my number is «9164741737», her home number: «0171 2345678»",
+                "on my registered «0911 34 76 33».",
+                "stop sending messages to «07708117853»",
+                "text me at «0171 2345678»",
             ],
         );
         check_at(Kind::Phone, "phoneNumber", &["«4155550132»", "«12345678»"]);
         check_at(Kind::Phone, "mobile", &["«0171 2345678»"]);
+    }
+
+    #[test]
+    fn what_a_plus_begins_is_no_card_and_no_other_number_inside() {
+        let find = |text: &str, kinds: &[Kind]| -> Vec<Kind> {
+            let found = super::super::find(text.as_bytes(), Context::NONE, kinds.iter().copied().collect());
+            found.iter().map(|span| span.kind).collect()
+        };
+        let all = [Kind::Phone, Kind::CreditCard, Kind::UsSsn];
+        assert_eq!(find("+573292320732", &all), [Kind::Phone]);
+        assert_eq!(find("+43 5631 17329 653", &all), [Kind::Phone]);
+        assert_eq!(find("+672 10 6609", &all), [Kind::Phone]);
+        assert_eq!(find("+48 607 377 531", &[Kind::Phone, Kind::AuAbn]), [Kind::Phone]);
+        assert_eq!(find("+4111111111111111", &all), [Kind::CreditCard]);
+        assert_eq!(find("+49 4111 1111 1111 1111", &all), [Kind::CreditCard]);
+        // Where telephone numbers may stay, it is the card.
+        assert_eq!(find("+573292320732", &[Kind::CreditCard]), [Kind::CreditCard]);
     }
 
     #[test]
@@ -299,6 +366,11 @@ mod tests {
                 "12-415-555-0132",
                 "key=report:12345678",
                 "phone 12345",
+                "the number is 9164741737",
+                "my order number is 9164741737",
+                "my lottery ticket has number 9164741737",
+                "message 9164741737 delivered",
+                "phone meeting 12/10-2026",
                 "call 9f8c2d1e-4b7a-4c3e-9d2f-000000000000",
             ],
         );

@@ -89,6 +89,14 @@ impl<'a> Scan<'a> {
         self.spans.push(Span { start, end, kind, proof });
     }
 
+    /// Takes back the last findings that are part of `start..end`, which is something else, unless a word says what they are.
+    pub(super) fn withdraw(&mut self, start: usize, end: usize) {
+        let is_part = |span: &Span| span.start >= start && span.end <= end && span.proof != Proof::Named;
+        while self.spans.last().is_some_and(is_part) {
+            self.spans.pop();
+        }
+    }
+
     /// Where the bytes that satisfy `is` end, from `from` on.
     pub(super) fn end_of(&self, from: usize, is: impl Fn(&u8) -> bool) -> usize {
         let rest = self.text.get(from..).unwrap_or_default();
@@ -235,6 +243,8 @@ mod tests {
         ) {
             let text = text.as_bytes();
             let at = at.min(text.len());
+            // No number begins in the middle of a word.
+            let at = at + text.iter().skip(at).take_while(|byte| is_letter(byte)).count();
             let path = Context::of(b"orderId");
             let (map, asked, mut groups, mut spans) = (Map::default(), Asked::default(), Vec::new(), Vec::new());
             let scan = Scan::new(text, &map, path, Kinds::all(), &asked, &mut groups, &mut spans);

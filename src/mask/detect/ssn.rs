@@ -33,12 +33,30 @@ fn parted(scan: &mut Scan<'_>, [one, two, three]: [Group; 3], next: Option<&Grou
         return;
     }
     let neighbour = one.join == join || next.is_some_and(|next| next.join == join);
-    let thing = join == Join::Space && scan.near(one.start).closest.has(Context::THING);
-    match (neighbour || thing, join) {
-        (false, _) => scan.push(Kind::UsSsn, one.start, three.end, Proof::Valid),
+    match (neighbour, join) {
         (true, Join::Space) => with_context(scan, one.start, three.end),
         (true, _) => {}
+        (false, _) if is_other(scan, one.start, join) => with_context(scan, one.start, three.end),
+        (false, _) => scan.push(Kind::UsSsn, one.start, three.end, Proof::Valid),
     }
+}
+
+/// Whether words say that it is something else: a thing, where spaces part it, or a number of goods (`Order #…`, `invoice no. …`);
+/// a `+` begins telephone numbers.
+fn is_other(scan: &Scan<'_>, start: usize, join: Join) -> bool {
+    let before = (start.checked_sub(2).map_or(0, |at| scan.byte(at)), scan.byte_before(start));
+    let said = match before {
+        (_, b'#' | b'+') => true,
+        (sign, b' ') => sign.is_ascii_alphanumeric() || matches!(sign, b'.' | b'#'),
+        _ => join == Join::Space,
+    };
+    if !said {
+        return false;
+    }
+    let near = scan.near(start);
+    let goods = near.closest.has(Context::GOODS)
+        || (near.closest.has(Context::NUMBER | Context::THING) && near.any.has(Context::GOODS));
+    goods || (join == Join::Space && near.closest.has(Context::THING)) || scan.byte_before(start) == b'+'
 }
 
 fn with_context(scan: &mut Scan<'_>, start: usize, end: usize) {
@@ -73,8 +91,13 @@ mod tests {
                 "social security number: «07805-1121» «078-051121»",
                 "SSN «078 05 1123» 12 1990",
                 "«899-99-9999»",
+                "ID «123-45-6789», account #«123-45-6789», no. «123-45-6789»",
+                "order for SSN «123-45-6789»",
+                "ordered by Ann, «123-45-6789»",
             ],
         );
+        // The name of a member says nothing against it: an order has a customer.
+        check_at(Kind::UsSsn, "order", &["«123-45-6789»"]);
         check_at(Kind::UsSsn, "userSsn", &["«219456789»"]);
     }
 
@@ -101,6 +124,10 @@ mod tests {
                 "Suite 680 36 4022 Oakridge Lane",
                 "ssn 0780511201",
                 "a078-05-1123",
+                "Order #123-45-6789",
+                "invoice no. 123-45-6789",
+                "tracking ID 123-45-6789",
+                "+678 05 1123",
             ],
         );
     }

@@ -51,12 +51,18 @@ pub(super) fn find(text: &[u8], from: usize, mut ask: impl FnMut(Block) -> Set) 
         let seen = Block::SIZE - rest.len();
         return Some(text.len() - Block::SIZE + ask(Block::of(*last)).without(seen).first()?);
     }
-    let mut last = [0; Block::SIZE];
-    for (eight, part) in last.as_chunks_mut::<8>().0.iter_mut().zip(rest.chunks(8)) {
+    let first = ask(Block::of(padded(rest))).first().filter(|first| *first < rest.len())?;
+    Some(from + blocks.len() * Block::SIZE + first)
+}
+
+/// The first `N` bytes; above those that are not there stand zeros.
+#[inline]
+pub(super) fn padded<const N: usize>(text: &[u8]) -> [u8; N] {
+    let mut padded = [0; N];
+    for (eight, part) in padded.as_chunks_mut::<8>().0.iter_mut().zip(text.chunks(8)) {
         *eight = head(part).to_le_bytes();
     }
-    let first = ask(Block::of(last)).first().filter(|first| *first < rest.len())?;
-    Some(from + blocks.len() * Block::SIZE + first)
+    padded
 }
 
 /// The first eight bytes, the first in the lowest bits; above those that are not there stand zeros.

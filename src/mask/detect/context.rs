@@ -133,11 +133,14 @@ impl Words {
     /// `count`: how many bytes count, 48 at most; a hump may not be told by what stands behind them.
     pub(super) fn of(text: &[u8], count: usize) -> Self {
         let there = !u64::MAX.checked_shl(count as u32).unwrap_or(0);
-        let mut padded = [b' '; Self::READ];
-        let read = text.first_chunk().unwrap_or_else(|| {
-            padded.iter_mut().zip(text).for_each(|(slot, byte)| *slot = *byte);
-            &padded
-        });
+        let padded: [u8; Self::READ];
+        let read = match text.first_chunk() {
+            Some(read) => read,
+            None => {
+                padded = bytes::padded(text);
+                &padded
+            }
+        };
         let [letters, small, wide, label_ends] =
             bytes::ask(read, |block| [block.letters(), block.small(), block.wide(), block.either(b']', b'>')]);
         let (letters, wide, label_ends) = (letters & there, wide & there, label_ends & there);

@@ -45,8 +45,7 @@ impl Map {
         self.marks.reserve(text.len() / Self::STEP + 1);
         let (mut parts_run, mut upper_run) = (Runs::default(), Runs::default());
         let (parts, rest) = text.as_chunks::<{ Self::STEP }>();
-        let mut last = [b' '; Self::STEP];
-        last.iter_mut().zip(rest).for_each(|(slot, byte)| *slot = *byte);
+        let last = bytes::padded(rest);
         let last = (!rest.is_empty()).then_some(&last);
         for (position, part) in parts.iter().chain(last).enumerate() {
             let from = position * Self::STEP;

@@ -6,18 +6,18 @@
 
 mod cursor;
 mod field;
-mod names;
 mod output;
 mod part;
 mod pointer;
 #[cfg(test)]
 mod tests;
+mod ways;
 
 use super::detect::Context;
-use super::fields::{Fields, State};
+use super::fields::Fields;
 use super::finding::{self, Finding};
 use super::found::{Masked, Tally};
-use super::kept::{Kept, Place};
+use super::kept::Kept;
 use super::kind::What;
 use super::masks::Masks;
 use super::secret;
@@ -26,12 +26,12 @@ use super::text::{Masker, merge};
 use super::unmaskable::Unmaskable;
 use super::view::Form;
 use cursor::Cursor;
-use names::Names;
 use output::{Member, Output};
 pub use part::mask_parts;
 use pointer::pointer;
 use std::borrow::Cow;
 use std::ops::Range;
+use ways::{Id, Way, Ways};
 
 /// Masks a JSON body: what is found in any string, member names included, and in any number outside `kept` is replaced.
 ///
@@ -70,7 +70,7 @@ fn whole(
     if secret::stands_in(secrets, body) {
         return Err(Unmaskable::Secret);
     }
-    let mut pass = Pass::new(text, Path::default(), masks, kept, secrets);
+    let mut pass = Pass::new(text, Way::default(), masks, kept, secrets);
     if tells {
         pass.start_telling();
     }
@@ -91,7 +91,7 @@ pub(super) fn mask_record(
     if secret::stands_in(with.secrets, record) {
         return Err(Unmaskable::Secret);
     }
-    let mut pass = Pass::new(text, Path::default(), with.masks, with.kept, with.secrets);
+    let mut pass = Pass::new(text, Way::default(), with.masks, with.kept, with.secrets);
     pass.prefix = prefix;
     pass.tally = std::mem::take(tally);
     let end = pass.value_and_end();
@@ -111,15 +111,14 @@ struct Pass<'a> {
     prefix: &'a str,
     /// Whether what is dropped leaves a label instead.
     keeps_shape: bool,
-    /// What the names on the way to the body say, where it stands in a string of another.
-    root: Path,
     nested: usize,
     kept: &'a Kept,
-    /// The field rules, if there are any, and how far they have come where the body stands.
+    /// The field rules, if there are any.
     fields: Option<&'a Fields>,
-    root_field: State,
+    /// Whether the dialect or a rule tells items of arrays apart.
+    numbers_items: bool,
     masker: Masker<'a>,
-    names: Names,
+    ways: Ways,
     open: Vec<Open>,
     output: Output<'a>,
     tally: Tally,
@@ -129,12 +128,10 @@ struct Pass<'a> {
 
 /// An array or object that is being read.
 struct Open {
-    /// What the names up to here say.
-    inherited: Path,
-    /// Where it stands, by the patterns of kept places.
-    place: Place,
-    /// How far field rules have come there.
-    field: State,
+    /// The way to it.
+    under: Id,
+    /// The way to what is being read in it.
+    way: Id,
     inside: Inside,
 }
 
@@ -145,9 +142,6 @@ enum Inside {
     Object {
         name: Range<usize>,
         masked: Option<String>,
-        path: Path,
-        place: Place,
-        field: State,
         member: Member,
         /// Whether the member that is being read is to be taken out.
         dropped: bool,
@@ -156,35 +150,20 @@ enum Inside {
     },
 }
 
-/// What a member's name makes of the way to its value.
-#[derive(Clone, Copy)]
-struct Entered {
-    /// What it says.
-    says: Context,
-    place: Place,
-    field: State,
-}
-
-/// What the two nearest names on the way to a value say.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Path {
-    name: Context,
-    parent: Context,
-}
-
 impl<'a> Pass<'a> {
-    fn new(text: &'a str, root: Path, masks: &'a Masks, kept: &'a Kept, secrets: &'a [&'a [u8]]) -> Self {
+    /// `root`: what is known of the way to the body, where it stands in another; its place is the first.
+    fn new(text: &'a str, root: Way, masks: &'a Masks, kept: &'a Kept, secrets: &'a [&'a [u8]]) -> Self {
+        let fields = masks.fields();
         Self {
             cursor: Cursor { text, at: 0 },
             prefix: "",
             keeps_shape: false,
-            root,
             nested: 0,
             kept,
-            fields: masks.fields(),
-            root_field: State::START,
+            fields,
+            numbers_items: kept.numbers_items() || fields.is_some_and(Fields::numbers_items),
             masker: Masker::new(masks, secrets),
-            names: Names::default(),
+            ways: Ways::from(Way { place: kept.root(), ..root }),
             open: Vec::new(),
             output: Output::of(text),
             tally: Tally::default(),
@@ -208,6 +187,9 @@ impl<'a> Pass<'a> {
                     (Some(b','), Inside::Array { index }) => {
                         *index = index.saturating_add(1);
                         self.cursor.at += 1;
+                        if self.numbers_items {
+                            self.next_item();
+                        }
                         break;
                     }
                     (Some(b','), Inside::Object { .. }) => {
@@ -236,8 +218,8 @@ impl<'a> Pass<'a> {
     /// Reads a value, or the beginning of one; whether an array or object was opened that is not empty.
     fn value(&mut self) -> Result<bool, Unmaskable> {
         let first = self.cursor.skip_space();
-        if let Some(fields) = self.fields
-            && let Some(hit) = self.field(fields).hit()
+        if self.fields.is_some()
+            && let Some(hit) = self.ways.field(self.here()).hit()
         {
             return self.mask_field(first, hit);
         }
@@ -258,70 +240,97 @@ impl<'a> Pass<'a> {
         if self.open.len() >= DEEPEST {
             return Err(Unmaskable::TooDeep { at: self.cursor.at });
         }
-        let (inherited, place) = (self.path(), self.place());
-        let field = self.fields.map(|fields| self.field(fields)).unwrap_or_default();
         self.cursor.at += 1;
         let empty = self.cursor.skip_space() == Some(closing);
         if empty {
             self.cursor.at += 1;
             return Ok(false);
         }
-        let object = closing == b'}';
-        let inside = if object {
-            Inside::Object {
-                name: 0..0,
-                masked: None,
-                path: inherited,
-                place: Place::default(),
-                field: State::START,
-                member: Member::default(),
-                dropped: false,
-                first: true,
-            }
-        } else {
-            Inside::Array { index: 0 }
-        };
-        self.open.push(Open { inherited, place, field, inside });
-        if object {
-            self.name(self.cursor.at)?;
+        let under = self.here();
+        if closing == b']' {
+            self.open.push(Open { under, way: under, inside: Inside::Array { index: 0 } });
+            self.next_item();
+            return Ok(true);
         }
+        let inside =
+            Inside::Object { name: 0..0, masked: None, member: Member::default(), dropped: false, first: true };
+        self.open.push(Open { under, way: under, inside });
+        self.name(self.cursor.at)?;
         Ok(true)
+    }
+
+    /// Goes to the next item of the innermost array.
+    fn next_item(&mut self) {
+        let known = |open: &Open| if self.numbers_items { None } else { self.ways.item(open.under) };
+        let way = self.open.last().and_then(known).unwrap_or_else(|| self.new_item());
+        if let Some(open) = self.open.last_mut() {
+            open.way = way;
+        }
+    }
+
+    #[inline(never)]
+    fn new_item(&mut self) -> Id {
+        self.forget();
+        let Some(Open { under, inside: Inside::Array { index }, .. }) = self.open.last() else { return Id::ROOT };
+        let way = self.ways.get(*under);
+        let into = Way {
+            place: self.kept.step(way.place, |step| step.parse() == Ok(*index)),
+            field: self.fields.map(|fields| fields.item(way.field, *index)).unwrap_or_default(),
+            ..way
+        };
+        if self.numbers_items { self.ways.add(into) } else { self.ways.add_item(*under, into) }
+    }
+
+    /// Forgets ways, if they have become many.
+    fn forget(&mut self) {
+        if self.ways.are_many() {
+            self.ways.forget_all_but(self.open.iter_mut().flat_map(|open| [&mut open.under, &mut open.way]));
+        }
     }
 
     /// Reads a member's name and the colon behind it. The member begins at `start`, with its comma if it has one.
     fn name(&mut self, start: usize) -> Result<(), Unmaskable> {
         let Some(open) = self.open.last() else { return Err(self.cursor.malformed()) };
-        let (inherited, object, under) = (open.inherited, open.place, open.field);
+        let under = open.under;
         let member = self.output.member(start, self.cursor.at);
         if self.cursor.byte() != Some(b'"') {
             return Err(self.cursor.malformed());
         }
         let (raw, plain) = self.cursor.string_end()?;
-        if let Some(known) = self.names.known(self.cursor.text, &raw, (inherited, object, under)) {
+        if let Some(known) = self.ways.member(under, self.cursor.text, &raw) {
             self.colon()?;
-            self.enter(raw, None, inherited, known, member);
+            self.enter(raw, None, known, member);
             return Ok(());
         }
+        self.new_name(raw, plain, member)
+    }
+
+    /// Reads a member's name that was not read before in its place, or had a finding.
+    #[inline(never)]
+    fn new_name(&mut self, raw: Range<usize>, plain: bool, member: Member) -> Result<(), Unmaskable> {
+        self.forget();
+        let Some(open) = self.open.last() else { return Err(self.cursor.malformed()) };
+        let under = open.under;
+        let way = self.ways.get(under);
         // Until it is read, findings in the name are told to be in the object.
-        let replaced = self.mask(raw.clone(), plain, inherited.name | inherited.parent, true)?;
+        let replaced = self.mask(raw.clone(), plain, way.says, true)?;
         let masked = replaced.then(|| self.masker.masked().to_owned());
         self.colon()?;
         // The name as it leaves, so that what leaves has no finding either.
         let name = masked.as_deref().or(self.cursor.text.get(raw.clone())).unwrap_or_default();
+        let name = unescaped(name);
         let said = unescaped(self.cursor.text.get(raw.clone()).unwrap_or_default());
-        let known = Entered {
-            says: self.masker.masks.context_of(unescaped(name).as_bytes()),
-            field: self.fields.map(|fields| fields.member(under, fields.class(&said))).unwrap_or_default(),
-            place: {
-                // Once for all patterns, and for most names not at all.
-                let name = unescaped(name);
-                self.kept.step(object, |step| name == *step)
-            },
+        let into = Way {
+            field: self.fields.map(|fields| fields.member(way.field, fields.class(&said))).unwrap_or_default(),
+            // Once for all patterns, and for most names not at all.
+            place: self.kept.step(way.place, |step| name == *step),
+            ..way.member(self.masker.masks.context_of(name.as_bytes()))
         };
-        if masked.is_none() {
-            self.names.add(self.cursor.text, &raw, (inherited, object, under), known);
-        }
-        self.enter(raw, masked, inherited, known, member);
+        let into = match &masked {
+            None => self.ways.add_member(under, self.cursor.text, &raw, into),
+            Some(_) => self.ways.add(into),
+        };
+        self.enter(raw, masked, into, member);
         Ok(())
     }
 
@@ -334,19 +343,14 @@ impl<'a> Pass<'a> {
     }
 
     /// Goes into the member `name` of the innermost object, which leaves as `masked` if that is another.
-    fn enter(&mut self, raw: Range<usize>, masked: Option<String>, inherited: Path, entered: Entered, begun: Member) {
-        let Some(Inside::Object { name, masked: was, path, place, field, member, dropped, .. }) =
-            self.open.last_mut().map(|open| &mut open.inside)
-        else {
-            return;
-        };
+    fn enter(&mut self, raw: Range<usize>, masked: Option<String>, into: Id, begun: Member) {
+        let Some(open) = self.open.last_mut() else { return };
+        open.way = into;
+        let Inside::Object { name, masked: was, member, dropped, .. } = &mut open.inside else { return };
         *name = raw;
         if masked.is_some() || was.is_some() {
             *was = masked;
         }
-        *path = Path { name: entered.says, parent: inherited.name };
-        *place = entered.place;
-        *field = entered.field;
         *member = begun;
         *dropped = false;
     }
@@ -368,25 +372,26 @@ impl<'a> Pass<'a> {
     }
 
     /// Masks a string that looks like JSON as JSON, and then as text, until neither finds anything.
+    #[inline(never)]
     fn nested(&mut self, raw: Range<usize>, string: &str) -> Result<(), Unmaskable> {
         /// A body that takes more is made to.
         const ROUNDS: usize = 4;
         let (masks, secrets, context) = (self.masker.masks, self.masker.secrets, self.context());
         let mut masked: Option<String> = None;
         let mut found = Vec::new();
+        let way = self.ways.get(self.here());
         let mut fields = self.fields;
         for _ in 0..ROUNDS {
             let before = masked.as_deref().unwrap_or(string);
             let text = unescaped(before);
             let kept = Kept::default();
-            let mut pass = Pass::new(&text, self.path(), masks, &kept, secrets);
+            let mut pass = Pass::new(&text, way, masks, &kept, secrets);
             pass.nested = self.nested + 1;
             if self.told.is_some() && masked.is_none() {
                 pass.start_telling();
             }
             pass.keeps_shape = self.keeps_shape;
             pass.fields = fields;
-            pass.root_field = fields.map(|fields| self.field(fields)).unwrap_or_default();
             let inner = match pass.value_and_end() {
                 Ok(()) => {
                     // What stands there now is no value any more, and must not be masked again.
@@ -453,6 +458,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Counts findings in the value that is being read.
+    #[inline(never)]
     fn count(&mut self, kinds: &[What]) {
         let (prefix, open, text) = (self.prefix, &self.open, self.cursor.text);
         self.tally.add(kinds, || Some(pointer(prefix, open, text, None)));
@@ -464,6 +470,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Tells the findings of the string `raw`, or of the member name that leaves as `name`. `whole`: they stood in it as it came.
+    #[inline(never)]
     fn tell(&mut self, raw: Range<usize>, whole: bool, name: Option<&str>) {
         let (Some(told), Some(located)) = (&mut self.told, &self.masker.located) else { return };
         if located.is_empty() {
@@ -493,6 +500,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Takes the value from `start` to here out: with its member, or, where order counts, leaving `null`.
+    #[inline(never)]
     fn drop_value(&mut self, start: usize) {
         match self.open.last_mut().map(|open| &mut open.inside) {
             Some(Inside::Object { member, dropped, .. }) => {
@@ -525,10 +533,16 @@ impl<'a> Pass<'a> {
         self.cursor.number_end()?;
         let raw = self.cursor.text.get(start..self.cursor.at).unwrap_or_default();
         // The shortest number that can be found has six digits.
-        let patterns = self.masker.masks.has_patterns();
-        if (raw.len() < 6 && !patterns) || self.place().is_kept() {
+        if (raw.len() < 6 && !self.masker.masks.has_patterns()) || self.ways.place(self.here()).is_kept() {
             return Ok(());
         }
+        self.digits(start, raw)
+    }
+
+    /// Masks the number `raw` at `start`, if it is one that can be found.
+    #[inline(never)]
+    fn digits(&mut self, start: usize, raw: &str) -> Result<(), Unmaskable> {
+        let patterns = self.masker.masks.has_patterns();
         let digits = integer(raw);
         let context = self.context();
         let spans = self.masker.find(digits.as_bytes(), context);
@@ -569,35 +583,12 @@ impl<'a> Pass<'a> {
 
     /// What the names on the way to the value that comes now say.
     fn context(&self) -> Context {
-        let path = self.path();
-        path.name | path.parent
+        self.ways.says(self.here())
     }
 
-    fn path(&self) -> Path {
-        match self.open.last() {
-            None => self.root,
-            Some(Open { inside: Inside::Object { path, .. }, .. }) => *path,
-            Some(Open { inherited, .. }) => *inherited,
-        }
-    }
-
-    /// How far field rules have come where the value stands that comes now.
-    fn field(&self, fields: &Fields) -> State {
-        match self.open.last() {
-            None => self.root_field,
-            Some(Open { inside: Inside::Object { field, .. }, .. }) => *field,
-            Some(Open { inside: Inside::Array { index }, field, .. }) => fields.item(*field, *index),
-        }
-    }
-
-    fn place(&self) -> Place {
-        match self.open.last() {
-            None => self.kept.root(),
-            Some(Open { inside: Inside::Object { place, .. }, .. }) => *place,
-            Some(Open { inside: Inside::Array { index }, place, .. }) => {
-                self.kept.step(*place, |step| step.parse() == Ok(*index))
-            }
-        }
+    /// The way to the value that comes now.
+    fn here(&self) -> Id {
+        self.open.last().map_or(Id::ROOT, |open| open.way)
     }
 }
 

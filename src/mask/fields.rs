@@ -217,6 +217,11 @@ impl Fields {
         self.table.get(entry).copied().unwrap_or_default()
     }
 
+    /// Whether a rule tells items of arrays apart.
+    pub(super) fn numbers_items(&self) -> bool {
+        !self.items.is_empty()
+    }
+
     /// Where an item is, under `state`.
     pub(super) fn item(&self, state: State, index: u32) -> State {
         let class = if self.items.is_empty() { None } else { self.items.get(&index).copied() };

@@ -77,6 +77,11 @@ impl Kept {
         Ok(kept)
     }
 
+    /// Whether a pattern can tell items of arrays apart.
+    pub(super) fn numbers_items(&self) -> bool {
+        self.steps.iter().any(|step| matches!(&step.matches, Matches::Name(name) if name.parse::<u32>().is_ok()))
+    }
+
     pub(super) fn root(&self) -> Place {
         Place { next: self.start, kept: false }
     }

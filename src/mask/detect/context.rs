@@ -130,7 +130,9 @@ impl Words {
     /// How many bytes are read.
     const READ: usize = 48;
 
-    pub(super) fn of(text: &[u8]) -> Self {
+    /// `count`: how many bytes count, 48 at most; a hump may not be told by what stands behind them.
+    pub(super) fn of(text: &[u8], count: usize) -> Self {
+        let there = !u64::MAX.checked_shl(count as u32).unwrap_or(0);
         let mut padded = [b' '; Self::READ];
         let read = text.first_chunk().unwrap_or_else(|| {
             padded.iter_mut().zip(text).for_each(|(slot, byte)| *slot = *byte);
@@ -138,6 +140,7 @@ impl Words {
         });
         let [letters, small, wide, label_ends] =
             bytes::ask(read, |block| [block.letters(), block.small(), block.wide(), block.either(b']', b'>')]);
+        let (letters, wide, label_ends) = (letters & there, wide & there, label_ends & there);
         let (lower, upper) = (letters & small, letters & !small);
         let letters = letters | wide;
         let humps = upper & (lower << 1 | (upper << 1 & lower >> 1));

@@ -6,9 +6,14 @@ use crate::mask::kind::Kind;
 
 /// What one word says, in whatever case.
 pub(super) fn meaning(word: &[u8]) -> Context {
-    // Most words are ruled out by their length and their first eight letters.
+    // Most words are ruled out by a hash of their length and their first eight letters.
     let head = head(word);
-    let mut place = place(head, word.len());
+    let hash = bytes::hash(head, word.len());
+    let (row, bit) = in_filter(hash);
+    if FILTER.get(row).is_none_or(|row| row & bit == 0) {
+        return Context::NONE;
+    }
+    let mut place = place(hash);
     loop {
         match TABLE.get(place) {
             Some(known) if known.head == head && known.length == word.len() => {
@@ -445,6 +450,26 @@ const WORDS: &[(Context, &[&str])] = &[
 /// Room for the words and as much again, so that a search ends soon.
 const PLACES: usize = 1024;
 
+/// A bit for the hash of each word.
+static FILTER: [u64; 64] = {
+    let mut filter = [0; 64];
+    let mut known: &[Known] = &TABLE;
+    while let [word, more @ ..] = known {
+        let (row, bit) = in_filter(bytes::hash(word.head, word.length));
+        if word.length > 0
+            && let (_, [row, ..]) = filter.split_at_mut(row)
+        {
+            *row |= bit;
+        }
+        known = more;
+    }
+    filter
+};
+
+const fn in_filter(hash: u64) -> (usize, u64) {
+    ((hash >> 58) as usize, 1 << (hash >> 52 & 63))
+}
+
 /// A word that says something.
 #[derive(Clone, Copy)]
 struct Known {
@@ -480,7 +505,7 @@ const fn add(table: &mut [Known; PLACES], word: &'static [u8], says: Context) {
         shift += 8;
         rest = more;
     }
-    let mut from = place(head, word.len());
+    let mut from = place(bytes::hash(head, word.len()));
     loop {
         if let (_, [slot, ..]) = table.split_at_mut(from)
             && (slot.length == 0 || same(slot.word, word))
@@ -504,8 +529,8 @@ const fn same(one: &[u8], other: &[u8]) -> bool {
     one.is_empty() && other.is_empty()
 }
 
-const fn place(head: u64, length: usize) -> usize {
-    (bytes::hash(head, length) >> 54) as usize % PLACES
+const fn place(hash: u64) -> usize {
+    (hash >> 54) as usize % PLACES
 }
 
 #[cfg(test)]

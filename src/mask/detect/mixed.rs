@@ -32,9 +32,15 @@ pub(super) fn look(scan: &mut Scan<'_>, start: usize, end: usize) -> usize {
 /// The rows that can stand there.
 fn rows(scan: &Scan<'_>, start: usize, end: usize) -> u32 {
     let Some(known) = ROWS.get(end - start) else { return 0 };
-    let behind = match (scan.byte(end), scan.byte(end + 1)) {
-        (b' ' | b'-' | b'.' | b'+', b'0'..=b'9') => known.digit,
-        (b' ' | b'-' | b'.' | b'+', b'A'..=b'Z' | b'a'..=b'z') => known.letter,
+    let parted = match scan.byte(end) {
+        b' ' => known.space,
+        b'-' | b'+' => known.hyphen,
+        b'.' => known.dot,
+        _ => Next::NONE,
+    };
+    let behind = match scan.byte(end + 1) {
+        b'0'..=b'9' => parted.digit,
+        b'A'..=b'Z' | b'a'..=b'z' => parted.letter,
         _ => 0,
     };
     let rows = known.whole | behind;
@@ -43,16 +49,13 @@ fn rows(scan: &Scan<'_>, start: usize, end: usize) -> u32 {
 
 #[inline(never)]
 fn look_for_all(scan: &mut Scan<'_>, start: usize, end: usize, mut rows: u32) -> usize {
-    let words = scan.map.words(start);
-    let digits = scan.map.digits(start);
-    let letters = words & !digits;
+    let (words, digits) = (scan.map.words(start), scan.map.digits(start));
     let mut until = end;
     while rows != 0 {
         let row = rows.trailing_zeros() as usize;
         rows &= rows - 1;
-        let head = HEADS.get(row).copied().unwrap_or_default();
-        // Most are ruled out by their first characters.
-        if (head.letters & !letters) | (head.digits & !digits) | (head.either & !words) == 0
+        // Most are ruled out by their first two parts.
+        if FORMS.get(row).is_some_and(|form| form.fits(end - start, words, digits))
             && let Some(spec) = countries::SPECS.get(row).filter(|spec| scan.wants(spec.kind))
         {
             until = until.max(look_for(scan, start, spec).unwrap_or(end));
@@ -61,32 +64,71 @@ fn look_for_all(scan: &mut Scan<'_>, start: usize, end: usize, mut rows: u32) ->
     until
 }
 
-/// What the characters of a pattern before its first separator must be: a bit for each.
-#[derive(Clone, Copy, Default)]
-struct Head {
+/// What the characters of a pattern must be, without its separators: a bit for each.
+#[derive(Clone, Copy)]
+struct Form {
     letters: u64,
     digits: u64,
     either: u64,
+    /// Before which ones a separator may stand.
+    parted: u64,
 }
 
-/// The heads of all rows.
-const HEADS: [Head; countries::SPECS.len()] = {
-    let mut all = [Head { letters: 0, digits: 0, either: 0 }; countries::SPECS.len()];
-    let mut slots: &mut [Head] = &mut all;
+impl Form {
+    const fn of(pattern: &[u8]) -> Self {
+        let mut form = Self { letters: 0, digits: 0, either: 0, parted: 0 };
+        let mut bit = 1;
+        let mut rest = pattern;
+        while let [class, more @ ..] = rest {
+            match *class {
+                b'A' => form.letters |= bit,
+                b'9' => form.digits |= bit,
+                b'*' => form.either |= bit,
+                _ => form.parted |= bit,
+            }
+            if !is_separator(*class) {
+                bit <<= 1;
+            }
+            rest = more;
+        }
+        form
+    }
+
+    /// Whether a text can be of this form that begins with `count` letters and digits, perhaps with a separator and more behind.
+    /// `words` are the letters and digits in it, `digits` the digits.
+    fn fits(&self, count: usize, words: u64, digits: u64) -> bool {
+        let count = count as u32 & 31;
+        let parted = self.parted >> count;
+        // Up to the next separator.
+        let next = if parted & 1 == 1 { (parted & !1).trailing_zeros() } else { 0 };
+        let (words_behind, digits_behind) = (words >> count >> 1, digits >> count >> 1);
+        self.is(0, below(count), words, digits) && self.is(count, below(next), words_behind, digits_behind)
+    }
+
+    /// Whether those of the characters from `from` on that are in `part` are what they must be.
+    fn is(&self, from: u32, part: u64, words: u64, digits: u64) -> bool {
+        let odd = (self.letters >> from) & !(words & !digits)
+            | (self.digits >> from) & !digits
+            | (self.either >> from) & !words;
+        odd & part == 0
+    }
+}
+
+/// The lowest `count` bits.
+const fn below(count: u32) -> u64 {
+    match u64::MAX.checked_shl(count) {
+        Some(above) => !above,
+        None => u64::MAX,
+    }
+}
+
+/// The forms of all rows.
+const FORMS: [Form; countries::SPECS.len()] = {
+    let mut all = [Form { letters: 0, digits: 0, either: 0, parted: 0 }; countries::SPECS.len()];
+    let mut slots: &mut [Form] = &mut all;
     let mut specs = countries::SPECS;
     while let ([slot, rest @ ..], [spec, more @ ..]) = (slots, specs) {
-        let mut bit = 1;
-        let mut pattern = spec.pattern;
-        while let [class, others @ ..] = pattern {
-            match *class {
-                b'A' => slot.letters |= bit,
-                b'9' => slot.digits |= bit,
-                b'*' => slot.either |= bit,
-                _ => break,
-            }
-            bit <<= 1;
-            pattern = others;
-        }
+        *slot = Form::of(spec.pattern);
         slots = rest;
         specs = more;
     }
@@ -107,10 +149,29 @@ pub(super) fn look_before(scan: &mut Scan<'_>, at: usize) {
 }
 
 fn look_for(scan: &mut Scan<'_>, start: usize, spec: &Spec) -> Option<usize> {
+    let (read, length, end) = read(scan, start, spec.pattern)?;
+    if !(spec.is_valid)(read.get(..length).unwrap_or_default()) {
+        return None;
+    }
+    let near = scan.near(start).any;
+    let proof = match (near.has(Context::of_kind(spec.kind)), spec.alone) {
+        (true, _) => Proof::Named,
+        (false, true) => Proof::Valid,
+        // A passport, say, that is not said to be a German one.
+        (false, false) if near.has(spec.words) => Proof::Hint,
+        (false, false) => return None,
+    };
+    scan.push(spec.kind, start, end, proof);
+    Some(end)
+}
+
+/// Reads what stands at `start` if it is as `pattern` says and stands alone: its letters, as capitals, and digits, how many they
+/// are, and where it ends.
+fn read(scan: &Scan<'_>, start: usize, pattern: &[u8]) -> Option<([u8; LONGEST], usize, usize)> {
     let mut read = [0_u8; LONGEST];
     let mut length = 0_usize;
     let mut at = start;
-    for class in spec.pattern {
+    for class in pattern {
         let byte = scan.byte(at);
         let fits = match class {
             b'A' => byte.is_ascii_alphabetic(),
@@ -135,19 +196,7 @@ fn look_for(scan: &mut Scan<'_>, start: usize, spec: &Spec) -> Option<usize> {
         at += 1;
     }
     let joined = matches!(scan.byte(at), b'_' | b'-') && scan.byte(at + 1).is_ascii_alphanumeric();
-    if scan.byte(at).is_ascii_alphanumeric() || joined || !(spec.is_valid)(read.get(..length).unwrap_or_default()) {
-        return None;
-    }
-    let near = scan.near(start).any;
-    let proof = match (near.has(Context::of_kind(spec.kind)), spec.alone) {
-        (true, _) => Proof::Named,
-        (false, true) => Proof::Valid,
-        // A passport, say, that is not said to be a German one.
-        (false, false) if near.has(spec.words) => Proof::Hint,
-        (false, false) => return None,
-    };
-    scan.push(spec.kind, start, at, proof);
-    Some(at)
+    (!scan.byte(at).is_ascii_alphanumeric() && !joined).then_some((read, length, at))
 }
 
 /// The rows that can begin with letters and digits that stand together: a bit for each.
@@ -155,14 +204,35 @@ fn look_for(scan: &mut Scan<'_>, start: usize, spec: &Spec) -> Option<usize> {
 struct Rows {
     /// Those that end there as well.
     whole: u32,
-    /// Those that go on with a digit, and with a letter, behind a separator.
+    /// Those that go on behind a space, behind a hyphen or plus sign, and behind a dot.
+    space: Next,
+    hyphen: Next,
+    dot: Next,
+}
+
+/// The rows that go on with a digit, and with a letter.
+#[derive(Clone, Copy)]
+struct Next {
     digit: u32,
     letter: u32,
 }
 
+impl Next {
+    const NONE: Self = Self { digit: 0, letter: 0 };
+
+    const fn add(&mut self, bit: u32, pattern: &[u8]) {
+        if !matches!(pattern, [b'A', ..]) {
+            self.digit |= bit;
+        }
+        if !matches!(pattern, [b'9', ..]) {
+            self.letter |= bit;
+        }
+    }
+}
+
 /// The rows by the number of those letters and digits.
 const ROWS: [Rows; LONGEST + 1] = {
-    let mut all = [Rows { whole: 0, digit: 0, letter: 0 }; LONGEST + 1];
+    let mut all = [Rows { whole: 0, space: Next::NONE, hyphen: Next::NONE, dot: Next::NONE }; LONGEST + 1];
     let mut length = 0;
     let mut slots: &mut [Rows] = &mut all;
     while let [slot, rest @ ..] = slots {
@@ -187,13 +257,12 @@ const fn add(rows: &mut Rows, bit: u32, pattern: &[u8], length: usize) {
         if !is_separator(*class) {
             count += 1;
         } else if count == length {
-            // What stands behind it.
-            match more {
-                [b'9', ..] => rows.digit |= bit,
-                [b'A', ..] => rows.letter |= bit,
+            match *class {
+                b'.' => rows.dot.add(bit, more),
+                b'+' => rows.hyphen.add(bit, more),
                 _ => {
-                    rows.digit |= bit;
-                    rows.letter |= bit;
+                    rows.space.add(bit, more);
+                    rows.hyphen.add(bit, more);
                 }
             }
         }
@@ -206,4 +275,61 @@ const fn add(rows: &mut Rows, bit: u32, pattern: &[u8], length: usize) {
 
 const fn is_separator(class: u8) -> bool {
     matches!(class, b'-' | b'.' | b'+')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::map::Map;
+    use super::super::scan::Asked;
+    use super::*;
+    use crate::mask::kind::Kinds;
+    use proptest::prelude::*;
+
+    /// A text of the form of a pattern, or nearly: each character is of its class as `choices` say, separators are there or not.
+    fn written(pattern: &[u8], choices: &[u8]) -> String {
+        let one_of = |all: &[u8], choice: u8| char::from(all[usize::from(choice) % all.len()]);
+        pattern
+            .iter()
+            .zip(choices.iter().cycle())
+            .filter_map(|(class, choice)| match class {
+                _ if *choice > 250 => Some(one_of(b"A0 .", *choice)),
+                b'A' => Some(one_of(b"AZaz", *choice)),
+                b'9' => Some(one_of(b"0189", *choice)),
+                b'*' => Some(one_of(b"A1z9", *choice)),
+                b'+' => Some(one_of(b"+-", *choice)),
+                separator => Some(one_of(if *separator == b'.' { b".\0" } else { b" -+\0" }, *choice))
+                    .filter(|sign| *sign != '\0'),
+            })
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_is_ruled_out_whose_pattern_a_text_follows(
+            row in 0..countries::SPECS.len(), choices in proptest::collection::vec(any::<u8>(), 7..29), behind in "[ .,x-]?[0-9]{0,2}"
+        ) {
+            let pattern = countries::SPECS[row].pattern;
+            let text = format!("({}{behind}", written(pattern, &choices));
+            let (mut map, asked, mut groups, mut spans) = (Map::default(), Asked::default(), Vec::new(), Vec::new());
+            map.read(text.as_bytes(), false, false);
+            let scan = Scan::new(text.as_bytes(), &map, Context::NONE, Kinds::all(), &asked, &mut groups, &mut spans);
+            let end = scan.word_end(1);
+            let looked_for = rows(&scan, 1, end) >> row & 1 == 1 && FORMS[row].fits(end - 1, map.words(1), map.digits(1));
+            prop_assert!(looked_for || read(&scan, 1, pattern).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_things_are_ruled_out_before_they_are_read() {
+        for text in ["20-3318 ", "P-220 ", "2024-05-17 ", "8080/tcp", "10.0.0.1 "] {
+            let mut map = Map::default();
+            map.read(text.as_bytes(), false, false);
+            let (asked, mut groups, mut spans) = (Asked::default(), Vec::new(), Vec::new());
+            let scan = Scan::new(text.as_bytes(), &map, Context::NONE, Kinds::all(), &asked, &mut groups, &mut spans);
+            let end = scan.word_end(0);
+            let left = rows(&scan, 0, end);
+            let fits = |row: &usize| left >> row & 1 == 1 && FORMS[*row].fits(end, map.words(0), map.digits(0));
+            assert_eq!((0..FORMS.len()).filter(fits).count(), 0, "{text}");
+        }
+    }
 }

@@ -135,22 +135,21 @@ impl<'a> Scan<'a> {
     fn read_near(&self, at: usize) -> Near {
         let from = at.saturating_sub(BEFORE);
         let window = self.text.get(from..at).unwrap_or_default();
-        let words = Words::of(self.text.get(from..).unwrap_or_default());
+        let words = Words::of(self.text.get(from..).unwrap_or_default(), window.len());
         // A word cut by the window says nothing.
         let cut = if from == 0 { 0 } else { (words.letters.trailing_ones() as usize).min(window.len()) };
-        let inside = !(u64::MAX << window.len());
-        if words.label_ends & inside != 0 {
+        if words.label_ends != 0 {
             let (any, last) = Context::of_text(words_before(self.text, at));
             return Near { any: any | self.path, closest: last.unwrap_or(self.path) };
         }
-        let mut begins = words.begins & inside & (u64::MAX << cut);
+        let mut begins = words.begins & (u64::MAX << cut);
         let (mut any, mut closest) = (self.path, self.path);
         while begins != 0 {
             let start = begins.trailing_zeros();
             begins &= begins - 1;
             let letters = (!(words.letters >> start)).trailing_zeros();
             let end = (start + letters).min(begins.trailing_zeros()) as usize;
-            closest = meaning(window.get(start as usize..end.min(window.len())).unwrap_or_default());
+            closest = meaning(window.get(start as usize..end).unwrap_or_default());
             any = any | closest;
         }
         Near { any, closest }

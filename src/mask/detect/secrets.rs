@@ -6,6 +6,7 @@ use super::class::is_token;
 use super::map::Map;
 use super::scan::Scan;
 use super::{Context, Proof, crypto, network, number, vendors};
+use crate::mask::bytes;
 use crate::mask::kind::{Kind, Kinds};
 use crate::mask::secret::find;
 
@@ -149,23 +150,28 @@ const NAMED: usize = 32;
 /// Only of capitals, small letters and digits together, so that hashes, UUIDs and names are none.
 fn named(scan: &mut Scan<'_>, start: usize, end: usize) {
     let whole = scan.text.get(start..end).unwrap_or_default();
+    // Most long tokens are hashes and names.
+    if !is_mixed(whole) {
+        return;
+    }
     let padding = whole.iter().rev().take_while(|byte| **byte == b'=').count();
     let head = whole.get(..whole.len() - padding).unwrap_or_default();
     let from = start + head.iter().rposition(|byte| *byte == b'=').map_or(0, |equals| equals + 1);
     let key = scan.text.get(from..end).unwrap_or_default();
     // A full stop ends a sentence, and parts names of files and hosts.
-    if !(NAMED..=128).contains(&key.len()) || key.contains(&b'.') {
-        return;
-    }
-    let has = |is: fn(&u8) -> bool| key.iter().any(is);
-    let mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
-    if !mixed || !vendors::is_random(key) {
+    if !(NAMED..=128).contains(&key.len()) || key.contains(&b'.') || !is_mixed(key) || !vendors::is_random(key) {
         return;
     }
     let near = scan.near(from).any;
     if near.has(Context::SECRET) || (near.has(Context::KEY) && near.has(Context::VENDOR)) {
         scan.push(Kind::ApiKey, from, end, Proof::Context);
     }
+}
+
+/// Whether there are capitals, small letters and digits.
+fn is_mixed(text: &[u8]) -> bool {
+    let has = |first, last| bytes::find(text, 0, |block| block.between(first, last)).is_some();
+    has(b'A', b'Z') && has(b'0', b'9') && has(b'a', b'z')
 }
 
 /// Where the token that begins with `eyJ` (`{"` in Base64) ends, if it has the three parts of a JWS or the five of a JWE.

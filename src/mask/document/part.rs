@@ -1,8 +1,7 @@
 //! Masks some values of a JSON body and leaves all else byte for byte: the text of a request.
 
 use super::cursor::Cursor;
-use super::{Pass, Path, unescaped};
-use crate::mask::fields::State;
+use super::{Pass, Way, unescaped};
 use crate::mask::found::{Masked, Tally};
 use crate::mask::kept::Kept;
 use crate::mask::masks::Masks;
@@ -26,11 +25,9 @@ pub fn mask_parts(body: &[u8], parts: &[&str], masks: &Masks) -> Result<Masked, 
     let mut copied = 0;
     for (part, range) in finder.found {
         let value = text.get(range.clone()).ok_or(Unmaskable::Malformed { at: range.start })?;
-        let (path, field) = way(part, masks);
-        let mut pass = Pass::new(value, path, masks, &kept, &[]);
+        let mut pass = Pass::new(value, way(part, masks), masks, &kept, &[]);
         pass.prefix = part;
         pass.keeps_shape = true;
-        pass.root_field = field;
         pass.tally = tally;
         pass.value_and_end()?;
         tally = pass.tally;
@@ -50,14 +47,12 @@ pub fn mask_parts(body: &[u8], parts: &[&str], masks: &Masks) -> Result<Masked, 
     Ok(Masked::new((copied > 0).then_some(written), tally))
 }
 
-/// What the names on the way to a part say, and how far field rules have come there.
-fn way(part: &str, masks: &Masks) -> (Path, State) {
-    let (mut path, mut state) = (Path::default(), State::START);
-    for name in part.split('/').skip(1) {
-        path = Path { name: masks.context_of(name.as_bytes()), parent: path.name };
-        state = masks.fields().map(|fields| fields.member(state, fields.class(name))).unwrap_or_default();
-    }
-    (path, state)
+/// What is known of the way to a part, but for its place.
+fn way(part: &str, masks: &Masks) -> Way {
+    part.split('/').skip(1).fold(Way::default(), |way, name| Way {
+        field: masks.fields().map(|fields| fields.member(way.field, fields.class(name))).unwrap_or_default(),
+        ..way.member(masks.context_of(name.as_bytes()))
+    })
 }
 
 /// Looks for parts of a body, in the order they stand.

@@ -141,6 +141,39 @@ fn the_two_nearest_names_give_context() {
 }
 
 #[test]
+fn what_names_say_is_known_however_many_there_are_and_in_whatever_is_still_open() {
+    // A telephone number only where a name says so, and a card only where no pattern keeps it.
+    let members = |number: &str, card: &str| {
+        format!(r#""phone":{number},"order":"4155550132","relevance_score":4111111111111111,"card":{card}"#)
+    };
+    let body = |number: &str, card: &str| {
+        let many = |depth: u32| -> String {
+            (0..700).map(|n| format!(r#""n{depth}_{n}":{{{}}},"#, members(number, card))).collect()
+        };
+        let inner = (0..4).fold("{}".to_owned(), |inner, depth| {
+            format!(r#"{{{}"in":[{inner},{{{}}}],{}}}"#, many(depth), members(number, card), members(number, card))
+        });
+        format!(r#"{{"results":[{inner},{{{}}}]}}"#, members(number, card))
+    };
+    let kept = Kept::compile(&["/results/**"]).unwrap();
+    let masked =
+        |kept| mask_json(body(r#""4155550132""#, "4111111111111111").as_bytes(), &everything(), kept, &[]).unwrap();
+    let text = |masked: Masked| String::from_utf8(masked.into_parts().0.unwrap()).unwrap();
+    assert_eq!(text(masked(&kept)), body(r#""[phone]""#, "4111111111111111"));
+    let all = body(r#""[phone]""#, r#""[credit_card]""#);
+    let scores = Kept::compile(&["/results/*/relevance_score"]).unwrap();
+    // Those deeper down are in no kept place.
+    let wanted = all.replace(r#""relevance_score":4111111111111111"#, r#""relevance_score":"[credit_card]""#);
+    for (number, kept) in [(0, &scores), (1, &Kept::compile(&["/results/1/relevance_score"]).unwrap())] {
+        let masked = text(masked(kept));
+        let (deeper, last) = masked.rsplit_once(r#""relevance_score":"#).unwrap();
+        assert!(last.starts_with("4111111111111111,"), "{number}");
+        assert_eq!(deeper.matches(r#""relevance_score":4111111111111111"#).count(), usize::from(number == 0));
+        assert_eq!(masked.replace(r#":4111111111111111"#, r#":"[credit_card]""#), wanted);
+    }
+}
+
+#[test]
 fn words_that_own_patterns_ask_for_are_read_off_the_two_nearest_names() {
     let context = vec!["badge".to_owned(), "staff".to_owned()];
     let pattern = crate::mask::Pattern { regex: r"\b\d{7}\b".to_owned(), check: None, context };

@@ -34,6 +34,7 @@ mod scan;
 mod secrets;
 mod ssn;
 mod validator;
+mod vendors;
 
 use super::kind::{Kind, Kinds};
 use map::Map;

@@ -5,7 +5,7 @@
 use super::class::is_token;
 use super::map::Map;
 use super::scan::Scan;
-use super::{Context, Proof, crypto, network, number};
+use super::{Context, Proof, crypto, network, number, vendors};
 use crate::mask::bytes;
 use crate::mask::kind::{Kind, Kinds};
 use crate::mask::secret::find;
@@ -47,6 +47,13 @@ fn parts(scan: &mut Scan<'_>, start: usize, end: usize) -> usize {
     }
     if scan.wants(Kind::BearerToken) {
         bearer(scan, start, end);
+    }
+    if scan.wants(Kind::ApiKey)
+        && let Some(from) = vendors::secret_of_hook(scan.text.get(start..end).unwrap_or_default())
+    {
+        let dots = scan.text.get(start..end).unwrap_or_default().iter().rev().take_while(|byte| **byte == b'.').count();
+        scan.push(Kind::ApiKey, start + from, end - dots, Proof::Valid);
+        return end;
     }
     if scan.wants(Kind::ApiKey) && end - start >= NAMED {
         named(scan, start, end);
@@ -91,7 +98,7 @@ const LINE: usize = 48;
 /// The PEM block (RFC 7468) whose first line `start..end` can be, from header to footer or, where it is cut off, as far as its
 /// lines go. Returns where it ends.
 fn private_key(scan: &mut Scan<'_>, start: usize, end: usize) -> Option<usize> {
-    const LABEL: &[u8] = b"PRIVATE KEY-----";
+    const LABELS: [&[u8]; 2] = [b"PRIVATE KEY-----", b"PRIVATE KEY BLOCK-----"];
     const BEGIN: &[u8] = b"-----BEGIN ";
     // Encrypted keys have two lines of headers in between.
     const BEFORE: usize = 160;
@@ -101,13 +108,15 @@ fn private_key(scan: &mut Scan<'_>, start: usize, end: usize) -> Option<usize> {
         |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'\n' | b'\r' | b'\\' | b' ');
     let from = start.saturating_sub(BEFORE);
     // The line can hang on the header, where the line break is lost.
-    let before = scan.text.get(from..end.min(start + LABEL.len()))?;
-    let label = before.windows(LABEL.len()).rposition(|part| part == LABEL)?;
-    let begin = before.get(..label)?.windows(BEGIN.len()).rposition(|part| part == BEGIN)?;
-    let body = from + label + LABEL.len();
+    let before = scan.text.get(from..end.min(start + BEGIN.len() + 24))?;
+    find(before, BEGIN, 0)?;
+    let begin = before.windows(BEGIN.len()).rposition(|part| part == BEGIN)?;
+    let header = scan.text.get(from + begin..scan.text.len().min(from + begin + 64))?;
+    let (label, at) = LABELS.iter().find_map(|label| find(header, label, 0).map(|at| (*label, at)))?;
+    let body = from + begin + at + label.len();
     let rest = scan.text.get(body..scan.text.len().min(body + LONGEST))?;
-    let end = match find(rest, LABEL, 0) {
-        Some(footer) => body + footer + LABEL.len(),
+    let end = match find(rest, label, 0) {
+        Some(footer) => body + footer + label.len(),
         None => scan.end_of(body, is_line).max(end),
     };
     scan.push(Kind::PrivateKey, from + begin, end, Proof::Valid);
@@ -150,7 +159,7 @@ fn named(scan: &mut Scan<'_>, start: usize, end: usize) {
     let from = start + head.iter().rposition(|byte| *byte == b'=').map_or(0, |equals| equals + 1);
     let key = scan.text.get(from..end).unwrap_or_default();
     // A full stop ends a sentence, and parts names of files and hosts.
-    if !(NAMED..=128).contains(&key.len()) || key.contains(&b'.') || !is_mixed(key) || !is_random(key) {
+    if !(NAMED..=128).contains(&key.len()) || key.contains(&b'.') || !is_mixed(key) || !vendors::is_random(key) {
         return;
     }
     let near = scan.near(from).any;
@@ -184,131 +193,55 @@ fn jwt_end(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
     (signed && parts >= 3 || parts >= 5).then_some(until)
 }
 
-/// What vendors' keys begin with, and how many characters follow at least.
-const PREFIXES: &[(&[u8], usize)] = &[
-    (b"AKIA", 16),
-    (b"ASIA", 16),
-    (b"ABIA", 16),
-    (b"ACCA", 16),
-    (b"ghp_", 36),
-    (b"gho_", 36),
-    (b"ghu_", 36),
-    (b"ghs_", 36),
-    (b"ghr_", 36),
-    (b"github_pat_", 60),
-    (b"glpat-", 20),
-    (b"gldt-", 20),
-    (b"glrt-", 20),
-    (b"glcbt-", 20),
-    (b"xoxb-", 10),
-    (b"xoxp-", 10),
-    (b"xoxa-", 10),
-    (b"xoxe-", 10),
-    (b"xoxs-", 10),
-    (b"xoxr-", 10),
-    (b"xoxo-", 20),
-    (b"xapp-", 20),
-    (b"sk_live_", 10),
-    (b"rk_live_", 10),
-    (b"sk_test_", 10),
-    (b"rk_test_", 10),
-    (b"whsec_", 24),
-    (b"AIza", 35),
-    (b"GOCSPX-", 20),
-    (b"sk-ant-", 40),
-    (b"sk-proj-", 20),
-    (b"sk-svcacct-", 20),
-    (b"sk-admin-", 20),
-    (b"sk-or-", 40),
-    (b"sk-", 40),
-    (b"npm_", 36),
-    (b"pypi-AgEIcHlwaS5vcmc", 16),
-    (b"hf_", 30),
-    (b"jina_", 30),
-    (b"pcsk_", 30),
-    (b"gsk_", 40),
-    (b"xai-", 40),
-    (b"r8_", 36),
-    (b"dop_v1_", 60),
-    (b"doo_v1_", 60),
-    (b"dor_v1_", 60),
-    (b"shpat_", 32),
-    (b"shpca_", 32),
-    (b"shppa_", 32),
-    (b"shpss_", 32),
-    (b"glsa_", 32),
-    (b"lin_api_", 32),
-    (b"dckr_pat_", 20),
-    (b"sntrys_", 30),
-    (b"PMAK-", 40),
-    (b"glptt-", 40),
-    (b"glagent-", 40),
-    (b"glsoat-", 20),
-    (b"glft-", 20),
-    (b"glimt-", 25),
-    (b"glffct-", 20),
-    (b"pa-", 40),
-    (b"sk-lf-", 36),
-    (b"pplx-", 48),
-    (b"tvly-", 20),
-    (b"nvapi-", 60),
-    (b"rubygems_", 48),
-    (b"ATATT3", 180),
-    (b"NRAK-", 27),
-    (b"figd_", 40),
-    (b"ntn_", 46),
-    (b"sntryu_", 60),
-    (b"glc_", 32),
-    (b"pscale_tkn_", 32),
-    (b"pscale_pw_", 32),
-    (b"sbp_", 40),
-    (b"nfp_", 36),
-    (b"xkeysib-", 64),
-    (b"tfp_", 59),
-    (b"pul-", 40),
-    (b"sq0atp-", 22),
-    (b"sq0csp-", 43),
-    (b"CCIPAT_", 40),
-    (b"HRKU-", 36),
-    (b"bkua_", 40),
-    (b"pat-na1-", 36),
-    (b"pat-eu1-", 36),
-];
-
-/// The same, where exactly so many hexadecimal digits follow: Twilio, Databricks, Mailgun. Other words begin like these.
-const HEX: &[(&[u8], usize)] = &[(b"SK", 32), (b"AC", 32), (b"dapi", 32), (b"key-", 32)];
-
-/// The same, where a dot parts the prefix from the key, so that the token begins behind it.
-const DOTTED: &[(&[u8], usize)] =
-    &[(b"SG.", 20), (b"hvs.", 20), (b"hvb.", 20), (b"ya29.", 20), (b"dp.pt.", 40), (b"dp.st.", 40)];
-
 /// A vendor's key in the token, perhaps behind a name such as `key-`.
 fn api_key(scan: &Scan<'_>, start: usize, end: usize) -> Option<(usize, usize)> {
     let token = scan.text.get(start..end)?;
     let next = |from: &usize| behind_joint(scan, *from, end);
     for from in std::iter::successors(Some(start), next).take(5) {
-        let rest = scan.text.get(from..end)?;
-        if !begins_like_one(rest) {
-            continue;
-        }
-        if HEX.iter().any(|(prefix, count)| rest.strip_prefix(*prefix).is_some_and(|key| is_hex_key(key, *count))) {
-            return Some((from, end));
-        }
-        let Some((prefix, least)) = PREFIXES.iter().find(|(prefix, _)| rest.starts_with(prefix)) else { continue };
-        let key = rest.get(prefix.len()..)?;
-        let amazon = prefix.len() == 4 && prefix.starts_with(b"A") && prefix.ends_with(b"A");
-        let form = !amazon || (key.len() == 16 && key.iter().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7')));
-        if key.len() >= *least && form && is_random(key) {
-            return Some((from, end));
+        let whole = || scan.text.get(from..scan.end_of(end, is_base64)).unwrap_or_default();
+        if let Some(length) = vendors::key_length(scan.text.get(from..end)?, whole) {
+            return Some((from, from + length));
         }
     }
-    if scan.byte_before(start) != b'.' {
-        return None;
+    let parted = matches!(scan.byte_before(start), b'.' | b'~' | b'=' | b'/');
+    if parted && let Some(length) = vendors::length_before(scan.text.get(..start)?, token) {
+        let until = scan.end_of(end, |byte| is_token(byte) || *byte == b'.');
+        return Some((start - length, until));
     }
-    let before = scan.text.get(..start)?;
-    let (prefix, least) = DOTTED.iter().find(|(prefix, _)| before.ends_with(prefix))?;
-    let until = scan.end_of(end, |byte| is_token(byte) || *byte == b'.');
-    (token.len() >= *least && is_random(token)).then_some((start - prefix.len(), until))
+    if matches!(token.len(), 36 | 37 | 50) && vendors::has_known_tail(token) {
+        return Some((start, end));
+    }
+    chained(scan, start, end)
+}
+
+fn is_base64(byte: &u8) -> bool {
+    is_token(byte) || matches!(byte, b'+' | b'/' | b'=')
+}
+
+/// Keys that are known by the lengths of their parts: of Discord's bots (a number in Base64, a time, a MAC), Airtable, and Microsoft Entra.
+fn chained(scan: &Scan<'_>, start: usize, end: usize) -> Option<(usize, usize)> {
+    let first = scan.byte(start);
+    let part = |at: usize| scan.token_end(at) - at;
+    let known = match (end - start, scan.byte(end)) {
+        (23..=28, b'.') if matches!(first, b'M' | b'N' | b'O') => {
+            let second = part(end + 1);
+            let third = end + 2 + second;
+            let fits = matches!(second, 6 | 7) && scan.byte(third - 1) == b'.' && (27..=40).contains(&part(third));
+            fits.then_some((start, third + part(third)))
+        }
+        (17, b'.') if scan.text.get(start..start + 3) == Some(b"pat") => {
+            (part(end + 1) == 64).then_some((start, end + 65))
+        }
+        _ => None,
+    };
+    if known.is_some() || scan.byte_before(start) != b'~' {
+        return known;
+    }
+    let from = start.checked_sub(6)?;
+    let until = scan.end_of(start, |byte| is_token(byte) || matches!(byte, b'.' | b'~'));
+    let head = scan.text.get(from..start)?;
+    let fits = matches!(head, [.., b'0'..=b'9', b'Q', b'~']) && (31..=35).contains(&(until - start));
+    (fits && vendors::is_random(scan.text.get(start..until)?)).then_some((from, until))
 }
 
 /// The token of a Telegram bot: the bot's number, a colon, and 35 characters.
@@ -319,14 +252,7 @@ fn telegram(scan: &Scan<'_>, start: usize, end: usize) -> Option<(usize, usize)>
     let colon = start.checked_sub(1)?;
     let number = scan.start_of(colon, 11, u8::is_ascii_digit);
     let key = scan.text.get(start..end)?;
-    ((8..=10).contains(&(colon - number)) && key.starts_with(b"AA") && is_random(key)).then_some((number, end))
-}
-
-/// So many hexadecimal digits in small letters, and perhaps `-` and a digit.
-fn is_hex_key(key: &[u8], count: usize) -> bool {
-    let is_hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    let Some((key, tail)) = key.split_at_checked(count) else { return false };
-    key.iter().all(is_hex) && is_random(key) && matches!(tail, [] | [b'-', b'0'..=b'9'])
+    ((8..=10).contains(&(colon - number)) && key.starts_with(b"AA") && vendors::is_random(key)).then_some((number, end))
 }
 
 /// Where the token that ends at `end` goes on behind its first `-` or `_` from `from` on.
@@ -340,43 +266,6 @@ fn behind_joint(scan: &Scan<'_>, from: usize, end: usize) -> Option<usize> {
         }
     }
     None
-}
-
-/// Whether a prefix begins with the first two bytes: most tokens are ruled out by that.
-fn begins_like_one(token: &[u8]) -> bool {
-    let &[first, second, ..] = token else { return false };
-    SECOND.get(usize::from(first)).is_some_and(|seconds| seconds >> (second & 0x7f) & 1 == 1)
-}
-
-/// For each first byte of a prefix, the second ones: a bit for each.
-const SECOND: [u128; 128] = {
-    let mut all = [0_u128; 128];
-    let mut first = 0_u8;
-    let mut slots: &mut [u128] = &mut all;
-    while let [slot, rest @ ..] = slots {
-        let mut tables: &[&[(&[u8], usize)]] = &[PREFIXES, HEX];
-        while let [prefixes, others @ ..] = tables {
-            let mut prefixes: &[(&[u8], usize)] = prefixes;
-            while let [(prefix, _), more @ ..] = prefixes {
-                if let [one, two, ..] = prefix
-                    && *one == first
-                {
-                    *slot |= 1 << *two;
-                }
-                prefixes = more;
-            }
-            tables = others;
-        }
-        first += 1;
-        slots = rest;
-    }
-    all
-};
-
-/// Not a placeholder such as `xxxxxxxx`: at least eight different characters.
-fn is_random(key: &[u8]) -> bool {
-    let seen = key.iter().fold(0_u128, |seen, byte| seen | 1 << (byte & 0x7f));
-    seen.count_ones() >= 8
 }
 
 #[cfg(test)]
@@ -505,7 +394,9 @@ mod tests {
     fn private_keys_are_found_from_header_to_footer() {
         let lines = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj";
         for newline in ["\n", "\\n", " "] {
-            for name in ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "OPENSSH PRIVATE KEY"] {
+            for name in
+                ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "OPENSSH PRIVATE KEY", "PGP PRIVATE KEY BLOCK"]
+            {
                 let block =
                     format!("-----BEGIN {name}-----{newline}{lines}{newline}{lines}+/=={newline}-----END {name}-----");
                 check(Kind::PrivateKey, &[&format!("a «{block}» b")]);

@@ -13,6 +13,7 @@ import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import phones
 import presidio
 import stdnums
 import texts
@@ -208,6 +209,7 @@ def main() -> int:
     compare(f"national numbers (Faker, seed {options.seed})", texts.nationals(options.seed, 40), {}, options.show)
     judge_records(options.seed, options.show)
     judge_logs(options.seed, options.show)
+    phones.compare(options.show)
     stdnums.compare(options.seed, options.show)
     for what in broken:
         print(f"not kept: {what}", file=sys.stderr)

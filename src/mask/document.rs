@@ -219,7 +219,7 @@ impl<'a> Pass<'a> {
     fn value(&mut self) -> Result<bool, Unmaskable> {
         let first = self.cursor.skip_space();
         if self.fields.is_some()
-            && let Some(hit) = self.ways.field(self.here()).hit()
+            && let Some(hit) = self.ways.get(self.here()).field.hit()
         {
             return self.mask_field(first, hit);
         }
@@ -533,7 +533,7 @@ impl<'a> Pass<'a> {
         self.cursor.number_end()?;
         let raw = self.cursor.text.get(start..self.cursor.at).unwrap_or_default();
         // The shortest number that can be found has six digits.
-        if (raw.len() < 6 && !self.masker.masks.has_patterns()) || self.ways.place(self.here()).is_kept() {
+        if (raw.len() < 6 && !self.masker.masks.has_patterns()) || self.ways.get(self.here()).place.is_kept() {
             return Ok(());
         }
         self.digits(start, raw)
@@ -583,7 +583,7 @@ impl<'a> Pass<'a> {
 
     /// What the names on the way to the value that comes now say.
     fn context(&self) -> Context {
-        self.ways.says(self.here())
+        self.ways.get(self.here()).says
     }
 
     /// The way to the value that comes now.

@@ -11,7 +11,7 @@ impl Pass<'_> {
     /// Masks the value that begins here with `first`, or the beginning of one; whether an array or object was opened.
     #[inline(never)]
     pub(super) fn mask_field(&mut self, first: Option<u8>, hit: usize) -> Result<bool, Unmaskable> {
-        let place = self.ways.place(self.here());
+        let place = self.ways.get(self.here()).place;
         let start = self.cursor.at;
         match first {
             // Under it is something that the dialect keeps: all else in it is masked.

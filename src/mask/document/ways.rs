@@ -93,21 +93,6 @@ impl Ways {
         self.ways.get(id.0 as usize).copied().unwrap_or_default()
     }
 
-    /// What the dialect keeps at the end of a way.
-    pub(super) fn place(&self, id: Id) -> Place {
-        self.ways.get(id.0 as usize).map(|way| way.place).unwrap_or_default()
-    }
-
-    /// What the last names on a way say.
-    pub(super) fn says(&self, id: Id) -> Context {
-        self.ways.get(id.0 as usize).map(|way| way.says).unwrap_or_default()
-    }
-
-    /// How far field rules have come on a way.
-    pub(super) fn field(&self, id: Id) -> State {
-        self.ways.get(id.0 as usize).map(|way| way.field).unwrap_or_default()
-    }
-
     /// A way that no step is remembered to.
     pub(super) fn add(&mut self, way: Way) -> Id {
         let id = Id(u32::try_from(self.ways.len()).unwrap_or(u32::MAX));

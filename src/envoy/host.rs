@@ -137,6 +137,10 @@ impl Host for Envoy {
         text(&["xds", "route_name"])
     }
 
+    fn cluster(&self) -> Option<String> {
+        text(&["xds", "cluster_name"])
+    }
+
     fn shared(&self) -> &dyn SharedMemory {
         &Shared
     }

@@ -11,6 +11,7 @@ use crate::caller::{
 use crate::config::Config;
 use crate::credential::Credentials;
 use crate::mask::{Masks, mask_text};
+use crate::origin::Authority;
 use crate::policy::{Policy, Question, fetched};
 use crate::time::{Span, Time};
 use std::cell::RefCell;
@@ -217,6 +218,22 @@ impl Guard {
             let named = route.template.fit(path)?;
             Some((at, named.into_iter().map(|(name, part)| (name.to_owned(), part.to_owned())).collect()))
         })
+    }
+
+    /// Whether a request to `authority` is one to this gateway.
+    pub(super) fn is_reached_at(&self, authority: &Authority) -> bool {
+        self.config.origins.iter().any(|origin| origin.fits(authority))
+    }
+
+    /// Whether a request to `authority` is one for this route. None: the route is for whatever callers call it, and says itself what
+    /// the upstream is called.
+    pub(super) fn is_addressed(&self, route: usize, authority: &Authority) -> Option<bool> {
+        let Some(route) = self.config.routes.get(route) else { return Some(false) };
+        match (route.authorities.is_empty(), self.config.origins.is_empty()) {
+            (false, _) => Some(route.authorities.iter().any(|named| named.fits(authority))),
+            (true, false) => Some(self.is_reached_at(authority)),
+            (true, true) => route.host.is_none().then_some(false),
+        }
     }
 
     pub(super) fn passes(&self, method: &str, path: &str) -> bool {

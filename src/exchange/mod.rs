@@ -34,6 +34,7 @@ use crate::audit::{Approved, Members, Record};
 use crate::call::Call;
 use crate::caller::{Caller, NativeSignatures};
 use crate::mask::Found;
+use crate::origin::Authority;
 use crate::policy::Decision;
 use crate::shared::SharedMemory;
 use crate::time::{Span, Time};
@@ -56,6 +57,9 @@ pub trait Host {
     fn certificate(&self) -> Option<Certificate>;
     /// The name of Envoy's route for the request as it came.
     fn route(&self) -> Option<String>;
+    /// The cluster of Envoy's route: on the way in for the request as it came, once there is an answer the one that was asked. None
+    /// where there is no route, or no such cluster.
+    fn cluster(&self) -> Option<String>;
     /// What all workers of the process remember together.
     fn shared(&self) -> &dyn SharedMemory;
 }
@@ -151,6 +155,7 @@ struct Incoming {
     head: RequestHead,
     route: usize,
     caller: Rc<Caller>,
+    authority: Authority,
 }
 
 #[derive(Debug)]
@@ -189,6 +194,10 @@ struct Story {
     second_opinion: Option<SecondOpinion>,
     approval: Option<Approved>,
     credential: Option<Rc<str>>,
+    /// Whom the request addresses, if that is one of the names this gateway goes by.
+    authority: Option<String>,
+    /// The Envoy cluster that the request goes to.
+    cluster: Option<String>,
     method: String,
     route: Option<usize>,
     request_id: Option<String>,
@@ -264,6 +273,7 @@ impl Exchange {
         draft.add("model", story.call.as_ref().map(|call| call.model.as_str()));
         draft.add("dataset", story.call.as_ref().map(|call| call.dataset.as_str()));
         draft.add("credential", story.credential.as_deref());
+        draft.add("cluster", story.cluster.as_deref());
         draft.close()
     }
 
@@ -280,6 +290,8 @@ impl Exchange {
             gateway: &self.guard.config.gateway,
             method: &story.method,
             route: route.map(|route| route.template.as_str()),
+            authority: story.authority.as_deref(),
+            cluster: story.cluster.as_deref(),
             caller: story.caller.as_deref(),
             call: story.call.as_ref(),
             decision: story.decision.as_ref(),

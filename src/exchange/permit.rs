@@ -107,6 +107,9 @@ impl Permit {
             set: vec![(self.credential.header().to_owned(), self.credential.value().to_owned())],
             ..Edits::default()
         };
+        if let Some(host) = &route.host {
+            edits.set.push((":authority".to_owned(), host.clone()));
+        }
         let digest = |name: &str| {
             length.is_some() && matches!(name, "content-digest" | "repr-digest" | "digest" | "content-md5")
         };

@@ -10,6 +10,7 @@ use crate::audit::Approved;
 use crate::call::{Call, Dialect, NoCall, Role, set_member};
 use crate::caller::Caller;
 use crate::mask::{Unmaskable, mask_parts};
+use crate::origin::Authority;
 use crate::policy::{Decision, Effect, Force, Novelty, Question};
 use crate::time::{Span, Time};
 use std::rc::Rc;
@@ -38,7 +39,12 @@ impl Exchange {
             return Err((Problem::NotACall, "upgrade"));
         }
         let path = headers.one(":path").unwrap_or_default();
+        let authority = addressed(&headers).ok_or((Problem::Misdirected, "authority-malformed"))?;
         if guard.passes(method, path) {
+            if !guard.is_reached_at(&authority) {
+                return Err((Problem::Misdirected, "wrong-authority"));
+            }
+            self.story.authority = Some(authority.canonical());
             self.stage = Stage::Passing;
             return Ok(Step::Release(edits_in_passing(&headers, &guard)));
         }
@@ -46,6 +52,12 @@ impl Exchange {
             return Err((Problem::NoRoute, "unknown-path"));
         };
         self.story.route = Some(route);
+        match guard.is_addressed(route, &authority) {
+            Some(true) => self.story.authority = Some(authority.canonical()),
+            // The upstream is sent another one.
+            None => {}
+            Some(false) => return Err((Problem::Misdirected, "wrong-authority")),
+        }
         if method != "POST" {
             return Err((Problem::WrongMethod, "wrong-method"));
         }
@@ -65,7 +77,7 @@ impl Exchange {
         if end {
             return Err((Problem::Malformed("the request has no body".to_owned()), "no-body"));
         }
-        self.stage = Stage::Body(Incoming { head: RequestHead { headers, segments }, route, caller });
+        self.stage = Stage::Body(Incoming { head: RequestHead { headers, segments }, route, caller, authority });
         Ok(Step::Hold)
     }
 
@@ -124,7 +136,7 @@ impl Exchange {
         let decision = bundle.policy.decide(&question);
         self.story.second_opinion = guard.second_opinion(&question);
         self.story.bundle = Some(bundle);
-        let judged = self.judge(&decision, &call, dialect, incoming, body, rates);
+        let judged = self.judge(&decision, &call, dialect, incoming, body, rates, host);
         self.story.call = Some(call);
         self.story.decision = Some(decision);
         judged?;
@@ -140,6 +152,7 @@ impl Exchange {
         incoming: Incoming,
         body: &[u8],
         rates: Option<(u64, u64)>,
+        host: &dyn Host,
     ) -> Result<(), Refused> {
         let guard = self.guard.clone();
         if decision.effect == Effect::Deny {
@@ -148,6 +161,12 @@ impl Exchange {
         let route = guard.config.routes.get(incoming.route).ok_or((Problem::Forbidden, "undecidable"))?;
         Permit::credential(decision, route, &guard.credentials)
             .map_err(|withheld| (Problem::Forbidden, withheld.reason()))?;
+        let cluster = host.cluster();
+        self.story.cluster.clone_from(&cluster);
+        let cluster = cluster.ok_or((Problem::NotReady, "no-cluster"))?;
+        if !route.clusters.contains(&cluster) {
+            return Err((Problem::Forbidden, "cluster-not-for-route"));
+        }
         let outgoing = self.outgoing(decision, call, dialect, body)?;
         // What people approve is the call as the caller sent it.
         let path = incoming.head.headers.one(":path").unwrap_or_default();
@@ -419,6 +438,12 @@ fn no_call(why: NoCall) -> Refused {
             (Problem::Malformed(why.to_string()), "malformed-call")
         }
     }
+}
+
+/// Whom a request addresses. None: nobody, or several, or it can be read in two ways.
+fn addressed(headers: &Headers) -> Option<Authority> {
+    // Envoy makes one of `Host` and `:authority`. Where it left both, an upstream could read the other.
+    if headers.has("host") { None } else { Authority::read(headers.one(":authority")?) }
 }
 
 /// RFC 7240: `Prefer: respond-async`, alone or in a list.

@@ -222,7 +222,17 @@ impl Config {
         };
         flaws.extend(bundle.start.as_ref().map(|policy| means.unfit(policy)).unwrap_or_default());
         flaws.extend(written.approver.as_ref().and_then(|approver| approver.check().err()));
-        flaws.extend(caller::Callers::new(&written.callers).err().map(|unusable| unusable.to_string()));
+        let mut callers = written.callers;
+        match (&callers.dpop, written.origins.is_empty()) {
+            (Some(_), true) => flaws.push(
+                "origins: `callers.dpop` accepts proofs of possession, which are for an address of this gateway: write what it is \
+                 reached at"
+                    .to_owned(),
+            ),
+            (None, false) => callers.dpop = Some(caller::DpopSettings::default()),
+            _ => {}
+        }
+        flaws.extend(caller::Callers::new(&callers).err().map(|unusable| unusable.to_string()));
         let limits = written.limits;
         let sizes = [limits.request_bytes, limits.response_bytes, limits.record_bytes];
         if !sizes.iter().all(|size| (1..=64 << 20).contains(size)) {
@@ -243,7 +253,7 @@ impl Config {
             gateway: written.gateway,
             bundle,
             shadow,
-            callers: written.callers,
+            callers,
             origins,
             dialects,
             routes,
@@ -489,7 +499,7 @@ mod tests {
     #[test]
     fn what_cannot_serve_is_refused_and_the_field_is_named() {
         type Change = fn(&mut Value);
-        let cases: [(Change, &str); 33] = [
+        let cases: [(Change, &str); 34] = [
             (|all| all["typo"] = json!(1), "unknown field `typo`"),
             (|all| all["limits"] = json!({"request_byte": 1}), "unknown field `request_byte`"),
             (|all| all["callers"]["issuers"][0]["aud"] = json!("x"), "unknown field `aud`"),
@@ -522,6 +532,14 @@ mod tests {
             (|all| all["origins"] = json!(["https://rerank.test/"]), "origins[0]:"),
             (|all| all["origins"] = json!(["https://rerank.test:*"]), "origins[0]:"),
             (|all| all["origins"] = json!([]), "routes[0].host:"),
+            (
+                |all| {
+                    all["origins"] = json!([]);
+                    all["routes"][0]["host"] = json!("api.test");
+                    all["callers"]["dpop"] = json!({});
+                },
+                "origins:",
+            ),
             (
                 |all| {
                     all["origins"] = json!([]);

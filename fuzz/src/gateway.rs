@@ -121,6 +121,10 @@ impl Host for Mesh {
         Some("up".to_owned())
     }
 
+    fn was_held_back(&self) -> bool {
+        false
+    }
+
     fn shared(&self) -> &dyn SharedMemory {
         self
     }

@@ -60,6 +60,9 @@ pub trait Host {
     /// The cluster of Envoy's route: on the way in for the request as it came, once there is an answer the one that was asked. None
     /// where there is no route, or no such cluster.
     fn cluster(&self) -> Option<String>;
+    /// Whether the answer is the refusal of the filter behind this one, which holds the route to the cluster that was judged: then
+    /// nothing went upstream.
+    fn was_held_back(&self) -> bool;
     /// What all workers of the process remember together.
     fn shared(&self) -> &dyn SharedMemory;
 }
@@ -155,6 +158,8 @@ struct Incoming {
     head: RequestHead,
     route: usize,
     caller: Rc<Caller>,
+    /// When the proof of possession ends that was shown with the token; None where none was.
+    proof_ends: Option<Time>,
     authority: Authority,
 }
 
@@ -235,6 +240,32 @@ impl Exchange {
     #[must_use]
     pub fn is_sent(&self) -> bool {
         self.story.sent.is_some()
+    }
+
+    /// The Envoy cluster that the request was held to; None where there was none to hold.
+    #[must_use]
+    pub fn cluster(&self) -> Option<&str> {
+        self.story.cluster.as_deref()
+    }
+
+    /// Where the request went that is answered now: Envoy chooses its route anew after the request was edited, and a module learns of
+    /// that choice only here. The filter behind this one has held it to the cluster that was judged; where there is none and it led
+    /// elsewhere, what was sent is lost: nothing of the answer leaves, the record says so, and the route is closed for a while.
+    pub fn answered_by(&mut self, now: Time, host: &dyn Host) -> Option<Step> {
+        let (Stage::Upstream(_), Some(at)) = (&self.stage, self.story.route) else { return None };
+        let guard = self.guard.clone();
+        let cluster = host.cluster()?;
+        if guard.config.routes.get(at).is_some_and(|route| route.clusters.contains(&cluster)) {
+            self.story.cluster = Some(cluster);
+            return None;
+        }
+        self.story.cluster = Some(cluster);
+        if host.was_held_back() {
+            (self.story.sent, self.story.credential) = (None, None);
+            return Some(self.refuse(Problem::Forbidden, "cluster-changed"));
+        }
+        guard.close(at, now);
+        Some(self.refuse(Problem::Unmaskable, "wrong-cluster"))
     }
 
     /// What happened so far, in the bounded words of metrics: the outcome, and the reason where it was refused.

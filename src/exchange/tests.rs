@@ -41,6 +41,10 @@ impl Host for NoHost {
         Some("tei".to_owned())
     }
 
+    fn was_held_back(&self) -> bool {
+        false
+    }
+
     fn shared(&self) -> &dyn SharedMemory {
         self
     }

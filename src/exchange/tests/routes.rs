@@ -25,6 +25,10 @@ impl Host for At {
         self.0.map(str::to_owned)
     }
 
+    fn was_held_back(&self) -> bool {
+        false
+    }
+
     fn shared(&self) -> &dyn SharedMemory {
         &NoHost
     }

@@ -28,6 +28,10 @@ impl Host for Remembering {
         Some("tei".to_owned())
     }
 
+    fn was_held_back(&self) -> bool {
+        false
+    }
+
     fn shared(&self) -> &dyn SharedMemory {
         &self.0
     }

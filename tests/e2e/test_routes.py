@@ -215,6 +215,24 @@ def test_with_two_workers_no_call_reaches_another_cluster(services, start):
     assert len(services.upstreams["cohere"].seen) == 8 * 12 // 4
 
 
+@pytest.mark.parametrize("status", [302, 303, 307, 308])
+def test_an_upstream_that_redirects_takes_the_credential_nowhere(services, start, status):
+    """Envoy follows the redirect by itself, with the request as the filter made it: it comes here again, and proves nobody."""
+    policy = {"max_internal_redirects": 3, "redirect_response_codes": [302, 303, 307, 308], "allow_cross_scheme_redirect": True}
+    gateway = start(shape=with_route({"match": PREFIX, "route": {"cluster": "cohere", "internal_redirect_policy": policy}}))
+    for place in ("/jina/web-docs/v1/rerank", "/healthz", "/nowhere"):
+        services.fresh()
+        location = [("location", f"http://{OURS}{place}")]
+        services.upstreams["cohere"].answer = lambda request: (
+            Answer(status=status, headers=location) if len(services.upstreams["cohere"].seen) == 1 else harness.good_results(request))
+        with Http1(gateway.port) as client:
+            client.send(gateway.request(COHERE))
+            assert client.response().status != 0
+        gateway.drain()
+        expect_only(services, "cohere")
+        assert SECRETS["cohere"] not in str(services.upstreams["cohere"].seen[1:]), "a second request with the credential"
+
+
 # ---- authorities ---------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("host", ["gateway.example", "GATEWAY.Example", "gateway.example:80"])

@@ -46,7 +46,9 @@ def plugin(issuer: str) -> dict:
         },
         # The upstream's answers are as large as the load says.
         "request_headers": ["x-size"],
-        "routes": [{"path": "/cohere/{dataset}/v2/rerank", "dialect": "cohere-v2", "dataset": {"segment": "dataset"}, "credentials": ["bench"]}],
+        "origins": ["http://127.0.0.1:*"],
+        "routes": [{"path": "/cohere/{dataset}/v2/rerank", "dialect": "cohere-v2", "clusters": ["upstream"], "host": "api.cohere.com",
+                    "dataset": {"segment": "dataset"}, "credentials": ["bench"]}],
         "credentials": {"bench": {"env": "BENCH_KEY", "prefix": "Bearer "}},
     }
 

@@ -20,6 +20,7 @@ mod hexadecimal;
 pub mod json;
 pub mod mask;
 pub mod media;
+pub mod origin;
 pub mod policy;
 #[cfg(feature = "schema")]
 pub mod schema;

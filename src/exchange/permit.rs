@@ -7,7 +7,7 @@ use crate::policy::{Decision, Effect};
 use std::rc::Rc;
 
 /// Leave to send one call upstream under one credential. It comes only from a decision that allows, with a believed receipt for
-/// every approval that decision asks for.
+/// every approval that decision asks for, and where Envoy's route leads to a cluster of ours.
 #[derive(Debug, Clone)]
 pub(crate) struct Permit {
     credential: Rc<Credential>,
@@ -24,6 +24,8 @@ pub(crate) enum Withheld {
     NoCredential,
     /// The credential is not for the upstream of this route.
     WrongUpstream,
+    /// Envoy would send the call to a cluster that is not this route's.
+    WrongCluster,
 }
 
 impl Withheld {
@@ -33,6 +35,7 @@ impl Withheld {
             Self::NotApproved => "not-approved",
             Self::NoCredential => "no-credential",
             Self::WrongUpstream => "credential-not-for-route",
+            Self::WrongCluster => "cluster-not-for-route",
         }
     }
 }
@@ -65,6 +68,7 @@ impl Permit {
         decision: &Decision,
         receipts: &[(Rc<str>, Receipt)],
         route: &Route,
+        cluster: Option<&str>,
         all: &Credentials,
     ) -> Result<Self, Withheld> {
         match decision.effect {
@@ -76,6 +80,9 @@ impl Permit {
                 }
             }
             Effect::Deny => return Err(Withheld::NotAllowed),
+        }
+        if !cluster.is_some_and(|cluster| route.clusters.iter().any(|allowed| allowed == cluster)) {
+            return Err(Withheld::WrongCluster);
         }
         Ok(Self { credential: Self::credential(decision, route, all)? })
     }

@@ -25,6 +25,10 @@ pub(super) fn of_call(headers: &Headers, route: &Route, dialect: &Dialect, guard
     let is_listed =
         |name: &str| (guard.sends(name) || dialect.headers.iter().any(|sent| sent == name)) && !dataset(name);
     let mut head = carried(headers, &is_listed, guard)?;
+    if let Some(host) = &route.host {
+        head.retain(|(name, _)| name != ":authority");
+        head.push((":authority".to_owned(), host.clone()));
+    }
     let media_type = dialect.media_type.as_ref().map_or("application/json", |(text, _)| text);
     head.push(("content-type".to_owned(), media_type.to_owned()));
     // What is compressed cannot be masked.

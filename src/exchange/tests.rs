@@ -384,7 +384,8 @@ fn streams_that_carry_no_call_are_refused_unless_listed() {
         NOW,
         &NoHost,
     );
-    assert_eq!(step, Step::Release(Edits { headers: head(&[(":method", "GET"), (":path", "/healthz")]), body: None }));
+    let headers = head(&[(":method", "GET"), (":path", "/healthz"), (":authority", "Gateway.test:443")]);
+    assert_eq!(step, Step::Release(Edits { headers, body: None }));
     assert_eq!(record(&mut exchange)["result"]["outcome"], "passed");
     assert_eq!(status(&world.exchange().request_headers(Headers::default(), true, NOW, &NoHost)), 413);
 }

@@ -334,7 +334,7 @@ def test_a_dialect_says_what_its_api_needs(changeable):
     dialect = {"name": "elastic", "media_type": ELASTIC,
                "request": {"query": "/query", "documents": {"at": "/input"}, "return_documents": {"always": False}, "headers": ["x-elastic-client-meta"]},
                "response": {"kept": ["/rerank/*/index", "/rerank/*/relevance_score"]}}
-    route = {"path": "/tei/{dataset}/_inference", "dialect": "elastic", "dataset": {"segment": "dataset"}, "model": "BAAI/e", "credentials": ["tei"]}
+    route = {"path": "/tei/{dataset}/_inference", "dialect": "elastic", "dataset": {"segment": "dataset"}, "model": "BAAI/e", "credentials": ["tei"], "clusters": ["tei"]}
     gateway = changeable.change(plugin(dialects=[dialect], routes=[*ROUTES, route], response_headers=["x-elastic-product"]))
     server = gateway.services.upstreams["tei"]
     answer = json.dumps({"rerank": [{"index": 0, "relevance_score": 0.5, "text": people.EMAIL}]}).encode()

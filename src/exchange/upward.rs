@@ -73,10 +73,6 @@ fn carried(headers: &Headers, is_listed: &dyn Fn(&str) -> bool, guard: &Guard) -
                 let value = headers.one(name).ok_or((Problem::TooLarge, "headers-unreadable"))?;
                 head.push((name.to_owned(), value.to_owned()));
             }
-            // Envoy chooses no route without it; `x-forwarded-proto` says nothing but this.
-            "x-forwarded-proto" if matches!(value, b"http" | b"https") && headers.one(name).is_some() => {
-                head.push((name.to_owned(), String::from_utf8_lossy(value).into_owned()));
-            }
             name if NAMES.contains(&name) || is_listed(name) => match carry(name, headers.one(name), guard) {
                 Carried::Goes(value) => head.push((name.to_owned(), value)),
                 Carried::Stays => {}
@@ -85,7 +81,15 @@ fn carried(headers: &Headers, is_listed: &dyn Fn(&str) -> bool, guard: &Guard) -
             _ => {}
         }
     }
+    // Envoy chooses no route without it, and it says nothing else.
+    let proto =
+        ["x-forwarded-proto", ":scheme"].into_iter().find_map(|name| headers.one(name).filter(|one| is_scheme(one)));
+    head.extend(proto.map(|proto| ("x-forwarded-proto".to_owned(), proto.to_owned())));
     Ok(head)
+}
+
+fn is_scheme(text: &str) -> bool {
+    matches!(text, "http" | "https")
 }
 
 fn refused(name: &str) -> Refused {

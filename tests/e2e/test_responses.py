@@ -190,7 +190,7 @@ def test_an_answer_without_content_has_none(gateway, cohere):
 @pytest.mark.parametrize("accepted", [None, "gzip", "br;q=1.0, deflate", "*"])
 def test_upstreams_are_asked_not_to_compress(gateway, cohere, accepted):
     gateway.call(headers=[("accept-encoding", accepted)] if accepted else [])
-    assert cohere.seen[0].all("accept-encoding") == (["identity"] if accepted else [])
+    assert cohere.seen[0].all("accept-encoding") == ["identity"]
 
 
 ERRORS = [400, 404, 422, 429, 500, 503]

@@ -1,11 +1,10 @@
 //! What the approver is asked, and the digest that binds its answer to the call.
 
-use crate::audit::digest as sha256;
+use crate::audit::{Members, Names, digest as sha256};
 use crate::call::Call;
 use crate::caller::Caller;
 use crate::policy::{Approval, Decision};
 use crate::time::Span;
-use serde::Serialize;
 
 /// The digest of one call under one approval: the same call by the same caller has the same digest, with whatever token, so a
 /// refreshed token keeps its ticket; any other call has another one.
@@ -21,46 +20,25 @@ pub fn digest(
     body: &[u8],
     approval: &str,
 ) -> String {
-    #[derive(Serialize)]
-    struct Bound<'a> {
-        v: u8,
-        gateway: &'a str,
-        iss: &'a str,
-        sub: &'a str,
-        method: &'a str,
-        path: &'a str,
-        dialect: &'a str,
-        operation: &'a str,
-        model: &'a str,
-        dataset: &'a str,
-        tenant: Option<&'a str>,
-        documents: u64,
-        top_n: u64,
-        return_documents: bool,
-        body: String,
-        approval: &'a str,
-    }
-    let bound = Bound {
-        v: 1,
-        gateway,
-        iss: caller.issuer(),
-        sub: caller.subject(),
-        method,
-        path,
-        dialect: &call.dialect,
-        operation: &call.operation,
-        model: &call.model,
-        dataset: &call.dataset,
-        tenant: call.tenant.as_deref(),
-        documents: call.documents,
-        top_n: call.top_n,
-        return_documents: call.return_documents,
-        body: sha256(&[body]),
-        approval,
-    };
-    // Strings, numbers and booleans only: this cannot fail. Were it to, the empty text would bind nothing a receipt could name.
-    let text = serde_json::to_vec(&bound).unwrap_or_default();
-    sha256(&[b"rerank-guard/approval/v1\n", &text])
+    // Written out byte by byte: nothing here can fail, and so no two calls can share the digest of nothing.
+    let mut bound = Members::with_room(512);
+    bound.add("v", 1_u64);
+    bound.add("gateway", gateway);
+    bound.add("iss", caller.issuer());
+    bound.add("sub", caller.subject());
+    bound.add("method", method);
+    bound.add("path", path);
+    bound.add("dialect", &call.dialect);
+    bound.add("operation", &call.operation);
+    bound.add("model", &call.model);
+    bound.add("dataset", &call.dataset);
+    bound.add("tenant", call.tenant.as_deref());
+    bound.add("documents", call.documents);
+    bound.add("top_n", call.top_n);
+    bound.add("return_documents", call.return_documents);
+    bound.add("body", sha256(&[body]));
+    bound.add("approval", approval);
+    sha256(&[b"rerank-guard/approval/v1\n", &bound.bytes()])
 }
 
 /// Everything the approver is told.
@@ -78,6 +56,8 @@ pub struct Asking<'a> {
     pub caller: &'a Caller,
     /// For what.
     pub call: &'a Call,
+    /// The names that the caller chose, as people may see them.
+    pub names: &'a Names,
     /// Why.
     pub decision: &'a Decision,
     /// The query, masked with every mask there is.
@@ -102,7 +82,7 @@ impl Asking<'_> {
             "ttl_s": self.approval.ttl.secs_up(),
             "requester": {"iss": self.caller.issuer(), "sub": self.caller.subject(), "groups": self.caller.groups()},
             "resource": {
-                "model": call.model, "dataset": call.dataset, "tenant": call.tenant,
+                "model": self.names.model, "dataset": self.names.dataset, "tenant": self.names.tenant,
                 "operation": &*call.operation,
             },
             "params": {

@@ -186,7 +186,7 @@ impl HttpContext for Stream {
         self.at(Side::Response, |exchange| {
             let wanted = exchange.wants_response_headers();
             let headers = if wanted { host::headers(MapType::HttpResponseHeaders) } else { Headers::default() };
-            exchange.response_headers(&headers, end, host::now())
+            exchange.response_headers(&headers, end, host::now(), &host::Envoy)
         })
     }
 
@@ -204,7 +204,7 @@ impl HttpContext for Stream {
 
     fn on_log(&mut self) {
         let Some(exchange) = &mut self.exchange else { return };
-        host::leave_record(&exchange.sealed_record(host::now()));
+        host::leave_record(&exchange.sealed_record(host::now(), &host::Envoy));
         let (outcome, reason) = exchange.outcome();
         self.metrics.call(outcome, reason);
         self.metrics.masked(exchange.found());

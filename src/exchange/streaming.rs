@@ -125,7 +125,7 @@ impl Exchange {
             };
         }
         self.story.open = true;
-        self.story.status = self.story.upstream_status;
+        self.story.status = self.story.answer_status;
         let mut remove = std::mem::take(&mut streaming.dropped);
         // It is the length of another body.
         remove.push("content-length".to_owned());

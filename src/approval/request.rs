@@ -6,45 +6,65 @@ use crate::caller::Caller;
 use crate::policy::{Approval, Decision};
 use crate::time::Span;
 
-/// The digest of one call under one approval: the same call by the same caller has the same digest, with whatever token, so a
-/// refreshed token keeps its ticket; any other call has another one.
-///
-/// Over a JSON object whose members stand in a fixed order, behind a domain prefix; `body` goes in as its own SHA-256.
-#[must_use]
-pub fn digest(
-    gateway: &str,
-    caller: &Caller,
-    method: &str,
-    path: &str,
-    call: &Call,
-    body: &[u8],
-    approval: &str,
-) -> String {
-    // Written out byte by byte: nothing here can fail, and so no two calls can share the digest of nothing.
-    let mut bound = Members::with_room(512);
-    bound.add("v", 1_u64);
-    bound.add("gateway", gateway);
-    bound.add("iss", caller.issuer());
-    bound.add("sub", caller.subject());
-    bound.add("method", method);
-    bound.add("path", path);
-    bound.add("dialect", &call.dialect);
-    bound.add("operation", &call.operation);
-    bound.add("model", &call.model);
-    bound.add("dataset", &call.dataset);
-    bound.add("tenant", call.tenant.as_deref());
-    bound.add("documents", call.documents);
-    bound.add("top_n", call.top_n);
-    bound.add("return_documents", call.return_documents);
-    bound.add("body", sha256(&[body]));
-    bound.add("approval", approval);
-    sha256(&[b"rerank-guard/approval/v1\n", &bound.bytes()])
+/// One call under one approval.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound<'a> {
+    /// This gateway.
+    pub gateway: &'a str,
+    /// Who calls.
+    pub caller: &'a Caller,
+    /// The request's method.
+    pub method: &'a str,
+    /// Whom the request addresses, in its canonical form.
+    pub authority: &'a str,
+    /// The request's path.
+    pub path: &'a str,
+    /// The Envoy cluster that it goes to.
+    pub cluster: &'a str,
+    /// What is asked for.
+    pub call: &'a Call,
+    /// The body as it came.
+    pub body: &'a [u8],
+    /// The approval.
+    pub approval: &'a str,
+}
+
+impl Bound<'_> {
+    /// The same call by the same caller has the same digest, with whatever token, so a refreshed token keeps its ticket; any other call
+    /// has another one.
+    ///
+    /// Over a JSON object whose members stand in a fixed order, behind a domain prefix; `body` goes in as its own SHA-256.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let Self { gateway, caller, method, authority, path, cluster, call, body, approval } = *self;
+        // Written out byte by byte: nothing here can fail, and so no two calls can share the digest of nothing.
+        let mut canonical = Members::with_room(640);
+        canonical.add("v", 1_u64);
+        canonical.add("gateway", gateway);
+        canonical.add("iss", caller.issuer());
+        canonical.add("sub", caller.subject());
+        canonical.add("method", method);
+        canonical.add("authority", authority);
+        canonical.add("path", path);
+        canonical.add("cluster", cluster);
+        canonical.add("dialect", &call.dialect);
+        canonical.add("operation", &call.operation);
+        canonical.add("model", &call.model);
+        canonical.add("dataset", &call.dataset);
+        canonical.add("tenant", call.tenant.as_deref());
+        canonical.add("documents", call.documents);
+        canonical.add("top_n", call.top_n);
+        canonical.add("return_documents", call.return_documents);
+        canonical.add("body", sha256(&[body]));
+        canonical.add("approval", approval);
+        sha256(&[b"rerank-guard/approval/v1\n", &canonical.bytes()])
+    }
 }
 
 /// Everything the approver is told.
 #[derive(Debug, Clone, Copy)]
 pub struct Asking<'a> {
-    /// From [`digest`].
+    /// From [`Bound::digest`].
     pub request_digest: &'a str,
     /// The decision that asks.
     pub decision_id: &'a str,

@@ -26,10 +26,12 @@ pub struct Record<'a> {
     pub peer: Option<&'a str>,
     /// The request's method, or `other`.
     pub method: &'a str,
-    /// The request's `:authority`, masked.
-    pub authority: Option<&'a str>,
     /// The route's path template; a path that fits none may hold anything and is not recorded.
     pub route: Option<&'a str>,
+    /// Whom the request addressed, if that is a name of this gateway; any other may hold anything and is not recorded.
+    pub authority: Option<&'a str>,
+    /// The Envoy cluster that the call was for; None where it was refused before that mattered.
+    pub cluster: Option<&'a str>,
     /// Who called, if that was proved.
     pub caller: Option<&'a Caller>,
     /// The id of the token they showed, masked.
@@ -48,6 +50,8 @@ pub struct Record<'a> {
     pub approval: Option<&'a Approved>,
     /// The name of the credential that the request was let go under.
     pub credential: Option<&'a str>,
+    /// Whether it is no call, and was let pass because it is listed.
+    pub passes: bool,
     /// `served` (an upstream answered), `failed` (Envoy answered by itself), `passed`, `aborted`, or the problem's code.
     pub outcome: &'static str,
     /// Why, in one word.
@@ -135,6 +139,7 @@ impl Record<'_> {
             approval.add("approvers", approved.approvers.as_slice());
         });
         record.add("credential", self.credential);
+        record.add("cluster", self.cluster);
         record.object("result", |result| self.result(result));
         record.open()
     }
@@ -142,8 +147,8 @@ impl Record<'_> {
     /// What the request says, and beside it what the call says, if there is one.
     fn asked(&self, asked: &mut Members) {
         asked.add("method", self.method);
-        asked.add("authority", self.authority);
         asked.add("route", self.route);
+        asked.add("authority", self.authority);
         asked.add("body_digest", self.request_digest);
         let (Some(call), Some(names)) = (self.call, self.names) else { return };
         asked.add("dialect", &call.dialect);
@@ -161,7 +166,7 @@ impl Record<'_> {
 
     fn decided(&self, decided: &mut Members) {
         // Refused before there was a call to decide on, or let pass because it is listed.
-        let undecided = if self.outcome == "passed" { "pass" } else { "deny" };
+        let undecided = if self.passes { "pass" } else { "deny" };
         let decision = self.decision;
         let names = |of: fn(&Decision) -> &[Rc<str>]| decision.map_or(&[][..], of);
         decided.add("effect", decision.map_or(undecided, |decision| decision.effect.as_str()));

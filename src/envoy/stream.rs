@@ -76,6 +76,10 @@ impl Stream {
                 self.act(side, step)
             }
             Step::Release(edits) => {
+                let cluster = self.exchange.as_ref().and_then(Exchange::cluster);
+                if side == Side::Request && !cluster.is_none_or(host::hold_to) {
+                    return self.withhold();
+                }
                 if !host::edit(side.headers(), side.body(), &edits) {
                     return self.withhold();
                 }

@@ -19,17 +19,19 @@ pub(super) enum Ending {
 const ENVOYS: &str = "answered-by-envoy";
 
 /// How Envoy's words begin (`%RESPONSE_CODE_DETAILS%`), and what records and metrics say, in a bounded number of words.
-const WORDS: [(&str, Ending); 38] = [
+const WORDS: [(&str, Ending); 40] = [
     ("via_upstream", Ending::Upstream),
     ("upstream_reset_after_response_started", Ending::BrokeOff),
     ("late_upstream_reset", Ending::BrokeOff),
     ("internal_redirect", Ending::Redirected),
     ("downstream_remote_disconnect", Ending::Gone),
-    ("downstream_local_disconnect", Ending::Gone),
-    ("http1.", Ending::Gone),
-    ("http2.", Ending::Gone),
-    ("http3.", Ending::Gone),
-    ("duration_timeout", Ending::Gone),
+    ("http2.remote_re", Ending::Gone),
+    ("http3.remote_re", Ending::Gone),
+    ("downstream_local_disconnect", Ending::Envoy("connection-closed")),
+    ("duration_timeout", Ending::Envoy("connection-closed")),
+    ("http1.", Ending::Envoy("malformed-request")),
+    ("http2.", Ending::Envoy("malformed-request")),
+    ("http3.", Ending::Envoy("malformed-request")),
     ("cluster_not_found", Ending::Envoy("no-cluster")),
     ("no_healthy_upstream", Ending::Envoy("no-healthy-upstream")),
     ("maintenance_mode", Ending::Envoy("no-healthy-upstream")),
@@ -127,6 +129,8 @@ mod tests {
             ("internal_redirect", Ending::Redirected),
             ("downstream_remote_disconnect", Ending::Gone),
             ("http2.remote_reset", Ending::Gone),
+            ("http2.inbound_empty_frames_flood", Ending::Envoy("malformed-request")),
+            ("http1.codec_error", Ending::Envoy("malformed-request")),
             ("cluster_not_found", Ending::Envoy("no-cluster")),
             (
                 "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}",

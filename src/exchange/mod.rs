@@ -35,6 +35,7 @@ use crate::audit::{Approved, Members, Names, Record};
 use crate::call::Call;
 use crate::caller::{Caller, NativeSignatures};
 use crate::mask::Found;
+use crate::origin::Authority;
 use crate::policy::Decision;
 use crate::shared::SharedMemory;
 use crate::time::{Span, Time};
@@ -58,6 +59,12 @@ pub trait Host {
     fn certificate(&self) -> Option<Certificate>;
     /// The name of Envoy's route for the request as it came.
     fn route(&self) -> Option<String>;
+    /// The cluster of Envoy's route: on the way in for the request as it came, once there is an answer the one that was asked. None
+    /// where there is no route, or no such cluster.
+    fn cluster(&self) -> Option<String>;
+    /// Whether the answer is the refusal of the filter behind this one, which holds the route to the cluster that was judged: then
+    /// nothing went upstream.
+    fn was_held_back(&self) -> bool;
     /// What all workers of the process remember together.
     fn shared(&self) -> &dyn SharedMemory;
     /// The address and port a request comes from, for its record.
@@ -161,6 +168,9 @@ struct Incoming {
     head: RequestHead,
     route: usize,
     caller: Rc<Caller>,
+    /// When the proof of possession ends that was shown with the token; None where none was.
+    proof_ends: Option<Time>,
+    authority: Authority,
 }
 
 #[derive(Debug)]
@@ -203,11 +213,13 @@ struct Story {
     second_opinion: Option<SecondOpinion>,
     approval: Option<Approved>,
     credential: Option<Rc<str>>,
+    /// Whom the request addresses, if that is one of the names this gateway goes by.
+    authority: Option<String>,
+    /// The Envoy cluster that the request goes to.
+    cluster: Option<String>,
     method: &'static str,
     route: Option<usize>,
     request_id: Option<String>,
-    /// The `:authority` of the request as it came.
-    authority: Option<String>,
     /// When the request was let go upstream.
     sent: Option<Time>,
     /// The status of the answer that came, whoever made it.
@@ -253,6 +265,32 @@ impl Exchange {
         self.story.sent.is_some()
     }
 
+    /// The Envoy cluster that the request was held to; None where there was none to hold.
+    #[must_use]
+    pub fn cluster(&self) -> Option<&str> {
+        self.story.cluster.as_deref()
+    }
+
+    /// Where the request went that is answered now: Envoy chooses its route anew after the request was edited, and a module learns of
+    /// that choice only here. The filter behind this one has held it to the cluster that was judged; where there is none and it led
+    /// elsewhere, what was sent is lost: nothing of the answer leaves, the record says so, and the route is closed for a while.
+    fn strays(&mut self, now: Time, host: &dyn Host) -> Option<Step> {
+        let (Stage::Upstream(_), Some(at)) = (&self.stage, self.story.route) else { return None };
+        let guard = self.guard.clone();
+        let cluster = host.cluster()?;
+        if guard.config.routes.get(at).is_some_and(|route| route.clusters.contains(&cluster)) {
+            self.story.cluster = Some(cluster);
+            return None;
+        }
+        self.story.cluster = Some(cluster);
+        if host.was_held_back() {
+            (self.story.sent, self.story.credential) = (None, None);
+            return Some(self.refuse(Problem::Forbidden, "cluster-changed"));
+        }
+        guard.close(at, now);
+        Some(self.refuse(Problem::Unmaskable, "wrong-cluster"))
+    }
+
     /// What happened so far, in the bounded words of metrics: the outcome, and the reason. `served` is only what an upstream
     /// answered; `failed` is what Envoy answered by itself.
     #[must_use]
@@ -264,7 +302,8 @@ impl Exchange {
         let is_passing = matches!(self.stage, Stage::Passing);
         match (story.ending, story.status) {
             (Some(Ending::Envoy(reason)), Some(_)) if is_passing => ("passed", reason),
-            (Some(Ending::Envoy(reason)), _) => ("failed", reason),
+            // What has begun to leave is no answer of Envoy's, which ends it.
+            (Some(Ending::Envoy(reason)), _) => (if story.open { "aborted" } else { "failed" }, reason),
             (Some(Ending::Upstream), Some(_)) if is_passing => ("passed", "listed"),
             (Some(Ending::Upstream), Some(status)) if matches!(self.stage, Stage::Over) => {
                 ("served", ending::of_status(status))
@@ -356,6 +395,7 @@ impl Exchange {
         draft.add("model", story.names.as_ref().map(|names| names.model.as_str()));
         draft.add("dataset", story.names.as_ref().map(|names| names.dataset.as_str()));
         draft.add("credential", story.credential.as_deref());
+        draft.add("cluster", story.cluster.as_deref());
         draft.close()
     }
 
@@ -372,8 +412,9 @@ impl Exchange {
             gateway: &self.guard.config.gateway,
             peer,
             method: story.method,
-            authority: story.authority.as_deref(),
             route: route.map(|route| route.template.as_str()),
+            authority: story.authority.as_deref(),
+            cluster: story.cluster.as_deref(),
             caller: story.caller.as_deref(),
             token_id: story.token_id.as_deref(),
             call: story.call.as_ref(),
@@ -383,6 +424,7 @@ impl Exchange {
             second_opinion: story.second_opinion.as_ref(),
             approval: story.approval.as_ref(),
             credential: story.credential.as_deref(),
+            passes: matches!(self.stage, Stage::Passing),
             outcome,
             reason,
             status: story.status,
@@ -416,7 +458,7 @@ impl Exchange {
     pub fn withhold(&mut self) -> Reply {
         if matches!(self.stage, Stage::Upstream(_)) {
             // It was to be let go, and was not.
-            self.story.sent = None;
+            (self.story.sent, self.story.credential) = (None, None);
         }
         let problem = Problem::NotReady;
         let reply = problem.reply(&self.id);

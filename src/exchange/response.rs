@@ -18,6 +18,9 @@ impl Exchange {
         if matches!(self.stage, Stage::Upstream(_) | Stage::Passing | Stage::New | Stage::Body(_) | Stage::Asking(_)) {
             self.learn_who_answers(headers, now, host);
         }
+        if let Some(step) = self.strays(now, host) {
+            return step;
+        }
         let sent = match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Upstream(sent) => sent,
             // What Envoy itself answers before anything went upstream (a limit, a time-out), and our own replies.

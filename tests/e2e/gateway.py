@@ -58,19 +58,21 @@ BUNDLE: dict = {
     ],
 }
 
+# What tests call the gateway by; clients that make their own Host call it by its address.
+ORIGINS = ["http://gateway.example", "http://127.0.0.1:*"]
 ROUTES = [
     {"path": "/cohere/{dataset}/v1/rerank", "dialect": "cohere-v1", "dataset": {"segment": "dataset"},
-     "documents_name": {"dataset": "dataset"}, "credentials": ["cohere"]},
-    {"path": "/cohere/{dataset}/v2/rerank", "dialect": "cohere-v2", "dataset": {"segment": "dataset"}, "credentials": ["cohere"]},
-    {"path": "/jina/{dataset}/v1/rerank", "dialect": "jina", "dataset": {"segment": "dataset"}, "credentials": ["jina"]},
+     "documents_name": {"dataset": "dataset"}, "clusters": ["cohere"], "credentials": ["cohere"]},
+    {"path": "/cohere/{dataset}/v2/rerank", "dialect": "cohere-v2", "dataset": {"segment": "dataset"}, "clusters": ["cohere"], "credentials": ["cohere"]},
+    {"path": "/jina/{dataset}/v1/rerank", "dialect": "jina", "dataset": {"segment": "dataset"}, "clusters": ["jina"], "credentials": ["jina"]},
     {"path": "/tei/{dataset}/rerank", "dialect": "tei", "dataset": {"segment": "dataset"}, "model": "BAAI/bge-reranker-v2-m3",
-     "credentials": ["tei"]},
-    {"path": "/vllm/{dataset}/v1/rerank", "dialect": "vllm", "dataset": {"segment": "dataset"}, "credentials": ["vllm"]},
-    {"path": "/h2/{dataset}/v2/rerank", "dialect": "cohere-v2", "dataset": {"segment": "dataset"}, "credentials": ["h2"]},
+     "clusters": ["tei"], "credentials": ["tei"]},
+    {"path": "/vllm/{dataset}/v1/rerank", "dialect": "vllm", "dataset": {"segment": "dataset"}, "clusters": ["vllm"], "credentials": ["vllm"]},
+    {"path": "/h2/{dataset}/v2/rerank", "dialect": "cohere-v2", "dataset": {"segment": "dataset"}, "clusters": ["h2"], "credentials": ["h2"]},
     {"path": "/tenants/{dataset}/v1/rerank", "dialect": "cohere-v1", "dataset": {"segment": "dataset"}, "tenant": {"header": "x-tenant"},
-     "documents_name": {"dataset": "dataset", "tenant": "tenant"}, "credentials": ["cohere"]},
-    {"path": "/by-document/v1/rerank", "dialect": "cohere-v1", "dataset": {"document": "dataset"}, "credentials": ["cohere"]},
-    {"path": "/by-header/v1/rerank", "dialect": "cohere-v1", "dataset": {"header": "x-dataset"}, "credentials": ["cohere"]},
+     "documents_name": {"dataset": "dataset", "tenant": "tenant"}, "clusters": ["cohere"], "credentials": ["cohere"]},
+    {"path": "/by-document/v1/rerank", "dialect": "cohere-v1", "dataset": {"document": "dataset"}, "clusters": ["cohere"], "credentials": ["cohere"]},
+    {"path": "/by-header/v1/rerank", "dialect": "cohere-v1", "dataset": {"header": "x-dataset"}, "clusters": ["cohere"], "credentials": ["cohere"]},
 ]
 
 MODELS = {"cohere": "rerank-v3.5", "jina": "jina-reranker-v2", "tei": None, "vllm": "mxbai-rerank-v2", "h2": "h2-rerank"}
@@ -89,6 +91,7 @@ def plugin(**changes: Any) -> dict:
             "issuer": people.ISSUER, "audiences": [people.AUDIENCE],
             "keys": {"jwks": {"cluster": "idp", "authority": "idp.example", "path": "/jwks.json", "timeout": "1s"}},
         }]},
+        "origins": ORIGINS,
         "routes": ROUTES,
         "pass": [{"method": "GET", "path": "/healthz"}],
         "approver": {"cluster": "approver", "authority": "approver.internal", "path": "/v1/approvals", "timeout": "1s", "wait": "500ms",
@@ -414,6 +417,7 @@ def expect_refused(gateway: Gateway, reply: Reply, status: int, code: str, reaso
     problem = expect_problem(reply, status, code, reason)
     expect_nothing_sent(gateway)
     assert reply.record["credential"] is None
+    assert reply.record["result"]["upstream"] is reply.record["result"]["upstream_status"] is None
     # A policy may allow what the gateway then withholds; nothing else may be recorded as allowed and be refused.
     decision, result = reply.record["decision"], reply.record["result"]
     assert decision["effect"] in ("deny", "approval") or result["reason"] in WITHHELD_ANYWAY, (decision, result)
@@ -442,7 +446,11 @@ def expect_served(reply: Reply, status: int = 200) -> dict:
     """A call that went through; gives its record."""
     assert reply.status == status, f"{reply.status} {reply.body[:300]!r}"
     record = reply.record
-    assert record["result"]["outcome"] == "served" and record["result"]["status"] == status
+    result = record["result"]
+    assert result["outcome"] == "served" and result["status"] == status
+    # What was served is an upstream's: the record and Envoy's own word on the stream agree.
+    assert (result["upstream"], result["upstream_status"], reply.line["envoy"]["details"]) == ("answered", status, "via_upstream"), reply.line
+    assert result["reason"] == ("ok" if status < 300 else f"upstream-{status // 100}xx")
     if reply.one("transfer-encoding") != "chunked":
         assert reply.one("content-length") == str(len(reply.body))
     expect_record(record)
@@ -475,6 +483,7 @@ def expect_record(record: dict) -> None:
     assert abs(time.time() - calendar.timegm(time.strptime(record["time"][:19], "%Y-%m-%dT%H:%M:%S"))) < 300
     assert record["policy"]["id"] == "e2e" and record["policy"]["serial"] == 7 and len(record["policy"]["sha256"]) >= 64
     assert record["decision"]["effect"] in ("allow", "deny", "approval", "pass")
+    assert re.fullmatch(r"127\.0\.0\.1:[0-9]+", record["peer"]), record["peer"]
     assert isinstance(record["seq"], int) and record["chain"] and record["hash"].startswith("sha256:")
 
 

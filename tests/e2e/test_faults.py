@@ -55,9 +55,11 @@ FAULTS = {
     "direct-ok": {"direct_response": {"status": 200, "body": {"inline_string": "{}"}}},
     "moved": {"redirect": {"path_redirect": "/elsewhere"}},
     "unrouted": {},
+    # The route is chosen anew once the cookie has come off.
+    "edited": {"cluster": "cohere"},
 }
 # Here nobody upstream can have seen anything, and the record has to know it.
-UNREACHED = {"missing", "refused", "full", "empty", "aborted", "limited", "direct", "direct-ok", "moved", "unrouted"}
+UNREACHED = {"missing", "refused", "full", "empty", "aborted", "limited", "direct", "direct-ok", "moved", "unrouted", "edited"}
 STATUSES = [200, 200, 200, 201, 299, 301, 302, 304, 400, 401, 404, 418, 429, 500, 503, 599]
 DEEDS = ["answer"] * 8 + ["text", "reset", "cut", "hang", "large", "heads", "leak", "html", "stream", "stream-cut"]
 CALLERS = ["stays"] * 8 + ["h2"] * 4 + ["h2-resets", "leaves", "leaves-body", "stranger", "nobody", "not-a-call"]
@@ -120,6 +122,9 @@ def routes() -> list:
                 "token_bucket": {"max_tokens": 1, "fill_interval": "600s"},
                 "filter_enabled": {"default_value": {"numerator": 100}}, "filter_enforced": {"default_value": {"numerator": 100}}}}
         made.append(route)
+        if name == "edited":
+            made.append({"match": match, "direct_response": {"status": 503}})
+            route["match"] = {**match, "headers": [{"name": "cookie", "present_match": True}]}
     return made
 
 
@@ -144,7 +149,7 @@ def clusters(services, dead: Server) -> list:
 
 def configuration() -> dict:
     route = {"path": "/cohere/{dataset}/v2/rerank", "dialect": "cohere-v2", "dataset": {"segment": "dataset"}, "streams": True,
-             "credentials": ["cohere"]}
+             "clusters": ["cohere", "h2", "dead", "full", "empty", "missing"], "credentials": ["cohere"]}
     return plugin(routes=[route])
 
 
@@ -175,7 +180,7 @@ class Call:
         path, content, token = self.request()
         if self.caller.startswith("h2"):
             return self.run_h2(port, path, content, token)
-        data = Gateway.request(path, body=content, token=token)
+        data = Gateway.request(path, body=content, token=token, headers=[("cookie", "a=b")])
         with Http1(port) as client:
             client.send(data[:-10] if self.caller == "leaves-body" else data)
             if self.caller.startswith("leaves"):
@@ -189,7 +194,7 @@ class Call:
         try:
             stream = client.headers([
                 (":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "gateway.example"),
-                ("content-type", "application/json"), ("authorization", f"Bearer {token}")])
+                ("content-type", "application/json"), ("authorization", f"Bearer {token}"), ("cookie", "a=b")])
             client.data(stream, content, end=True)
             if self.caller == "h2-resets":
                 time.sleep(0.05)

@@ -3,7 +3,7 @@
 use super::bundles::{InForce, Role, SecondOpinion, Slot, Supplied};
 use super::events::Queue;
 use super::reply::Problem;
-use super::{Headers, Host};
+use super::{Headers, Host, Refused};
 use crate::audit::{Chain, KeyedDigest, keyed_digest};
 use crate::caller::{
     Answer, Caller, Callers, Connection, Dpop, Fetch, Fetched, Found, Peer, Presented, Proof, Refusal, Shown, Target,
@@ -152,7 +152,7 @@ impl Guard {
     }
 
     /// The bundle to judge a call by now.
-    pub(super) fn bundle(&self, now: Time) -> Result<Rc<InForce>, (Problem, &'static str)> {
+    pub(super) fn bundle(&self, now: Time) -> Result<Rc<InForce>, Refused> {
         let Ok(slot) = self.bundle.try_borrow() else { return Err((Problem::NotReady, "undecidable")) };
         slot.now(now).map_err(|reason| (Problem::NotReady, reason))
     }
@@ -188,7 +188,7 @@ impl Guard {
         authority: &Authority,
         now: Time,
         host: &dyn Host,
-    ) -> Result<(Rc<Caller>, Option<Time>), (Problem, &'static str)> {
+    ) -> Result<(Rc<Caller>, Option<Time>), Refused> {
         let Ok(mut callers) = self.callers.try_borrow_mut() else {
             return Err((Problem::NotReady, "undecidable"));
         };
@@ -222,7 +222,7 @@ impl Guard {
         caller: &Caller,
         proof_ends: Option<Time>,
         now: Time,
-    ) -> Result<(), (Problem, &'static str)> {
+    ) -> Result<(), Refused> {
         let Ok(mut callers) = self.callers.try_borrow_mut() else {
             return Err((Problem::NotReady, "undecidable"));
         };
@@ -368,7 +368,7 @@ fn cut(text: &str, bytes: usize) -> &str {
 }
 
 /// What whoever proves nothing is told.
-fn unproved(callers: &Callers, refusal: Refusal, is_dpop: bool) -> (Problem, &'static str) {
+fn unproved(callers: &Callers, refusal: Refusal, is_dpop: bool) -> Refused {
     let problem = if refusal.is_temporary() {
         Problem::NotReady
     } else {

@@ -30,7 +30,7 @@ def test_names_that_a_caller_chooses_are_masked_in_the_record_and_reach_the_upst
     headers = [("x-request-id", f"id-{CARD}")]
     record = expect_served(gateway.call(f"/cohere/web-{CARD}/v2/rerank", body=body(model=MODEL), headers=headers))
     assert cohere.seen[0].json()["model"] == MODEL
-    assert (record["call"]["model"], record["call"]["dataset"]) == ("rerank-[email]", "web-[credit_card]")
+    assert (record["call"]["model"], record["call"]["dataset"]) == ("[email]", "web-[credit_card]")
     assert CARD not in (record["request_id"] or "")
     expect_nothing_chosen(line_of(gateway))
 
@@ -61,7 +61,7 @@ def test_approvers_see_no_name_in_clear_and_nothing_that_turns_text_round(gatewa
     expect_problem(gateway.call(f"/cohere/hr-{CARD}/v2/rerank", body=content), 403, "approval-required")
     seen = approver.seen[0]
     asked = seen.json()
-    assert (asked["resource"]["model"], asked["resource"]["dataset"]) == ("rerank-[email]", "hr-[credit_card]")
+    assert (asked["resource"]["model"], asked["resource"]["dataset"]) == ("[email]", "hr-[credit_card]")
     assert asked["preview"]["query"] == "ask [email] \\u{202e}gnp.exe \\u{200b}now"
     expect_nothing_chosen(seen.body.decode())
     expect_nothing_chosen(line_of(gateway))

@@ -179,7 +179,7 @@ fn names_that_callers_choose_are_masked_in_record_draft_and_question() {
     let Step::CallOut(out) = step else { panic!("no callout but {step:?}") };
     let asked = String::from_utf8(out.body).unwrap();
     let question: Value = serde_json::from_str(&asked).unwrap();
-    let names = json!(["rerank-[email]", "hr-[credit_card]", "t-[credit_card]"]);
+    let names = json!(["[email]", "hr-[credit_card]", "t-[credit_card]"]);
     let resource = &question["resource"];
     assert_eq!(json!([resource["model"], resource["dataset"], resource["tenant"]]), names);
     assert_eq!(question["preview"]["query"], "for [email] \\u{202e}gnp");

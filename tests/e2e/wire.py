@@ -19,6 +19,7 @@ import h2.config
 import h2.connection
 import h2.errors
 import h2.events
+import h2.exceptions
 
 Header = tuple[bytes, bytes]
 PATIENCE = 10.0
@@ -223,7 +224,9 @@ class Server:
                     answer = self._note(open_requests.pop(event.stream_id))
                     if answer.hold:
                         answer.hold.wait(PATIENCE)
-                    send_h2(peer, event.stream_id, [(":status", str(answer.status)), *answer.headers], answer.body, answer.trailers)
+                    # Who asked may have reset the stream by now.
+                    with suppress(h2.exceptions.ProtocolError):
+                        send_h2(peer, event.stream_id, [(":status", str(answer.status)), *answer.headers], answer.body, answer.trailers)
                 connection.sendall(peer.data_to_send())
 
 
@@ -259,7 +262,7 @@ class Http1:
                     return response
                 response.status = int(head[0].split(b" ")[1])
             response.headers = [header(line) for line in head[1:]]
-            if response.status != 204:
+            if response.status not in (204, 304):
                 response.body, response.trailers = read_body(self._reader, response, to_end=True)
             response.whole = True
         except EOFError as error:

@@ -17,8 +17,9 @@ pub(super) enum Findings {
 /// be in a body: it says what numbers are, and field rules reach it.
 pub(super) fn found(name: &str, value: &str, masks: &[&Masks]) -> Findings {
     let unescaped = unescaped(value);
+    let parted = parted(value);
     let mut is_personal = false;
-    for text in [Some(value), unescaped.as_deref()].into_iter().flatten() {
+    for text in [Some(value), unescaped.as_deref(), parted.as_deref()].into_iter().flatten() {
         if is_like_a_token(text) {
             return Findings::Secret;
         }
@@ -64,6 +65,27 @@ fn is_like_a_token(text: &str) -> bool {
     text.as_bytes().split(|byte| !(byte.is_ascii_alphanumeric() || b"+/_=-".contains(byte))).any(|run| {
         run.len() > DIGEST || run.windows(3).position(|three| three == b"eyJ").is_some_and(|at| run.len() - at >= 20)
     })
+}
+
+/// An id with blanks behind the words in it, so that what hangs on a word is looked at alone: `req-536-22-8726`. None: it is no id, or
+/// has no such word.
+fn parted(text: &str) -> Option<String> {
+    let is_joint = |letter: char| matches!(letter, '-' | '_' | ':' | '.');
+    let is_word = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphabetic());
+    if !text.bytes().all(is_of_id) || !text.split(is_joint).any(is_word) {
+        return None;
+    }
+    let mut parted = String::with_capacity(text.len());
+    for part in text.split_inclusive(is_joint) {
+        match part.strip_suffix(is_joint) {
+            Some(word) if is_word(word) => {
+                parted.push_str(word);
+                parted.push(' ');
+            }
+            _ => parted.push_str(part),
+        }
+    }
+    Some(parted)
 }
 
 /// Letters of ids, digests and UUIDs.
@@ -160,6 +182,9 @@ mod tests {
             "agent/4111111111111111",
             "536-22-8726",
             "10.1.2.3",
+            "req-536-22-8726",
+            "id:10.1.2.3",
+            "card_4111111111111111",
             "agent (from 10.1.2.3)",
         ] {
             assert_eq!(found("user-agent", value, &[&every]), Findings::Personal, "{value}");

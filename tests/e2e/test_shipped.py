@@ -113,8 +113,9 @@ def loaded(shipped):
 
 @pytest.fixture
 def wasm(loaded):
-    """The filter's configuration; the router alone comes after it."""
-    guard, router = loaded[1]["http_filters"]
+    """The filter's configuration; after it comes only what holds Envoy's route, and the router."""
+    guard, held, router = loaded[1]["http_filters"]
+    assert held == stack.HELD
     assert router["typed_config"]["suppress_envoy_headers"] is True
     assert not guard.get("is_optional") and not guard.get("disabled"), "Envoy may leave the filter out"
     return guard["typed_config"]["config"]

@@ -92,6 +92,35 @@ for (const [name, text] of Object.entries({ ...texts, ...given })) {
     console.log(`${name.padEnd(22)}${label.padStart(8)}${figures[0].padStart(8)}${figures[1].padStart(8)}${figures[2].padStart(13)}${figures[3].padStart(11)}`);
   }
 }
+// Texts that somebody wrote to be slow: short pieces, repeated. Those that were the worst once, and the worst that a search finds, which
+// changes the slowest it has a character at a time.
+if (!only || only === "hostile") {
+  const alphabets = ["0123456789", "0123456789 -./", "01234 .,:@+()", "123 abf:", "14:@.-_%", "ab19AZ @:.-_/+=%#<>[]", "éß日 12@:"];
+  const letter = (alphabet) => pick([...alphabet]);
+  const unit = () => {
+    const alphabet = pick(alphabets);
+    return Array.from({ length: 1 + random(8) }, () => letter(alphabet)).join("");
+  };
+  const speed = (units, size) => run(module, ["mask_speed", "units", String(size)], Buffer.from(JSON.stringify(units))).map((one) => [one.unit, (one.bytes / one.ns) * 1e3]);
+  const slowest = (list, count) => [...new Map(list)].sort((one, other) => one[1] - other[1]).slice(0, count);
+  const known = ["12 30", "2 301", " 4150", "3041 ", ":", "4111 ", "12/12/", "1:f:", "41 11 ", "12.", "1.1.1.1 ", "1 ", "1-", "123456789 ", "12 345 ", "aa:bb:cc:", ".3012", "%40", "a@b.de+", "219-45-6789-", "DE89", "]1 "];
+  const small = 1 << 15;
+  let worst = slowest(speed([...known, ...Array.from({ length: 1500 }, unit)], small), 40);
+  for (let round = 0; round < 8; round++) {
+    const changed = worst.flatMap(([text]) =>
+      Array.from({ length: 8 }, () => {
+        const letters = [...text];
+        const [at, other] = [random(letters.length), letter(pick(alphabets))];
+        letters.splice(at, random(2), ...(random(3) ? [other] : []));
+        return letters.join("").slice(0, 12);
+      }).filter((text) => text),
+    );
+    worst = slowest([...worst, ...speed(changed, small)], 40);
+  }
+  const table = slowest(speed([...known, ...worst.slice(0, 12).map(([text]) => text)], 1e6), 16);
+  console.log(`\n${"hostile texts, 1 MB".padEnd(22)}${"best MB/s".padStart(10)}`);
+  for (const [text, rate] of table) console.log(`${JSON.stringify(text).padEnd(22)}${rate.toFixed(1).padStart(10)}`);
+}
 // Four patterns of an operator's own, over 100 KB of the same texts, in which some of them match.
 if (patterns) {
   const own = () => pick([`EMP-${digits(6)}`, `matter no. ${digits(6)}`, `AB${digits(4)}-${digits(3)}`, `db${digits(2)}.corp.example`]);

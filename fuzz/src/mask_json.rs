@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use std::fmt;
 
 /// The first byte chooses the replacement, the rest is the body. Exactly JSON is masked, JSON comes out, it has no finding, and the
-/// numbers the dialect keeps are the same bytes in the same order.
+/// numbers the dialect keeps are the same bytes in the same order. No text can keep a body from being masked.
 pub fn check(data: &[u8]) {
     let Some((choice, body)) = data.split_first() else { return };
     let masks = crate::masks(*choice);
@@ -18,7 +18,7 @@ pub fn check(data: &[u8]) {
             assert!(serde_json::from_slice::<Value>(body).is_err(), "JSON is refused at byte {at}");
             return;
         }
-        Err(_) => return,
+        Err(why) => return assert!(!matches!(why, Unmaskable::Unsettled { .. }), "a text keeps a body from leaving"),
     };
     assert!(is_json(body), "what is no JSON leaves");
     assert_eq!(masked.body().is_none(), masked.found().is_empty(), "a finding that was not replaced, or the reverse");
@@ -41,7 +41,9 @@ fn kept_numbers(body: &[u8]) -> Vec<String> {
         let items: Vec<Box<RawValue>> = serde_json::from_str(results.get()).unwrap_or_default();
         for (name, value) in items.iter().flat_map(|item| members(item.get().as_bytes())) {
             let number = value.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
-            if number && (name == "index" || name == "relevance_score") {
+            // Longer ones are none that a dialect has there.
+            let short = value.get().len() <= 9 && !value.get().contains(['e', 'E']);
+            if number && short && (name == "index" || name == "relevance_score") {
                 numbers.push(value.get().to_owned());
             }
         }

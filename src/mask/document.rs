@@ -6,6 +6,7 @@
 
 mod cursor;
 mod field;
+mod fragments;
 mod output;
 mod part;
 mod pointer;
@@ -26,6 +27,7 @@ use super::text::{Masker, merge};
 use super::unmaskable::Unmaskable;
 use super::view::Form;
 use cursor::Cursor;
+pub(super) use fragments::{Read, mask_fields_in};
 use output::{Member, Output};
 pub use part::mask_parts;
 use pointer::pointer;
@@ -367,19 +369,24 @@ impl<'a> Pass<'a> {
                 return Err(Unmaskable::TooDeep { at: raw.start });
             }
         }
+        // JSON in a text, perhaps.
+        if self.fields.is_some() && !plain && string.contains(['{', '[']) {
+            return self.nested(raw, string);
+        }
         self.mask(raw, plain, self.context(), false)?;
         Ok(())
     }
 
-    /// Masks a string that looks like JSON as JSON, and then as text, until neither finds anything.
+    /// Masks a string that looks like JSON, or has some in it, as JSON, and then as text, until neither finds anything. One that
+    /// does not come to an end soon was made not to, and goes whole.
     #[inline(never)]
     fn nested(&mut self, raw: Range<usize>, string: &str) -> Result<(), Unmaskable> {
-        /// A body that takes more is made to.
         const ROUNDS: usize = 4;
         let (masks, secrets, context) = (self.masker.masks, self.masker.secrets, self.context());
         let mut masked: Option<String> = None;
         let mut found = Vec::new();
         let way = self.ways.get(self.here());
+        // After the first round, what stands there is no value any more, and must not be masked again.
         let mut fields = self.fields;
         for _ in 0..ROUNDS {
             let before = masked.as_deref().unwrap_or(string);
@@ -387,30 +394,32 @@ impl<'a> Pass<'a> {
             let kept = Kept::default();
             let mut pass = Pass::new(&text, way, masks, &kept, secrets);
             pass.nested = self.nested + 1;
-            if self.told.is_some() && masked.is_none() {
+            let tells = self.told.is_some() && masked.is_none();
+            if tells {
                 pass.start_telling();
             }
             pass.keeps_shape = self.keeps_shape;
             pass.fields = fields;
             let inner = match pass.value_and_end() {
                 Ok(()) => {
-                    // What stands there now is no value any more, and must not be masked again.
-                    fields = None;
-                    pass.output.finish().and_then(|body| String::from_utf8(body).ok())
+                    let inner = pass.output.finish().and_then(|body| String::from_utf8(body).ok());
+                    if inner.is_some() {
+                        pass.tally.kinds_into(&mut found);
+                        self.tell_inside(pass.told);
+                    }
+                    inner
                 }
-                // It only looked like it: then it is text.
-                Err(Unmaskable::Malformed { .. }) => None,
+                // It only looked like it: then it is text, perhaps with JSON in it.
+                Err(Unmaskable::Malformed { .. }) if self.fields.is_none() => None,
+                Err(Unmaskable::Malformed { .. }) => self.mask_fragments(&text, way, fields, tells, &mut found)?,
                 // Others may read it, and rules would have to go on into it.
                 Err(Unmaskable::TooDeep { .. } | Unmaskable::LoneSurrogate { .. }) if self.fields.is_none() => None,
                 Err(Unmaskable::TooDeep { .. }) => return Err(Unmaskable::TooDeep { at: raw.start }),
                 Err(Unmaskable::LoneSurrogate { .. }) => return Err(Unmaskable::LoneSurrogate { at: raw.start }),
                 Err(why) => return Err(why),
             };
+            fields = None;
             let inner = inner.map(|body| escaped(&body));
-            if inner.is_some() {
-                pass.tally.kinds_into(&mut found);
-                self.tell_inside(pass.told);
-            }
             let flat = inner.as_deref().unwrap_or(before);
             let outer = self.masker.mask(flat, Form::Json, context).map_err(|why| why.at(raw.start))?;
             let outer = outer.then(|| self.masker.take());
@@ -432,7 +441,18 @@ impl<'a> Pass<'a> {
             };
             masked = Some(now);
         }
-        Err(Unmaskable::Unsettled { at: raw.start })
+        let replacements = found.iter().filter_map(|what| masks.replacement(what));
+        let replacement = replacements.min_by_key(|replacement| replacement.reveals());
+        let replacement = replacement.ok_or(Unmaskable::Unsettled { at: raw.start })?;
+        if replacement.drops && !self.keeps_shape {
+            self.drop_value(raw.start - 1);
+        } else {
+            let mut label = String::new();
+            replacement.write_instead(string.as_bytes(), Form::Json, &mut label);
+            self.output.replace(raw, &label);
+        }
+        self.count(&found);
+        Ok(())
     }
 
     /// Masks the string `raw`, which stands between quotes; `plain`: it is ASCII without escapes. Returns whether it was replaced.
@@ -533,7 +553,10 @@ impl<'a> Pass<'a> {
         self.cursor.number_end()?;
         let raw = self.cursor.text.get(start..self.cursor.at).unwrap_or_default();
         // The shortest number that can be found has six digits.
-        if (raw.len() < 6 && !self.masker.masks.has_patterns()) || self.ways.get(self.here()).place.is_kept() {
+        if raw.len() < 6 && !self.masker.masks.has_patterns() {
+            return Ok(());
+        }
+        if self.ways.get(self.here()).place.is_kept() && is_measure(raw) {
             return Ok(());
         }
         self.digits(start, raw)
@@ -542,14 +565,19 @@ impl<'a> Pass<'a> {
     /// Masks the number `raw` at `start`, if it is one that can be found.
     #[inline(never)]
     fn digits(&mut self, start: usize, raw: &str) -> Result<(), Unmaskable> {
-        let patterns = self.masker.masks.has_patterns();
-        let digits = integer(raw);
         let context = self.context();
-        let spans = self.masker.find(digits.as_bytes(), context);
-        let mut hits: Vec<_> = spans.iter().map(|span| (span.start..span.end, What::Kind(span.kind))).collect();
-        if patterns {
-            self.masker.masks.find_patterns(digits.as_bytes(), context, &mut hits);
-            merge(&mut hits, self.masker.masks);
+        let (mut digits, mut spans, mut hits) = (Cow::Borrowed(""), Vec::new(), Vec::new());
+        for reading in readings(raw) {
+            spans = self.masker.find(reading.as_bytes(), context);
+            hits = spans.iter().map(|span| (span.start..span.end, What::Kind(span.kind))).collect();
+            if self.masker.masks.has_patterns() {
+                self.masker.masks.find_patterns(reading.as_bytes(), context, &mut hits);
+                merge(&mut hits, self.masker.masks);
+            }
+            digits = reading;
+            if !hits.is_empty() {
+                break;
+            }
         }
         let Some((seen, what)) = hits.first() else { return Ok(()) };
         let Some(replacement) = self.masker.masks.replacement(what) else {
@@ -592,28 +620,50 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// The digits before the decimal point of a number, written out: `4.1e3` has `4100`.
-fn integer(raw: &str) -> Cow<'_, str> {
-    /// More digits than any finding has; a larger number is none.
-    const MOST: i32 = 40;
+/// Whether a number is one that is counted or measured: indexes, scores, usage. None of those has ten digits before its point, or is
+/// moved as far as numbers are that are to look small.
+fn is_measure(raw: &str) -> bool {
+    const LONGEST: usize = 32;
+    let whole = raw.strip_prefix('-').unwrap_or(raw);
+    let whole = whole.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(whole.len());
+    let shift = || raw.split_once(['e', 'E']).map_or(Ok(0), |(_, exponent)| exponent.parse::<i32>());
+    whole <= 9 && raw.len() <= LONGEST && shift().is_ok_and(|shift| shift <= 0 && shift > -FAR)
+}
+
+/// Numbers that are measured are not moved so far.
+const FAR: i32 = 30;
+
+/// What can be read of a number as digits: those before its decimal point, written out (`4.1e3` has `4100`), and, where it is moved so
+/// that they are others or none, those that stand there.
+fn readings(raw: &str) -> impl Iterator<Item = Cow<'_, str>> {
     let raw = raw.strip_prefix('-').unwrap_or(raw);
     let (mantissa, exponent) = raw.split_once(['e', 'E']).unwrap_or((raw, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    match exponent.parse() {
-        Ok(0) => Cow::Borrowed(whole),
-        Ok(shift @ 1..=MOST) => {
-            let places = usize::try_from(shift).unwrap_or(0);
-            let shifted: String = fraction.chars().chain(std::iter::repeat('0')).take(places).collect();
-            let digits = format!("{whole}{shifted}");
-            Cow::Owned(digits.trim_start_matches('0').to_owned())
-        }
-        // `41111e-1` and beyond what can be found.
-        Ok(shift) if shift < 0 => {
-            let drop = usize::try_from(shift.unsigned_abs()).unwrap_or(usize::MAX);
-            Cow::Borrowed(whole.get(..whole.len().saturating_sub(drop)).unwrap_or_default())
-        }
-        _ => Cow::Borrowed(""),
+    let shift: i64 = exponent.parse().unwrap_or(if exponent.starts_with('-') { i64::MIN } else { i64::MAX });
+    let zeros = if whole == "0" { fraction.len() - fraction.trim_start_matches('0').len() } else { 0 };
+    let far = i64::try_from(zeros).unwrap_or(i64::MAX) >= i64::from(FAR)
+        || shift.unsigned_abs() >= u64::from(FAR.unsigned_abs());
+    // Normalised, as programs write them, a number has one digit there.
+    let moved = (shift != 0 && whole.len() >= 6).then_some(Cow::Borrowed(whole));
+    let standing = far.then(|| Cow::Owned(format!("{whole}{fraction}").trim_start_matches('0').to_owned()));
+    std::iter::once(integer(whole, fraction, shift)).chain(moved).chain(standing)
+}
+
+/// The digits before the decimal point, once it is moved.
+fn integer<'a>(whole: &'a str, fraction: &str, shift: i64) -> Cow<'a, str> {
+    /// More digits than any finding has. A larger number has none that are not among those that stand there.
+    const MOST: usize = 40;
+    if shift == 0 {
+        return Cow::Borrowed(whole);
     }
+    let places = usize::try_from(shift.unsigned_abs()).unwrap_or(usize::MAX);
+    if shift < 0 {
+        return Cow::Borrowed(whole.get(..whole.len().saturating_sub(places)).unwrap_or_default());
+    }
+    let digits = whole.bytes().chain(fraction.bytes()).map(char::from).chain(std::iter::repeat('0'));
+    let digits = digits.take(whole.len().saturating_add(places)).skip_while(|digit| *digit == '0');
+    // One that is moved out of zeros can be moved far.
+    Cow::Owned(digits.take(MOST).collect())
 }
 
 /// Whether a string can be JSON with members or items in it.

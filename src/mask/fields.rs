@@ -70,6 +70,18 @@ impl Field {
         }
     }
 
+    /// The rule as it is for texts, which have lines of names and values and parts of bodies: its last name alone, wherever it stands.
+    /// One without a name is for every member.
+    pub(super) fn in_text(&self) -> Self {
+        let name = self.steps.iter().rev().find_map(|step| match step {
+            Step::Exact(name) if index(name).is_some() => None,
+            Step::Exact(name) => Some(loose(name)).filter(|name| !name.is_empty()),
+            Step::Loose(name) => Some(name.clone()),
+            Step::Any | Step::Rest => None,
+        });
+        Self { anchored: false, steps: vec![name.map_or(Step::Any, Step::Loose)] }
+    }
+
     fn pointer(text: &str) -> Result<Self, NoField> {
         let mut steps = Vec::new();
         for step in text.split('/') {

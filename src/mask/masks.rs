@@ -24,6 +24,8 @@ pub struct Masks {
     /// By kind.
     replacements: Vec<Option<Replacement>>,
     fields: Option<Fields>,
+    /// The same for texts.
+    text_fields: Option<Fields>,
     /// By the number that a hit of `fields` has: what gives away least comes first.
     field_replacements: Vec<Replacement>,
     patterns: Vec<Custom>,
@@ -180,6 +182,8 @@ impl Masks {
             return Err(Refused::TooManyFields);
         }
         masks.fields = Fields::compile(&numbered).map_err(|_| Refused::TooManyFields)?;
+        let numbered: Vec<_> = numbered.iter().map(|(field, number)| (field.in_text(), *number)).collect();
+        masks.text_fields = Fields::compile(&numbered).map_err(|_| Refused::TooManyFields)?;
         masks.field_replacements = fields.into_iter().map(|(replacement, _)| replacement).collect();
         masks.check_against_patterns()?;
         Ok(masks)
@@ -313,6 +317,11 @@ impl Masks {
     /// The field rules, if there are any.
     pub(super) fn fields(&self) -> Option<&Fields> {
         self.fields.as_ref()
+    }
+
+    /// The field rules as they are for texts, if there are any.
+    pub(super) fn text_fields(&self) -> Option<&Fields> {
+        self.text_fields.as_ref()
     }
 
     /// What stands where a field rule hit.

@@ -67,9 +67,9 @@ impl Replacement {
         self.write_pieces(value, form, true, out);
     }
 
-    /// As [`write`](Self::write), for a value that is no text: nothing of it is kept.
-    pub(super) fn write_instead(&self, value: &[u8], out: &mut String) {
-        self.write_pieces(value, Form::Json, false, out);
+    /// As [`write`](Self::write), for a value that is no text, or more than the finding: nothing of it is kept.
+    pub(super) fn write_instead(&self, value: &[u8], form: Form, out: &mut String) {
+        self.write_pieces(value, form, false, out);
     }
 
     fn write_pieces(&self, value: &[u8], form: Form, keeps: bool, out: &mut String) {
@@ -93,8 +93,12 @@ impl Replacement {
                 }
                 (Piece::Domain, _) => {
                     let at = value.iter().rposition(|byte| *byte == b'@').map_or(value.len(), |at| at + 1);
-                    let domain = std::str::from_utf8(value.get(at..).unwrap_or_default()).unwrap_or_default();
-                    out.push_str(domain);
+                    let rest = value.get(at..).unwrap_or_default();
+                    // Only of an address: what was masked along with it may be anything.
+                    let is_domain =
+                        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-') || *byte >= 0x80;
+                    let length = rest.iter().position(|byte| !is_domain(byte)).unwrap_or(rest.len());
+                    out.push_str(std::str::from_utf8(rest.get(..length).unwrap_or_default()).unwrap_or_default());
                 }
                 (Piece::Pseudonym { id, key }, _) => {
                     out.push_str(id);

@@ -1,8 +1,9 @@
 //! Masks one text, or one string of a JSON body.
 
 use super::detect::{Context, Finder, Span};
+use super::document::{Read, mask_fields_in};
 use super::finding::{self, Finding, Located};
-use super::found::{Masked, Tally};
+use super::found::Masked;
 use super::kind::What;
 use super::masks::Masks;
 use super::secret;
@@ -10,10 +11,12 @@ use super::unmaskable::Unmaskable;
 use super::view::{self, Form, Undecodable};
 use std::ops::Range;
 
-/// Masks a text body, or a preview: what is found anywhere in it is replaced.
+/// Masks a text body, or a preview: what is found anywhere in it is replaced, and what field rules name in it, by the last name of
+/// each: in JSON, and before a `:` or `=`.
 ///
 /// # Errors
-/// A body that is not UTF-8, or has one of `secrets` in it.
+/// A body that is not UTF-8, or has one of `secrets` in it. Where there are field rules, also one that names a field where its value
+/// cannot be told, and JSON that [`mask_json`](super::mask_json) would refuse.
 pub fn mask_text(body: &[u8], masks: &Masks, secrets: &[&[u8]]) -> Result<Masked, Unmaskable> {
     whole(body, secrets, Masker::new(masks, secrets)).map(|(masked, _)| masked)
 }
@@ -31,15 +34,23 @@ fn whole(body: &[u8], secrets: &[&[u8]], mut masker: Masker<'_>) -> Result<(Mask
     if secret::stands_in(secrets, body) {
         return Err(Unmaskable::Secret);
     }
-    let masked = masker.mask(text, Form::Plain, Context::NONE).map_err(|why| why.at(0))?;
+    let tells = masker.located.is_some();
+    let read = match masker.masks.text_fields() {
+        Some(fields) => mask_fields_in(text, fields, masker.masks, secrets, tells)?,
+        None => Read::default(),
+    };
+    let Read { text: read, mut tally, mut told } = read;
+    let now = read.as_deref().unwrap_or(text);
+    let masked = masker.mask(now, Form::Plain, Context::NONE).map_err(|why| why.at(0))?;
     let masked = masked.then(|| masker.take());
-    let mut tally = Tally::default();
     tally.add(masker.found(), || None);
     masker.masks.let_pass(&tally)?;
     let located = masker.located.as_deref().unwrap_or_default();
-    let told = finding::places(text, Form::Plain, located)
-        .map(|(one, place)| Finding::of(&one.what, one.proof, None, Some(place)));
-    Ok((Masked::new(masked.map(String::into_bytes), tally), told.collect()))
+    // Places are those of the text as it came.
+    let place = |place| Some(place).filter(|_| read.is_none());
+    let found = finding::places(now, Form::Plain, located);
+    told.extend(found.map(|(one, range)| Finding::of(&one.what, one.proof, None, place(range))));
+    Ok((Masked::new(masked.or_else(|| read.clone()).map(String::into_bytes), tally), told))
 }
 
 /// Masks strings, one after the other, and keeps its buffers between them.
@@ -56,9 +67,20 @@ pub(super) struct Masker<'a> {
     /// What the last round made of the text, and room for the next.
     masked: String,
     spare: String,
+    /// Whether the last round replaced the whole text by one label.
+    is_whole: bool,
     found: Vec<What>,
     /// Where the findings of the last string stood in it, if somebody wants to know.
     pub(super) located: Option<Vec<Located>>,
+}
+
+/// One round of masking.
+#[derive(Debug, Clone, Copy)]
+struct Round {
+    /// Whether the text is as it came.
+    first: bool,
+    /// How many bytes are taken along on both sides of a finding.
+    reach: usize,
 }
 
 /// Why one string could not be masked.
@@ -87,9 +109,12 @@ impl From<Undecodable> for Undone {
 }
 
 impl<'a> Masker<'a> {
-    /// How often a string is masked until nothing is found any more. What is left of a text can be a finding only then: a label
-    /// brings a word closer to a number, or parts what stood together.
-    const ROUNDS: usize = 8;
+    /// How often a string is masked as its findings stand. What is left of a text can be a finding only then: a label brings a
+    /// word closer to a number, or parts what stood together. Whose text has findings still was written to have them, and more is
+    /// taken along with each from then on.
+    const CALM: u32 = 4;
+    /// How many bytes are taken along on both sides of a finding first. Each round takes twice as many.
+    const REACH: usize = 32;
 
     pub(super) fn new(masks: &'a Masks, secrets: &'a [&'a [u8]]) -> Self {
         Self {
@@ -102,6 +127,7 @@ impl<'a> Masker<'a> {
             places: Vec::new(),
             masked: String::new(),
             spare: String::new(),
+            is_whole: false,
             found: Vec::new(),
             located: None,
         }
@@ -113,22 +139,32 @@ impl<'a> Masker<'a> {
     }
 
     /// Masks `raw`; whether there was something to mask. What comes out, which [`masked`](Self::masked) gives, has no finding.
+    ///
+    /// It ends, whatever stands in the text: what is taken along with each finding doubles round by round, until the rest of the text
+    /// is one finding, and what stands in its place is none, which is seen to when masks are read.
     pub(super) fn mask(&mut self, raw: &str, form: Form, context: Context) -> Result<bool, Undone> {
         self.found.clear();
         if let Some(located) = &mut self.located {
             located.clear();
         }
-        if !self.round(raw, form, context, true)? {
+        if !self.round(raw, form, context, Round { first: true, reach: 0 })? {
             return Ok(false);
         }
         // A replacement can have escapes.
         let form = if form == Form::Bare { Form::Json } else { form };
-        for _ in 1..Self::ROUNDS {
+        let mut round = Round { first: false, reach: 0 };
+        for number in 1_u32.. {
+            if number >= Self::CALM {
+                round.reach = round.reach.saturating_mul(2).max(Self::REACH);
+            }
             let before = std::mem::replace(&mut self.masked, std::mem::take(&mut self.spare));
-            let again = self.round(&before, form, context, false)?;
+            let again = self.round(&before, form, context, round)?;
             self.spare = before;
             if !again {
                 std::mem::swap(&mut self.masked, &mut self.spare);
+                return Ok(true);
+            }
+            if self.is_whole {
                 return Ok(true);
             }
         }
@@ -153,7 +189,8 @@ impl<'a> Masker<'a> {
     }
 
     /// Masks `raw` once, into `masked`; whether there was something to mask.
-    fn round(&mut self, raw: &str, form: Form, context: Context, first: bool) -> Result<bool, Undone> {
+    fn round(&mut self, raw: &str, form: Form, context: Context, round: Round) -> Result<bool, Undone> {
+        let Round { first, reach } = round;
         let plain = view::is_plain(raw, form);
         let view = if plain {
             raw.as_bytes()
@@ -174,6 +211,11 @@ impl<'a> Masker<'a> {
         if self.hits.is_empty() {
             return Ok(false);
         }
+        if reach > 0 {
+            widen(&mut self.hits, view, reach);
+            merge(&mut self.hits, self.masks);
+        }
+        self.is_whole = matches!(self.hits.as_slice(), [(range, _)] if *range == (0..view.len()));
         self.places.clear();
         self.places.extend(self.hits.iter().map(|(range, _)| range.clone()));
         if !plain {
@@ -188,7 +230,7 @@ impl<'a> Masker<'a> {
                 proof: finding::proof(self.masks, &self.spans, what, range),
             }));
         }
-        self.replace(raw, form, plain)?;
+        self.replace(raw, form, plain, reach == 0)?;
         Ok(true)
     }
 
@@ -197,8 +239,9 @@ impl<'a> Masker<'a> {
         self.found.iter().any(|what| self.masks.replacement(what).is_none_or(|replacement| replacement.drops))
     }
 
-    /// Puts replacements in the place of the last findings. What they keep of a value they take from the view of it.
-    fn replace(&mut self, raw: &str, form: Form, plain: bool) -> Result<(), Undone> {
+    /// Puts replacements in the place of the last findings. What they keep of a value they take from the view of it, unless more
+    /// than the value is replaced.
+    fn replace(&mut self, raw: &str, form: Form, plain: bool, keeps: bool) -> Result<(), Undone> {
         let view = if plain { raw.as_bytes() } else { &self.view };
         let masked = &mut self.masked;
         masked.clear();
@@ -208,11 +251,31 @@ impl<'a> Masker<'a> {
             // A place that is cut wrongly must not leave anything behind, so it fails.
             masked.push_str(raw.get(copied..place.start).ok_or(Undone::Unsettled)?);
             let replacement = self.masks.replacement(what).ok_or(Undone::Unsettled)?;
-            replacement.write(view.get(seen.clone()).unwrap_or_default(), form, masked);
+            let value = view.get(seen.clone()).unwrap_or_default();
+            if keeps {
+                replacement.write(value, form, masked);
+            } else {
+                replacement.write_instead(value, form, masked);
+            }
             copied = place.end;
         }
         masked.push_str(raw.get(copied..).ok_or(Undone::Unsettled)?);
         if self.places.len() == self.hits.len() { Ok(()) } else { Err(Undone::Unsettled) }
+    }
+}
+
+/// Takes `reach` bytes of `text` along on both sides of each finding.
+fn widen(hits: &mut [(Range<usize>, What)], text: &[u8], reach: usize) {
+    let inside = |at: usize| text.get(at).is_some_and(|byte| (0x80..0xc0).contains(byte));
+    for (range, _) in hits {
+        range.start = range.start.saturating_sub(reach);
+        range.end = range.end.saturating_add(reach).min(text.len());
+        while inside(range.start) {
+            range.start -= 1;
+        }
+        while inside(range.end) {
+            range.end += 1;
+        }
     }
 }
 
@@ -377,6 +440,62 @@ mod tests {
     fn a_list_of_numbers_after_one_word_settles() {
         let list = "tel ".to_owned() + &"12345678, ".repeat(500);
         assert_eq!(masked(&list), "tel ".to_owned() + &"[phone], ".repeat(500));
+    }
+
+    /// Texts in which windows overlap, labels part what stood together, or words come closer by each round.
+    const CHAINS: &[&str] = &[
+        ".3012",
+        "eyJaaaaaaaaaaaaaaaa.b.",
+        "1 ",
+        "12-",
+        "a@b.de@",
+        "::a",
+        "219-45-6789 ",
+        "12 30",
+        " 4150",
+        "4111 ",
+        "41 11 ",
+        ":",
+        "1:f:",
+        "12/12/",
+        "1.1.1.1 ",
+        "12.",
+        "00:1A:2B:3C:4D:5E:",
+        "a@b.de+",
+        "+1 ",
+        "555-0132 ",
+        "%40",
+        "https://a:b@",
+        "219456789 ",
+    ];
+
+    #[test]
+    fn no_chain_of_findings_is_too_long_to_settle() {
+        for replace in ["[{kind}]", "", "x", "{same_length}", "\u{ad}"] {
+            let masks = Masks::compile(&[("all", &Rule::detecting(Kind::ALL, replace))]).unwrap();
+            for head in ["", "ssn ", "phone: "] {
+                for unit in CHAINS {
+                    for count in [40, 700] {
+                        let text = head.to_owned() + &unit.repeat(count);
+                        let once = mask_text(text.as_bytes(), &masks, &[]).unwrap();
+                        let once = once.body().unwrap_or(text.as_bytes());
+                        let twice = mask_text(once, &masks, &[]).unwrap();
+                        assert_eq!(twice.body(), None, "{head}{unit} by {count} as {replace:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn words_that_come_closer_round_by_round_settle() {
+        // Each number that goes brings the next one near the word.
+        let text = "ssn".to_owned() + &" and then 219456789".repeat(1000);
+        for replace in ["", "x"] {
+            let masks = Masks::compile(&[("all", &Rule::detecting(&[Kind::UsSsn], replace))]).unwrap();
+            let once = mask_text(text.as_bytes(), &masks, &[]).unwrap();
+            assert_eq!(mask_text(once.body().unwrap(), &masks, &[]).unwrap().body(), None, "{replace:?}");
+        }
     }
 
     #[test]

@@ -28,9 +28,14 @@ pub enum Unmaskable {
     },
     /// An upstream credential stands in the body.
     Secret,
-    /// A string still had findings after many rounds of masking.
+    /// A finding could not be replaced. Nothing that stands in a body can bring this about.
     Unsettled {
         /// Where the string begins.
+        at: usize,
+    },
+    /// There are field rules, and a text names such a field where its value cannot be told.
+    Unreadable {
+        /// Where.
         at: usize,
     },
     /// A record of a stream is larger than may be.
@@ -55,6 +60,7 @@ impl Unmaskable {
             Self::TooDeep { .. } => "response-too-deep",
             Self::Secret => "response-leaks-credential",
             Self::Unsettled { .. } => "response-unsettled",
+            Self::Unreadable { .. } => "response-fields-unreadable",
             Self::TooLarge { .. } => "response-record-too-large",
             Self::CutOff => "response-cut-off",
             Self::Denied(_) => "response-denied",
@@ -71,7 +77,8 @@ impl Unmaskable {
             | Self::Malformed { at }
             | Self::LoneSurrogate { at }
             | Self::TooDeep { at }
-            | Self::Unsettled { at } => Some(*at),
+            | Self::Unsettled { at }
+            | Self::Unreadable { at } => Some(*at),
             Self::Secret | Self::TooLarge { .. } | Self::CutOff | Self::Denied(_) => None,
         }
     }
@@ -87,7 +94,10 @@ impl fmt::Display for Unmaskable {
             }
             Self::TooDeep { at } => write!(out, "the body is nested more than 128 deep at byte {at}"),
             Self::Secret => out.write_str("the body repeats an upstream credential"),
-            Self::Unsettled { at } => write!(out, "masking does not settle in the string at byte {at}"),
+            Self::Unsettled { at } => write!(out, "a finding in the string at byte {at} could not be replaced"),
+            Self::Unreadable { at } => {
+                write!(out, "the text names a field of a rule at byte {at}, where its value cannot be told")
+            }
             Self::TooLarge { most } => write!(out, "a record of the stream has more than {most} bytes"),
             Self::CutOff => out.write_str("the stream ends within a record"),
             Self::Denied(_) => out.write_str("the body has more findings than a mask lets leave"),

@@ -9,7 +9,7 @@ import gateway as harness
 import people
 import pytest
 from gateway import BUNDLE, body, expect_problem, expect_refused, expect_seen, expect_served, plugin, results
-from wire import answer_json
+from wire import Answer, answer_json
 
 V1 = "/cohere/{}/v1/rerank"
 
@@ -28,10 +28,11 @@ def bundle():
         "joinable": {"detect": ["email"], "replace": "[{pseudonym:k}]"},
         "outgoing": {"detect": ["email", "phone"], "fields": ["ssn", "/documents/*/note"]},
         "none-out": {"detect": ["credit_card"], "deny": {"above": 0}},
+        "words": {"fields": ["ssn", "customer.name", "home_address"], "replace": "<{kind}>"},
         "badges": {"patterns": {"badge": {"regex": r"\bEMP-\d{6}\b", "context": ["badge", "ausweis"]}}},
     })
     whole["rules"] += [
-        guard("raw-people", masks=["people", "gone"]), guard("raw-few", masks=["few"]), guard("raw-keys", masks=["no-keys"]),
+        guard("raw-people", masks=["people", "gone"]), guard("raw-words", masks=["words"]), guard("raw-few", masks=["few"]), guard("raw-keys", masks=["no-keys"]),
         guard("raw-badges", masks=["badges"], request_masks=["badges"]),
         guard("raw-out", request_masks=["outgoing"]), guard("raw-none", request_masks=["none-out"]),
         guard("raw-both", request_masks=["joinable"], masks=["pii"]), guard("hr-out", request_masks=["outgoing"]),
@@ -222,3 +223,105 @@ def test_request_masks_hold_over_http2_with_trailers(gateway):
         assert client.response(stream).status == 200
     gateway.next_line()
     assert server.seen[0].body == content.replace(people.EMAIL.encode(), b"[email]") and server.seen[0].trailers == []
+
+
+# ---- field rules in texts, and what is found however it stands --------------------------------------------------------------
+
+TEXTS = {
+    "JSON": ('{"name": "Ann Lee", "ssn": "12"}', '{"name": "<field>", "ssn": "<field>"}'),
+    "JSON in a sentence": ('error: {"customer": {"name": "Ann Lee"}}, see the docs', 'error: {"customer": {"name": "<field>"}}, see the docs'),
+    "lines of JSON": ('{"ssn": 12}\n{"ssn": "13"}\n', '{"ssn": "<field>"}\n{"ssn": "<field>"}\n'),
+    "an event": ('data: {"ssn": "12"}\n\n', 'data: {"ssn": "<field>"}\n\n'),
+    "a line": ("Home Address: 1 High St, Ulm\nstatus: 3\n", "Home Address: <field>\nstatus: 3\n"),
+    "a form": ("id=4&ssn=12&x=Ann", "id=4&ssn=<field>"),
+    "another language": ("bad {'name': 'Ann Lee', 'at': 3}", "bad {'name': '<field>', 'at': 3}"),
+    "escaped JSON": ('got "{\\"ssn\\": \\"12\\"}"', 'got "{\\"ssn\\": \\"<field>\\"}"'),
+    "a block": ("name:\n  - Ann\n  - Lee\nstatus: 3", "name:<field>\nstatus: 3"),
+}
+
+
+@pytest.mark.parametrize("how", TEXTS)
+def test_field_rules_reach_errors_in_plain_text(gateway, cohere, how):
+    text, wanted = TEXTS[how]
+    cohere.answer = lambda _: Answer(status=422, headers=[("content-type", "text/plain; charset=utf-8")], body=text.encode())
+    reply = gateway.call(V1.format("raw-words"))
+    record = expect_served(reply, 422)
+    assert reply.body.decode() == wanted
+    assert {mask["kind"] for mask in record["result"]["masks"]} == {"field"}
+
+
+@pytest.mark.parametrize("text", ["the ssn is 12", "<ssn>12</ssn>", "ssn\t12", "customer name Ann Lee", '{"x": {"Home-Address" "Ulm"}}'])
+def test_a_text_that_names_a_field_whose_value_cannot_be_told_is_withheld(gateway, cohere, text):
+    cohere.answer = lambda _: Answer(status=422, headers=[("content-type", "text/plain")], body=text.encode())
+    reply = gateway.call(V1.format("raw-words"))
+    expect_problem(reply, 502, "unmaskable-response", "response-fields-unreadable")
+
+
+def test_texts_without_a_fields_name_pass(gateway, cohere):
+    cohere.answer = lambda _: Answer(status=503, headers=[("content-type", "text/plain")], body=b"no healthy upstream: [1] {2}")
+    reply = gateway.call(V1.format("raw-words"))
+    expect_served(reply, 503)
+    assert reply.body == b"no healthy upstream: [1] {2}"
+
+
+def test_field_rules_reach_json_in_the_texts_of_json(gateway, cohere):
+    cohere.answer = lambda _: answer_json({"detail": 'bad: {"ssn": "12", "x": 1} and [{"customer": {"name": "Ann"}}]'}, 400)
+    reply = gateway.call(V1.format("raw-words"))
+    expect_served(reply, 400)
+    assert reply.json() == {"detail": 'bad: {"ssn": "<field>", "x": 1} and [{"customer": {"name": "<field>"}}]'}
+
+
+def masked_text(gateway, cohere, text):
+    cohere.answer = lambda _: answer_json(answer({"text": text}))
+    reply = gateway.call(V1.format("raw-both"), body=body(return_documents=True))
+    expect_served(reply)
+    return reply.json()["results"][0]["document"]["text"]
+
+
+@pytest.mark.parametrize("joint", ["+", "%20", "&", "_", "-", ".", "/", "*", "%2C"])
+def test_no_half_of_two_addresses_is_left(gateway, cohere, joint):
+    text = masked_text(gateway, cohere, f"to ann.lee@gmail.com{joint}bob.ray@mail.org now")
+    assert "ann" not in text and "ray" not in text and "@" not in text, text
+
+
+@pytest.mark.parametrize("text", [
+    "ssn 536-22-8726-415-555-0132", "536-22-8726/415-555-0132", "415-555-0132-536-22-8726", "536-22-8726-4111111111111111",
+    "4111111111111111.4111111111111111", "536-22-8726:4111111111111111", "536 22 8726 4111 1111 1111 1111", "x%20415-555-0132%20536-22-8726",
+    "+49 30 901820-536-22-8726", "ann.lee@example.com-536-22-8726_DE89370400440532013000",
+])
+def test_findings_in_a_row_are_all_masked(gateway, cohere, text):
+    masked = masked_text(gateway, cohere, text)
+    assert not any(part in masked for part in ("8726", "0132", "1111", "ann", "8204", "3704")), masked
+
+
+@pytest.mark.parametrize("number", [
+    "4111111111111111", "-4111111111111111", "4.111111111111111e15", "4111111111111111e0", "4111111111111111e60", "4111111111111111e-60",
+    "41111111111111110000e-4", "0." + "0" * 60 + "4111111111111111", "0." + "0" * 60 + "4111111111111111e76", "4111111111111111.0",
+])
+@pytest.mark.parametrize("place", ["meta.card", "meta.billed_units.search_units", "results.0.index", "results.0.relevance_score", "list"])
+def test_a_card_is_no_number_that_a_dialect_keeps(gateway, cohere, number, place):
+    whole = {"id": "r", "results": [{"index": 0, "relevance_score": 0.25, "document": {"text": "a"}}], "meta": {"billed_units": {"search_units": 1}}}
+    at = whole
+    *path, last = [int(step) if step.isdigit() else step for step in place.split(".")]
+    for step in path:
+        at = at[step]
+    at[last] = "HERE" if place != "list" else [[1, "HERE"]]
+    cohere.answer = lambda _: answer_json(json.dumps(whole).replace('"HERE"', number).encode())
+    reply = gateway.call(V1.format("raw-both"))
+    expect_served(reply)
+    assert b"1111111" not in reply.body and b"[credit_card]" in reply.body, reply.body
+
+
+def test_what_a_dialect_counts_and_measures_stays_as_it_stands(gateway, cohere):
+    raw = b'{"id":"r","results":[{"index":0,"relevance_score":0.4111111111111111},{"index":1,"relevance_score":4.111111111111111e-05}],' \
+        b'"meta":{"billed_units":{"search_units":999999999,"input_tokens":415555013},"cached_tokens":1.0}}'
+    cohere.answer = lambda _: answer_json(raw)
+    reply = gateway.call(V1.format("raw-both"))
+    expect_served(reply)
+    assert reply.body == raw
+
+
+@pytest.mark.parametrize("unit", [".3012", "12 30", "4111 ", "219-45-6789-", "a@b.de@", "1.1.1.1."])
+def test_no_document_makes_an_answer_that_is_withheld(gateway, cohere, unit):
+    for count in (30, 40, 500):
+        assert unit * count != "" and masked_text(gateway, cohere, unit * count) is not None

@@ -19,20 +19,41 @@ enum Issued {
 #[inline(never)]
 pub(super) fn look(scan: &mut Scan<'_>, window: &[Group], digits: &[u8]) {
     let (Some(first), Some(last)) = (window.first(), window.last()) else { return };
-    let part = window.len() == 1 && first.join == Join::First && scan.hangs(first.start, u8::is_ascii_digit);
-    let grouping = grouping(window);
-    if part || grouping == Grouping::None || is_decimal(scan, window) {
+    // Nine of ten are ruled out by their check digit.
+    if !luhn(digits) || is_one_digit(digits) {
         return;
     }
+    let grouping = grouping(window);
     let issued = issued(digits);
-    if issued == Issued::No || !luhn(digits) || is_one_digit(digits) {
+    if grouping == Grouping::None || issued == Issued::No {
         return;
     }
     let near = scan.near(first.start);
     let card = near.any.has(Context::of_kind(Kind::CreditCard));
     let usual = grouping == Grouping::Usual && issued == Issued::Yes;
     if (usual && !near.closest.has(Context::ARTICLE)) || card {
-        scan.push(Kind::CreditCard, first.start, last.end, Proof::Valid);
+        // One side of a decimal point, or a part of something longer.
+        let part = window.len() == 1 && first.join == Join::First && scan.hangs(first.start, u8::is_ascii_digit);
+        let before = part || (window.len() == 1 && first.join == Join::Dot);
+        let behind = scan.byte(last.end) == b'.' && scan.byte(last.end + 1).is_ascii_digit();
+        scan.push_hanging(Kind::CreditCard, (first.start, last.end), Proof::Valid, (before, behind));
+    }
+}
+
+/// How many digits cards have that begin with these two: a bit for each number of them.
+pub(super) const fn lengths(first: u8, second: u8) -> u32 {
+    const ALL: u32 = 0xff << 12;
+    const FROM_16: u32 = 0xf << 16;
+    match (first, second) {
+        (b'1', b'9') => 1 << 15 | 1 << 16 | 1 << 18 | 1 << 19,
+        (b'1', _) | (b'2', b'1') | (b'3', b'4' | b'7') => 1 << 15,
+        (b'2', b'2') | (b'3', b'5') => FROM_16,
+        (b'2', b'3'..=b'7') | (b'5', b'1'..=b'5') | (b'8', b'6') | (b'9', b'7' | b'8') => 1 << 16,
+        (b'3', b'0' | b'6' | b'8' | b'9') => 1 << 14 | FROM_16,
+        (b'4', _) => 1 << 13 | 1 << 16 | 1 << 19,
+        (b'5', b'0' | b'6'..=b'9') | (b'6', _) | (b'0', b'6') => ALL,
+        (b'8', b'1' | b'2') => 1 << 16 | 1 << 18 | 1 << 19,
+        _ => 0,
     }
 }
 
@@ -64,14 +85,6 @@ fn grouping(window: &[Group]) -> Grouping {
         true if window.len() <= 7 => Grouping::Odd,
         _ => Grouping::None,
     }
-}
-
-/// Whether the digits are one side of a decimal point.
-fn is_decimal(scan: &Scan<'_>, window: &[Group]) -> bool {
-    let (Some(first), Some(last)) = (window.first(), window.last()) else { return true };
-    let before = window.len() == 1 && first.join == Join::Dot;
-    let after = scan.byte(last.end) == b'.' && scan.byte(last.end + 1).is_ascii_digit();
-    before || after
 }
 
 /// The issuers' ranges and lengths.
@@ -192,5 +205,18 @@ mod tests {
                 "9f8c2d1e-4b7a-4c3e-9d2f-501800000009",
             ],
         );
+    }
+
+    #[test]
+    fn no_number_that_is_issued_has_another_length_than_its_first_digits_say() {
+        for head in 0..10_000_u32 {
+            let text = format!("{head:04}11");
+            let lengths = lengths(text.as_bytes()[0], text.as_bytes()[1]);
+            for length in (0..24_usize).filter(|length| lengths >> length & 1 == 0 && *length >= 6) {
+                let mut digits = vec![0_u8; length];
+                digits.iter_mut().zip(text.bytes()).for_each(|(slot, digit)| *slot = digit - b'0');
+                assert_eq!(issued(&digits), Issued::No, "{text} of {length}");
+            }
+        }
     }
 }

@@ -47,17 +47,24 @@ pub(super) fn mod_11_10(digits: &[u8]) -> bool {
 
 /// The dihedral check of J. Verhoeff (1969).
 pub(in crate::mask) fn verhoeff(digits: &[u8]) -> bool {
-    let sum = digits.iter().rev().enumerate().fold(0, |sum, (position, digit)| {
-        // The permutation has order 8 and is applied once more at each place.
-        let permuted = (0..position % 8).fold(*digit, |digit, _| permute(digit));
-        dihedral(sum, permuted)
-    });
+    // The permutation has order 8 and is applied once more at each place.
+    const PERMUTED: [[u8; 10]; 8] = [
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+        [1, 5, 7, 6, 2, 8, 3, 0, 9, 4],
+        [5, 8, 0, 3, 7, 9, 6, 1, 4, 2],
+        [8, 9, 1, 6, 0, 4, 3, 5, 2, 7],
+        [9, 4, 5, 3, 1, 2, 6, 8, 7, 0],
+        [4, 2, 8, 6, 5, 7, 3, 9, 0, 1],
+        [2, 7, 9, 3, 8, 0, 6, 4, 1, 5],
+        [7, 0, 4, 6, 9, 1, 3, 2, 5, 8],
+    ];
+    let places = PERMUTED.iter().cycle();
+    let sum = digits
+        .iter()
+        .rev()
+        .zip(places)
+        .fold(0, |sum, (digit, permuted)| dihedral(sum, permuted.get(usize::from(*digit)).copied().unwrap_or(0)));
     sum == 0
-}
-
-fn permute(digit: u8) -> u8 {
-    const NEXT: [u8; 10] = [1, 5, 7, 6, 2, 8, 3, 0, 9, 4];
-    NEXT.get(usize::from(digit)).copied().unwrap_or(0)
 }
 
 /// The product in the dihedral group of the pentagon: 0 to 4 turn, 5 to 9 turn and reflect.

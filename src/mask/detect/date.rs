@@ -12,9 +12,14 @@ pub(super) fn look(scan: &mut Scan<'_>, run: &Run<'_>) {
     if !scan.wants(Kind::DateOfBirth) {
         return;
     }
-    for from in 0..run.groups.len() {
+    let said = scan.path.has(Context::of_kind(Kind::DateOfBirth));
+    for from in 0..run.starts {
         let groups = run.groups_from(from);
-        let range = numeric(scan, groups).or_else(|| written(scan, groups.first()?));
+        let Some(first) = groups.first() else { return };
+        if !said && !scan.hears_words(first.start) {
+            return;
+        }
+        let range = numeric(scan, groups).or_else(|| written(scan, first));
         of_birth(scan, range);
     }
 }

@@ -122,9 +122,9 @@ impl Shape {
     }
 }
 
-/// Looks at `window`, groups of a run that have `digits` together, for what `rows` have.
+/// Looks at `window`, groups of a run that have `digits` together, for what `rows` have. `joined`: to something before and behind it.
 #[inline(never)]
-pub(super) fn look(scan: &mut Scan<'_>, window: &[Group], digits: &[u8], rows: u64) {
+pub(super) fn look(scan: &mut Scan<'_>, window: &[Group], digits: &[u8], rows: u64, joined: (bool, bool)) {
     let (Some(first), Some(last)) = (window.first(), window.last()) else { return };
     let mut rows = rows;
     while rows != 0 {
@@ -145,7 +145,7 @@ pub(super) fn look(scan: &mut Scan<'_>, window: &[Group], digits: &[u8], rows: u
         };
         if alone || named || near.has(spec.words) {
             let proof = if named { Proof::Named } else { Proof::Valid };
-            scan.push(spec.kind, first.start, last.end, proof);
+            scan.push_hanging(spec.kind, (first.start, last.end), proof, joined);
         }
     }
 }

@@ -66,8 +66,12 @@ fn domain_end(scan: &Scan<'_>, start: usize) -> Option<usize> {
             break;
         }
         labels += 1;
+        // No top-level domain has a hyphen, but something may hang on one: `ann@example.org-bob@example.com`.
+        let top = name.iter().position(|byte| *byte == b'-').and_then(|hyphen| name.get(..hyphen)).unwrap_or(name);
         if labels > 1 && is_top(name) {
             end = Some(label + name.len());
+        } else if labels > 1 && is_top(top) {
+            end = Some(label + top.len());
         }
         if scan.byte(until) != b'.' || name.len() != until - label {
             break;

@@ -12,19 +12,26 @@ pub(super) fn look_v4(scan: &mut Scan<'_>, run: &Run<'_>) {
     if !scan.wants(Kind::IpAddress) {
         return;
     }
-    for from in 0..run.groups.len() {
+    let mut before = run.row;
+    for from in 0..run.starts {
         let [one, two, three, four, rest @ ..] = run.groups_from(from) else { return };
-        let dots = one.join != Join::Dot && [two, three, four].iter().all(|group| group.join == Join::Dot);
-        let longer = rest.first().is_some_and(|next| next.join == Join::Dot);
-        if !dots || longer || !is::<Ipv4Addr>(scan, one.start, four.end) {
+        let last = before.replace(one.digits());
+        if ![two, three, four].iter().all(|group| group.join == Join::Dot) {
+            continue;
+        }
+        // In a longer number with dots, but for what has more digits than one of its parts can have.
+        let joined = (one.join == Join::Dot, rest.first().is_some_and(|next| next.join == Join::Dot));
+        let part = joined.0 && last.is_none_or(|digits| digits <= 3)
+            || joined.1 && rest.first().is_some_and(|next| next.digits() <= 3);
+        if part || !is::<Ipv4Addr>(scan, one.start, four.end) {
             continue;
         }
         // `::ffff:192.0.2.1` is one address, found at its colons.
         let mapped = scan.byte_before(one.start) == b':' && v6_around(scan, one.start - 1).is_some();
         let near = scan.near(one.start);
         if !mapped && (!near.closest.has(Context::VERSION) || near.closest.has(Context::of_kind(Kind::IpAddress))) {
-            let end = prefix_end(scan, four.end, 32);
-            scan.push(Kind::IpAddress, one.start, end, Proof::Form);
+            let end = if joined.1 { four.end } else { prefix_end(scan, four.end, 32) };
+            scan.push_hanging(Kind::IpAddress, (one.start, end), Proof::Form, joined);
         }
     }
 }
@@ -34,18 +41,26 @@ pub(super) fn look_v6(scan: &mut Scan<'_>, at: usize) -> usize {
     if !scan.wants(Kind::IpAddress) {
         return at + 1;
     }
+    // Its first colon tells what the bytes around it are.
+    if at < scan.no_address_until {
+        return at + 1;
+    }
     let next = scan.byte(at + 1);
     if !(next == b':' || next.is_ascii_hexdigit()) {
         return at + 1;
     }
-    let Some((start, end)) = v6_around(scan, at) else { return at + 1 };
+    let Some((start, end)) = v6_around(scan, at) else {
+        scan.no_address_until = scan.end_of(at, is_v6);
+        return at + 1;
+    };
     // Nothing but colons is the unspecified address only where addresses are spoken of.
     if end - start == 2 && scan.byte(end) != b'/' && !scan.near(start).any.has(Context::of_kind(Kind::IpAddress)) {
         return end;
     }
+    let joined = (scan.byte_before(start) == b'_', scan.byte(end) == b'_');
     let end = zone_end(scan, end);
     let end = prefix_end(scan, end, 128);
-    scan.push(Kind::IpAddress, start, end, Proof::Valid);
+    scan.push_hanging(Kind::IpAddress, (start, end), Proof::Valid, joined);
     end
 }
 
@@ -55,8 +70,7 @@ fn v6_around(scan: &Scan<'_>, at: usize) -> Option<(usize, usize)> {
     let start = scan.start_of(at, LONGEST, is_v6);
     let mut end = scan.end_within(at, LONGEST + 1, is_v6);
     // Letters and digits that cannot be in an address: this is a name or a longer number.
-    let outside = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    if outside(scan.byte_before(start)) || outside(scan.byte(end)) {
+    if scan.byte_before(start).is_ascii_alphanumeric() || scan.byte(end).is_ascii_alphanumeric() {
         return None;
     }
     let colons = scan.text.get(start..end).unwrap_or_default().iter().filter(|byte| **byte == b':').count();

@@ -44,7 +44,9 @@ fn rows(scan: &Scan<'_>, start: usize, end: usize) -> u32 {
         _ => 0,
     };
     let rows = known.whole | behind;
-    if rows == 0 || matches!(scan.byte_before(start), b'_' | b'-') { 0 } else { rows }
+    // Joined to something that is no finding.
+    let part = rows != 0 && matches!(scan.byte_before(start), b'_' | b'-') && !scan.follows(start);
+    if part { 0 } else { rows }
 }
 
 #[inline(never)]
@@ -149,7 +151,7 @@ pub(super) fn look_before(scan: &mut Scan<'_>, at: usize) {
 }
 
 fn look_for(scan: &mut Scan<'_>, start: usize, spec: &Spec) -> Option<usize> {
-    let (read, length, end) = read(scan, start, spec.pattern)?;
+    let (read, length, end, behind) = read(scan, start, spec.pattern)?;
     if !(spec.is_valid)(read.get(..length).unwrap_or_default()) {
         return None;
     }
@@ -161,13 +163,14 @@ fn look_for(scan: &mut Scan<'_>, start: usize, spec: &Spec) -> Option<usize> {
         (false, false) if near.has(spec.words) => Proof::Hint,
         (false, false) => return None,
     };
-    scan.push(spec.kind, start, end, proof);
-    Some(end)
+    let before = matches!(scan.byte_before(start), b'_' | b'-');
+    scan.push_hanging(spec.kind, (start, end), proof, (before, behind));
+    (!before && !behind).then_some(end)
 }
 
 /// Reads what stands at `start` if it is as `pattern` says and stands alone: its letters, as capitals, and digits, how many they
-/// are, and where it ends.
-fn read(scan: &Scan<'_>, start: usize, pattern: &[u8]) -> Option<([u8; LONGEST], usize, usize)> {
+/// are, where it ends, and whether a sign joins more to it.
+fn read(scan: &Scan<'_>, start: usize, pattern: &[u8]) -> Option<([u8; LONGEST], usize, usize, bool)> {
     let mut read = [0_u8; LONGEST];
     let mut length = 0_usize;
     let mut at = start;
@@ -196,7 +199,7 @@ fn read(scan: &Scan<'_>, start: usize, pattern: &[u8]) -> Option<([u8; LONGEST],
         at += 1;
     }
     let joined = matches!(scan.byte(at), b'_' | b'-') && scan.byte(at + 1).is_ascii_alphanumeric();
-    (!scan.byte(at).is_ascii_alphanumeric() && !joined).then_some((read, length, at))
+    (!scan.byte(at).is_ascii_alphanumeric()).then_some((read, length, at, joined))
 }
 
 /// The rows that can begin with letters and digits that stand together: a bit for each.

@@ -28,6 +28,8 @@ mod map;
 mod mixed;
 mod network;
 mod number;
+#[cfg(test)]
+mod pairs;
 mod papers;
 mod phone;
 mod scan;
@@ -41,7 +43,7 @@ use map::Map;
 use number::Group;
 use scan::{Asked, Scan};
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 pub(super) use checksum::{luhn, verhoeff};
 pub(super) use context::{Context, each_word, each_word_of_text};
@@ -67,6 +69,15 @@ impl Span {
             Proof::Named => "check+context",
         }
     }
+}
+
+/// What a sign joins to something before or behind it, as in `219-45-6789-415-555-0132`: a finding only where that is one too, and not
+/// in a longer number.
+#[derive(Debug)]
+struct Hanging {
+    span: Span,
+    before: bool,
+    behind: bool,
 }
 
 /// What speaks for a finding, the weakest first.
@@ -127,15 +138,106 @@ impl Finder {
         }
         secrets::look(&mut scan);
         bank::look(&mut scan);
+        let hanging = scan.hanging;
+        if !hanging.is_empty() {
+            settle(spans, hanging);
+        }
         resolve(spans);
     }
 }
 
-/// Of findings that overlap, keeps the one that is proved best, then the longest, then by the order of kinds. Telephone numbers
-/// yield to everything: their form fits most other numbers.
+/// Adds those of `hanging` that hang on findings: on one that covers what is joined to them, or on another that begins or ends there
+/// and, in turn, hangs on findings or nothing.
+#[inline(never)]
+fn settle(spans: &mut Vec<Span>, mut hanging: Vec<Hanging>) {
+    spans.sort_by_key(|span| span.start);
+    hanging.sort_by_key(|one| one.span.start);
+    let covered = Covered::by(spans);
+    let (mut ends, mut starts) = (BTreeSet::new(), BTreeSet::new());
+    let mut held = Vec::with_capacity(hanging.len());
+    for Hanging { span, before, .. } in &hanging {
+        let place = span.start.checked_sub(2);
+        let holds = !before
+            || place.is_some_and(|place| covered.has(place, span.kind) || Alike::others(span.kind, &ends, place + 1));
+        held.push(holds);
+        if holds {
+            ends.insert((span.end, Alike::of(span.kind)));
+        }
+    }
+    let mut kept = Vec::new();
+    for (Hanging { span, behind, .. }, held) in hanging.into_iter().zip(held).rev() {
+        let place = span.end + 1;
+        let holds = held && (!behind || covered.has(place, span.kind) || Alike::others(span.kind, &starts, place));
+        if holds {
+            starts.insert((span.start, Alike::of(span.kind)));
+            kept.push(span);
+        }
+    }
+    spans.extend(kept);
+}
+
+/// Kinds of which no two hang on each other: numbers with dots would be addresses, and fingerprints hardware addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Alike {
+    Not,
+    Ip,
+    Mac,
+}
+
+impl Alike {
+    const ALL: [Self; 3] = [Self::Not, Self::Ip, Self::Mac];
+
+    const fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::IpAddress => Self::Ip,
+            Kind::MacAddress => Self::Mac,
+            _ => Self::Not,
+        }
+    }
+
+    /// Whether a place is among `places` for something that `kind` may hang on.
+    fn others(kind: Kind, places: &BTreeSet<(usize, Self)>, place: usize) -> bool {
+        let own = Self::of(kind);
+        Self::ALL.into_iter().any(|alike| (alike == Self::Not || alike != own) && places.contains(&(place, alike)))
+    }
+}
+
+/// Which places findings cover.
+struct Covered<'a> {
+    spans: &'a [Span],
+    /// How far those up to each reach, by what is alike.
+    reach: Vec<[usize; 3]>,
+}
+
+impl<'a> Covered<'a> {
+    /// `spans` are sorted by where they begin.
+    fn by(spans: &'a [Span]) -> Self {
+        let mut so_far = [0; 3];
+        let reach = spans.iter().map(|span| {
+            if let Some(until) = so_far.get_mut(Alike::of(span.kind) as usize) {
+                *until = span.end.max(*until);
+            }
+            so_far
+        });
+        Self { spans, reach: reach.collect() }
+    }
+
+    /// Whether something covers `place` that `kind` may hang on.
+    fn has(&self, place: usize, kind: Kind) -> bool {
+        let count = self.spans.partition_point(|span| span.start <= place);
+        let Some(reach) = count.checked_sub(1).and_then(|last| self.reach.get(last)) else { return false };
+        let own = Alike::of(kind);
+        Alike::ALL.iter().zip(reach).any(|(alike, until)| (*alike == Alike::Not || *alike != own) && *until > place)
+    }
+}
+
+/// Makes findings of which none overlap: all that a finding covers stays covered. Of those that overlap, the ones that are proved
+/// best, then the longest, then by the order of kinds, say what was found; what the others have beyond them is taken along, so that
+/// no half of a finding is left. Telephone numbers yield to everything: their form fits most other numbers.
 #[inline(never)]
 fn resolve(spans: &mut Vec<Span>) {
-    spans.sort_unstable_by_key(|span| (span.start, span.end, span.kind, Reverse(span.proof)));
+    // Detectors go over the text one after the other, so most stand in order already.
+    spans.sort_by_key(|span| (span.start, span.end, span.kind, Reverse(span.proof)));
     if spans.iter().zip(spans.iter().skip(1)).all(|(span, next)| span.end <= next.start) {
         return;
     }
@@ -145,16 +247,50 @@ fn resolve(spans: &mut Vec<Span>) {
         // As many as hang together by overlaps.
         let mut until = first.end;
         let chain = rest.iter().take_while(|span| {
-            let hangs = span.start < until || span.end == until;
+            let hangs = span.start < until;
             until = until.max(span.end);
             hangs
         });
         let count = chain.count().max(1);
         let Some((chain, more)) = rest.split_at_mut_checked(count) else { break };
-        choose(chain, &mut resolved);
+        cover(chain, &mut resolved);
         rest = more;
     }
     *spans = resolved;
+}
+
+/// Appends findings that do not overlap, in order, and cover all that those of `chain` do, which hang together.
+fn cover(chain: &mut [Span], covered: &mut Vec<Span>) {
+    /// A longer chain is a row of digits in which many windows fit. Its findings are counted from left to right.
+    const LONG: usize = 32;
+    let from = covered.len();
+    let (Some(start), Some(end)) = (chain.first().map(|span| span.start), chain.iter().map(|span| span.end).max())
+    else {
+        return;
+    };
+    if chain.len() > LONG {
+        let mut until = 0;
+        for span in chain.iter().filter(|span| span.kind != Kind::Phone) {
+            if span.start >= until {
+                until = span.end;
+                covered.push(span.clone());
+            }
+        }
+    } else {
+        choose(chain, covered);
+    }
+    // Telephone numbers alone.
+    if covered.len() == from {
+        covered.extend(chain.first().cloned());
+    }
+    let mut next = end;
+    for span in covered.iter_mut().skip(from).rev() {
+        span.end = next;
+        next = span.start;
+    }
+    if let Some(first) = covered.get_mut(from) {
+        first.start = start;
+    }
 }
 
 /// Appends the best of `chain` that do not overlap, in order.
@@ -167,22 +303,22 @@ fn choose(chain: &mut [Span], chosen: &mut Vec<Span>) {
         let length = span.end - span.start;
         (span.kind == Kind::Phone, Reverse(span.proof), Reverse(length), span.kind, span.start)
     });
-    let mut taken: BTreeMap<usize, &Span> = BTreeMap::new();
+    let from = chosen.len();
     for span in chain.iter() {
-        let before = taken.range(..=span.start).next_back();
-        let after = taken.range(span.start..).next();
-        if before.is_none_or(|(_, before)| before.end <= span.start)
-            && after.is_none_or(|(start, _)| span.end <= *start)
-        {
-            taken.insert(span.start, span);
+        let taken = chosen.get(from..).unwrap_or_default();
+        let place = taken.partition_point(|other| other.start < span.start);
+        let before = place.checked_sub(1).and_then(|before| taken.get(before));
+        let after = taken.get(place);
+        if before.is_none_or(|before| before.end <= span.start) && after.is_none_or(|after| span.end <= after.start) {
+            chosen.insert(from + place, span.clone());
         }
     }
-    chosen.extend(taken.into_values().cloned());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// What a detector finds, as text.
     pub(super) fn found(kind: Kind, path: &str, text: &str) -> Vec<String> {
@@ -223,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn resolving_keeps_the_best_of_a_chain_and_all_that_stand_apart() {
+    fn of_findings_that_overlap_all_is_covered_and_the_best_say_what_it_is() {
         let span = |start, end, proof| Span { start, end, kind: Kind::Email, proof };
         let mut spans = vec![
             span(8, 12, Proof::Form),
@@ -231,8 +367,31 @@ mod tests {
             span(4, 9, Proof::Valid),
             span(20, 22, Proof::Form),
             span(20, 23, Proof::Form),
+            span(23, 25, Proof::Form),
         ];
         resolve(&mut spans);
-        assert_eq!(spans, [span(4, 9, Proof::Valid), span(20, 23, Proof::Form)]);
+        assert_eq!(spans, [span(0, 12, Proof::Valid), span(20, 23, Proof::Form), span(23, 25, Proof::Form)]);
+        let mut chain: Vec<Span> = (0..5).map(|at| span(at * 4, at * 4 + 6, Proof::Form)).collect();
+        resolve(&mut chain);
+        assert_eq!(chain, [span(0, 8, Proof::Form), span(8, 16, Proof::Form), span(16, 22, Proof::Form)]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_one_finding_covers_stays_covered(
+            all in proptest::collection::vec((0..400_usize, 1..30_usize, 0..Kind::ALL.len(), 0..3_usize), 0..120)
+        ) {
+            let proofs = [Proof::Form, Proof::Context, Proof::Valid];
+            let spans: Vec<Span> = all.into_iter().map(|(start, length, kind, proof)| {
+                Span { start, end: start + length, kind: Kind::ALL[kind], proof: proofs[proof] }
+            }).collect();
+            let mut resolved = spans.clone();
+            resolve(&mut resolved);
+            prop_assert!(resolved.iter().zip(resolved.iter().skip(1)).all(|(one, next)| one.end <= next.start));
+            let covers = |spans: &[Span], at: usize| spans.iter().any(|span| (span.start..span.end).contains(&at));
+            for at in 0..450 {
+                prop_assert_eq!(covers(&spans, at), covers(&resolved, at));
+            }
+        }
     }
 }

@@ -25,16 +25,17 @@ pub(super) fn look_mac(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
         let (pair, behind) = part.split_at_checked(size).unwrap_or((part, &[]));
         pair.iter().all(u8::is_ascii_hexdigit) && behind.iter().all(|byte| *byte == separator)
     });
-    let outside = |byte: u8| byte.is_ascii_alphanumeric() || byte == separator;
-    let is_more = outside(scan.byte_before(start))
-        || (outside(scan.byte(end)) && (scan.byte(end) != separator || outside(scan.byte(end + 1))));
+    let (one, last, next) = (scan.byte_before(start), scan.byte(end), scan.byte(end + 1));
+    let before = one == separator;
+    let behind = last == separator && (next == separator || next.is_ascii_alphanumeric());
+    let is_more = one.is_ascii_alphanumeric() || last.is_ascii_alphanumeric() || (before && !scan.follows(start));
     let digits =
         |wanted: u8| text.iter().filter(|byte| **byte != separator).all(|byte| byte.eq_ignore_ascii_case(&wanted));
     if !hex || is_more || digits(b'0') || digits(b'f') {
         return None;
     }
-    scan.push(Kind::MacAddress, start, end, Proof::Valid);
-    Some(end)
+    scan.push_hanging(Kind::MacAddress, (start, end), Proof::Valid, (before, behind));
+    (!before && !behind).then_some(end)
 }
 
 /// Looks for `user:password@` behind the `://` that begins at `at`.

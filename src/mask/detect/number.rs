@@ -11,6 +11,12 @@ use crate::mask::kind::{Kind, Kinds};
 /// with letters are no part of it.
 pub(super) struct Run<'a> {
     pub(super) groups: &'a [Group],
+    /// How many of the groups are looked at as the first of a number. The others are, with those behind them, in the next part.
+    pub(super) starts: usize,
+    /// Whether there are no more groups.
+    pub(super) whole: bool,
+    /// How many digits the group before them has.
+    pub(super) row: Option<usize>,
     /// Whether digits with letters among them are joined to the end, as in `2026-07-01T08`: the end is no end of a number.
     pub(super) cut: bool,
 }
@@ -64,13 +70,38 @@ const IN_WINDOWS: Kinds = {
 /// Looks at what the digit at `at` belongs to. Returns where to go on.
 #[inline(never)]
 pub(super) fn look(scan: &mut Scan<'_>, at: usize) -> usize {
+    let until = look_from(scan, at);
+    // What stands behind an escape such as `%20` is looked at without it, too.
+    match escape_end(scan, at) {
+        Some(end) => until.min(end),
+        None => until,
+    }
+}
+
+/// Where the escape of URLs (RFC 3986) ends that `at` is a digit of.
+fn escape_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
+    let before = scan.byte_before(at);
+    if before == b'%' {
+        return scan.byte(at + 1).is_ascii_hexdigit().then_some(at + 2);
+    }
+    let second = before.is_ascii_hexdigit() && at.checked_sub(2).is_some_and(|sign| scan.byte(sign) == b'%');
+    second.then_some(at + 1)
+}
+
+/// Whether what stands right before `at` is an escape.
+fn is_escaped(scan: &Scan<'_>, at: usize) -> bool {
+    let escape = at.checked_sub(3).and_then(|start| scan.text.get(start..at));
+    matches!(escape, Some([b'%', one, two]) if one.is_ascii_hexdigit() && two.is_ascii_hexdigit())
+}
+
+fn look_from(scan: &mut Scan<'_>, at: usize) -> usize {
     let before = scan.byte_before(at);
     if before.is_ascii_alphabetic() || matches!(before, b'%' | b'#') {
         if let Some(end) = encoded(scan, at, before) {
             return end;
         }
-        // A `+` that is encoded in a URL is no letter.
-        if before.is_ascii_alphabetic() && !is_encoded_plus(scan, at) {
+        // A sign that is encoded in a URL is no letter.
+        if before.is_ascii_alphabetic() && !is_escaped(scan, at) {
             return token(scan, at);
         }
     }
@@ -115,9 +146,9 @@ pub(super) fn look(scan: &mut Scan<'_>, at: usize) -> usize {
         }
     }
     let mut groups = std::mem::take(scan.groups);
-    let cut = read(scan, at, &mut groups);
-    let run = Run { groups: &groups, cut };
-    let until = if run.groups.is_empty() { token(scan, at) } else { look_at(scan, &run, at, end) };
+    scan.run = at;
+    let until = look_at(scan, at, end, &mut groups);
+    scan.run = usize::MAX;
     *scan.groups = groups;
     until
 }
@@ -136,22 +167,47 @@ pub(super) fn is_encoded_plus(scan: &Scan<'_>, at: usize) -> bool {
         && matches!(at.checked_sub(3).and_then(|start| scan.text.get(start..at)), Some(b"%2B" | b"%2b"))
 }
 
-/// Looks at a run of digits that begins at `at`, and whose first group ends at `first_end`.
+/// Looks at a run of digits that begins at `at`, and whose first group ends at `first_end`: some groups after the other, each with
+/// those behind it that can belong to it. Returns where to go on.
 #[inline(never)]
-fn look_at(scan: &mut Scan<'_>, run: &Run<'_>, at: usize, first_end: usize) -> usize {
-    let until = run.groups.last().map_or(first_end, |last| last.end);
-    let total = run.total();
+fn look_at(scan: &mut Scan<'_>, at: usize, first_end: usize, groups: &mut Vec<Group>) -> usize {
+    groups.clear();
+    // At once, and not bit by bit.
+    groups.reserve(Run::GROUPS);
+    let mut reader = Reader { next: Some((at, Join::First)), cut: false };
+    reader.read(scan, groups);
+    let Some(mut last) = groups.last().copied() else { return token(scan, at) };
     dotted(scan, at, first_end);
+    let open = |scan: &Scan<'_>, cut, last: Group| cut || matches!(scan.byte(last.end), b' ' | b'-' | b'+');
     // A Finnish code can have digits alone.
     let hyphened =
-        matches!(run.groups, [one, two, ..] if (one.digits(), two.digits(), two.join) == (6, 4, Join::Hyphen));
-    if hyphened || run.cut || matches!(scan.byte(until), b' ' | b'-' | b'+') {
+        matches!(groups.as_slice(), [one, two, ..] if (one.digits(), two.digits(), two.join) == (6, 4, Join::Hyphen));
+    if hyphened || (reader.next.is_none() && open(scan, reader.cut, last)) {
         mixed::look(scan, at, first_end);
+    }
+    let (mut row, mut phones_from) = (None, 0);
+    loop {
+        let whole = reader.next.is_none();
         // Numbers before it, as in `no. 12 131052-308T`, are none of its.
-        if let Some(last) = run.groups.last().filter(|last| run.groups.len() > 1 && last.join == Join::Space) {
+        if whole && last.start > at && last.join == Join::Space && open(scan, reader.cut, last) {
             mixed::look(scan, last.start, last.end);
         }
+        let starts = if whole { groups.len() } else { groups.len() - Run::AHEAD };
+        let run = Run { groups, starts, whole, cut: whole && reader.cut, row };
+        phones_from = look_at_part(scan, &run, phones_from);
+        if whole {
+            return last.end;
+        }
+        row = starts.checked_sub(1).and_then(|before| groups.get(before)).map(|group| group.digits());
+        groups.drain(..starts);
+        reader.read(scan, groups);
+        last = groups.last().copied().unwrap_or(last);
     }
+}
+
+/// Looks at a part of a run. `phones_from`: where telephone numbers can begin; returns where they can in the next.
+fn look_at_part(scan: &mut Scan<'_>, run: &Run<'_>, phones_from: usize) -> usize {
+    let total = run.total();
     // Every date has a number of two digits at most.
     if run.groups.iter().any(|group| group.digits() <= 2) {
         date::look(scan, run);
@@ -159,24 +215,23 @@ fn look_at(scan: &mut Scan<'_>, run: &Run<'_>, at: usize, first_end: usize) -> u
     if run.groups.len() >= 4 {
         ip::look_v4(scan, run);
     }
-    for group in run.groups.iter().skip(1) {
+    for group in run.groups.iter().take(run.starts) {
         let part = group.join == Join::Hyphen && group.digits() == 2;
         if part && group.start.checked_sub(6).is_some_and(|slash| scan.byte(slash) == b'/') {
             countries::look_cnpj(scan, group.start);
         }
     }
-    if total >= 6 {
-        for group in run.groups {
-            papers::look(scan, group.start, group.end);
-        }
-        if total >= 9 && scan.wants_any(IN_WINDOWS) {
-            windows(scan, run);
-        }
-        ssn::look(scan, run);
-        phone::look(scan, run);
+    if total < 6 {
+        return phones_from;
     }
-    // Where a run is longer than can be read at once, the next begins in its middle, so that nothing is cut.
-    run.groups.get(Run::GROUPS / 2).filter(|_| run.groups.len() == Run::GROUPS).map_or(until, |middle| middle.start)
+    for group in run.groups.iter().take(run.starts) {
+        papers::look(scan, group.start, group.end);
+    }
+    if total >= 9 && scan.wants_any(IN_WINDOWS) {
+        windows(scan, run);
+    }
+    ssn::look(scan, run);
+    phone::look(scan, run, phones_from)
 }
 
 /// What can join digits to a group behind them, or to the rest of an identifier.
@@ -187,22 +242,25 @@ fn is_joiner(byte: u8) -> bool {
 /// Shows the windows of the run that can be a number of some kind to the detectors of numbers.
 #[inline(never)]
 fn windows(scan: &mut Scan<'_>, run: &Run<'_>) {
-    let mut row = None;
+    let mut row = run.row;
     let mut left = run.total();
-    for from in 0..run.groups.len() {
+    let wants_cards = scan.wants(Kind::CreditCard);
+    for from in 0..run.starts {
         // What begins here has too few.
         if left < 9 {
             return;
         }
         let groups = run.groups_from(from);
-        let size = groups.first().map_or(0, |group| group.digits());
+        let Some(first) = groups.first() else { return };
+        let size = first.digits();
+        let here = left;
         left -= size;
         let mut digits = Digits::default();
         countries(scan, groups, &mut digits);
-        if left + size >= 12 && scan.wants(Kind::CreditCard) {
+        if here >= 12 && wants_cards {
             // One that is written digit by digit, or in pairs, is not looked for in the middle of a row of others.
-            let most = if row == Some(size) { Run::WINDOW } else { Run::GROUPS };
-            cards(scan, groups.get(..most.min(groups.len())).unwrap_or_default(), &mut digits);
+            let most = if row == Some(size) { Run::WINDOW } else { Run::AHEAD };
+            cards(scan, groups.get(..most.min(groups.len())).unwrap_or(groups), &mut digits);
         }
         row = Some(size);
     }
@@ -211,23 +269,23 @@ fn windows(scan: &mut Scan<'_>, run: &Run<'_>) {
 /// Shows the windows from the first group on that have a form of a number of countries and industries to their detectors.
 #[inline(never)]
 fn countries(scan: &mut Scan<'_>, groups: &[Group], digits: &mut Digits) {
-    let within = |join: Join| matches!(join, Join::Hyphen | Join::Dot | Join::Slash);
     // A part of a longer number: joined to a neighbour by anything but a space.
-    if groups.first().is_none_or(|first| within(first.join)) {
-        return;
-    }
+    let within = |join: Join| matches!(join, Join::Hyphen | Join::Dot | Join::Slash);
+    let Some(first) = groups.first() else { return };
+    let before = within(first.join);
     let mut shape = digits::Shape::default();
     for (position, group) in groups.iter().enumerate().take(Run::WINDOW) {
         if !shape.add(group.digits()) {
             return;
         }
         let rows = shape.rows();
-        if rows == 0 || groups.get(position + 1).is_some_and(|next| within(next.join)) {
+        if rows == 0 {
             continue;
         }
+        let behind = groups.get(position + 1).is_some_and(|next| within(next.join));
         let window = groups.get(..=position).unwrap_or_default();
         let read = digits.of(scan, window);
-        digits::look(scan, window, read, rows);
+        digits::look(scan, window, read, rows, (before, behind));
     }
 }
 
@@ -237,9 +295,16 @@ fn countries(scan: &mut Scan<'_>, groups: &[Group], digits: &mut Digits) {
 fn cards(scan: &mut Scan<'_>, groups: &[Group], digits: &mut Digits) {
     let Some((first, rest)) = groups.split_first() else { return };
     let size = first.digits();
+    // Most numbers begin as no card does, or have too many digits or too few.
+    let second = if size > 1 { first.start + 1 } else { rest.first().map_or(0, |second| second.start) };
+    let lengths = card::lengths(scan.byte(first.start), scan.byte(second));
+    if lengths == 0 {
+        return;
+    }
+    let is_length = |total: usize| lengths >> total & 1 == 1;
     let mut total = size;
     if total >= 12 {
-        if total <= LONGEST {
+        if total <= LONGEST && is_length(total) {
             let window = std::slice::from_ref(first);
             card::look(scan, window, digits.of(scan, window));
         }
@@ -261,7 +326,7 @@ fn cards(scan: &mut Scan<'_>, groups: &[Group], digits: &mut Digits) {
             return odd_cards(scan, groups);
         }
         before = next;
-        if total >= 12 {
+        if total >= 12 && is_length(total) {
             let window = groups.get(..=position + 1).unwrap_or_default();
             card::look(scan, window, digits.of(scan, window));
         }
@@ -276,7 +341,8 @@ fn odd_cards(scan: &mut Scan<'_>, groups: &[Group]) {
     let join = rest.first().map(|second| second.join);
     // No network begins with 0 or 1 but UATP, and few with 7 or more.
     let issued = matches!(scan.byte(first.start), b'2'..=b'6');
-    if !issued || !matches!(join, Some(Join::Space | Join::Hyphen)) {
+    let known = issued && matches!(join, Some(Join::Space | Join::Hyphen));
+    if !known || !scan.near(first.start).any.has(Context::of_kind(Kind::CreditCard)) {
         return;
     }
     let mut total = first.digits();
@@ -286,9 +352,6 @@ fn odd_cards(scan: &mut Scan<'_>, groups: &[Group]) {
             return;
         }
         if total >= 12 {
-            if !scan.near(first.start).any.has(Context::of_kind(Kind::CreditCard)) {
-                return;
-            }
             let window = groups.get(..=position + 1).unwrap_or_default();
             card::look(scan, window, digits.of(scan, window));
         }
@@ -376,39 +439,54 @@ fn token(scan: &mut Scan<'_>, at: usize) -> usize {
         return end;
     }
     dotted(scan, start, end);
-    if let Some(end) = iban::look(scan, start) {
-        return end;
+    // Behind an escape such as `%20`, too.
+    let escaped = scan.byte_before(start) == b'%' && end - start > 2 && is_escaped(scan, start + 2);
+    for start in [Some(start), escaped.then_some(start + 2)].into_iter().flatten() {
+        if let Some(end) = iban::look(scan, start) {
+            return end;
+        }
+        papers::look(scan, start, end);
+        let until = mixed::look(scan, start, end);
+        if until > end || !escaped {
+            return until;
+        }
     }
-    papers::look(scan, start, end);
-    mixed::look(scan, start, end)
+    end
 }
 
-/// Reads the groups of a run that begins at `at` into `groups`. Returns whether its end is cut.
-fn read(scan: &Scan<'_>, at: usize, groups: &mut Vec<Group>) -> bool {
-    groups.clear();
-    // At once, and not bit by bit.
-    groups.reserve(Run::GROUPS);
-    let mut next = Some((at, Join::First));
-    let mut cut = false;
-    while let Some((start, join)) = next {
-        let end = scan.digits_end(start);
-        let time = is_time(scan, end);
-        if scan.byte(end).is_ascii_alphabetic() && !time && phone::extension_end(scan, end).is_none() {
-            return join != Join::Space;
+/// Reads the groups of a run.
+struct Reader {
+    /// Where the next begins, and what joins it.
+    next: Option<(usize, Join)>,
+    cut: bool,
+}
+
+impl Reader {
+    /// Reads on into `groups`, until there are as many as are looked at together.
+    fn read(&mut self, scan: &Scan<'_>, groups: &mut Vec<Group>) {
+        while let Some((start, join)) = self.next {
+            if groups.len() >= Run::GROUPS {
+                return;
+            }
+            let end = scan.digits_end(start);
+            let time = is_time(scan, end);
+            if scan.byte(end).is_ascii_alphabetic() && !time && phone::extension_end(scan, end).is_none() {
+                self.cut = join != Join::Space;
+                self.next = None;
+                return;
+            }
+            groups.push(Group { start, end, join });
+            self.cut = time;
+            self.next = joined(scan, end).filter(|_| !time);
         }
-        if groups.len() == Run::GROUPS {
-            return cut;
-        }
-        groups.push(Group { start, end, join });
-        cut = time;
-        next = joined(scan, end).filter(|_| !time);
     }
-    cut
 }
 
 impl Run<'_> {
-    /// The most groups read at once: twice the most any detector looks at.
-    const GROUPS: usize = 40;
+    /// The most groups read at once.
+    const GROUPS: usize = 160;
+    /// More groups than any detector looks at, from one on.
+    const AHEAD: usize = 40;
     /// The most groups of a number that is not written digit by digit or in pairs.
     const WINDOW: usize = 7;
 
@@ -417,7 +495,8 @@ impl Run<'_> {
         self.groups.get(from..).unwrap_or_default()
     }
 
-    fn total(&self) -> usize {
+    /// The digits of all groups.
+    pub(super) fn total(&self) -> usize {
         self.groups.iter().map(|group| group.digits()).sum()
     }
 }

@@ -16,16 +16,20 @@ pub(super) fn look(scan: &mut Scan<'_>, start: usize, end: usize) {
 #[inline(never)]
 fn look_at(scan: &mut Scan<'_>, start: usize, end: usize) {
     let length = end - start;
+    let said = scan.near(start).any;
+    if !said.has(Context::of_kind(Kind::Passport) | Context::of_kind(Kind::DrivingLicence)) {
+        return;
+    }
     for (kind, lengths) in [(Kind::Passport, 6..=9), (Kind::DrivingLicence, 5..=18)] {
-        if !scan.wants(kind) || !lengths.contains(&length) {
+        if !scan.wants(kind) || !lengths.contains(&length) || !said.has(Context::of_kind(kind)) {
             continue;
         }
         let number = scan.text.get(start..end).unwrap_or_default();
         let digits = number.iter().filter(|byte| byte.is_ascii_digit()).count();
-        let glued = matches!(scan.byte_before(start), b'-' | b'.' | b'/' | b'_' | b'@')
-            || (matches!(scan.byte(end), b'-' | b'/' | b'_' | b'@') && scan.byte(end + 1).is_ascii_alphanumeric());
-        if digits >= 4 && !glued && scan.near(start).any.has(Context::of_kind(kind)) {
-            scan.push(kind, start, end, Proof::Context);
+        let before = matches!(scan.byte_before(start), b'-' | b'.' | b'/' | b'_' | b'@');
+        let behind = matches!(scan.byte(end), b'-' | b'/' | b'_' | b'@') && scan.byte(end + 1).is_ascii_alphanumeric();
+        if digits >= 4 {
+            scan.push_hanging(kind, (start, end), Proof::Context, (before, behind));
         }
     }
 }

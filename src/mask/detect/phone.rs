@@ -10,35 +10,64 @@ use crate::mask::kind::Kind;
 const SHORTEST: usize = 6;
 const LONGEST: usize = 15;
 
+/// `begin`: where numbers can begin, behind the last one. Returns where they can in the next part of the run.
 #[inline(never)]
-pub(super) fn look(scan: &mut Scan<'_>, run: &Run<'_>) {
+pub(super) fn look(scan: &mut Scan<'_>, run: &Run<'_>, begin: usize) -> usize {
     if !scan.wants(Kind::Phone) {
-        return;
+        return begin;
     }
-    let mut from = 0;
-    while let Some(groups) = run.groups.get(from..).filter(|groups| !groups.is_empty()) {
-        let found =
-            international(scan, groups).or_else(|| american(scan, groups)).or_else(|| national(scan, groups, run.cut));
-        let Some(Number { count, proof }) = found else {
-            from += 1;
+    let mut begin = begin;
+    let mut left = run.total();
+    for from in 0..run.starts {
+        let groups = run.groups_from(from);
+        let Some(first) = groups.first() else { break };
+        let here = left;
+        left -= first.digits();
+        if first.start < begin {
             continue;
-        };
-        if let (Some(first), Some(last)) = (groups.first(), groups.get(count.saturating_sub(1))) {
-            let (start, end) = around(scan, first.start, last.end);
-            if proof == Proof::Valid && is_plus(scan, first.start) {
-                scan.withdraw(start, end);
-            }
-            scan.push(Kind::Phone, start, end, proof);
-            scan.phones_until = Some(end);
         }
-        from += count.max(1);
+        let mut found = international(scan, groups).or_else(|| american(scan, groups));
+        if let Some(hanging) = found.take_if(|found| found.joined != (false, false)) {
+            push(scan, groups, hanging);
+        }
+        // Words behind a number are heard only where the run ends.
+        let found = found.or_else(|| national(scan, groups, run.cut, run.whole && here <= LONGEST));
+        if let Some(number) = found {
+            let alone = number.joined == (false, false);
+            let end = push(scan, groups, number);
+            begin = if alone { end } else { begin };
+        }
     }
+    begin
+}
+
+/// Adds a number that `groups` begin with. Returns where its last group ends.
+fn push(scan: &mut Scan<'_>, groups: &[Group], number: Number) -> usize {
+    let Number { count, proof, joined } = number;
+    let (Some(first), Some(last)) = (groups.first(), groups.get(count.saturating_sub(1))) else { return 0 };
+    let (start, end) = around(scan, first.start, last.end);
+    if joined == (false, false) {
+        if proof == Proof::Valid && is_plus(scan, first.start) {
+            scan.withdraw(start, end);
+        }
+        scan.phones_until = Some(end);
+    }
+    scan.push_hanging(Kind::Phone, (start, end), proof, joined);
+    last.end
 }
 
 /// The first `count` groups are a telephone number.
 struct Number {
     count: usize,
     proof: Proof,
+    /// To something before and behind it.
+    joined: (bool, bool),
+}
+
+impl Number {
+    const fn alone(count: usize, proof: Proof) -> Self {
+        Self { count, proof, joined: (false, false) }
+    }
 }
 
 /// `+` or `00` and a country code. As many groups as numbers of that country can have.
@@ -67,7 +96,7 @@ fn international(scan: &Scan<'_>, groups: &[Group]) -> Option<Number> {
     let thing =
         !plus && (scan.hangs(first.start, u8::is_ascii_alphabetic) || scan.near(first.start).any.has(Context::THING));
     let known = digits >= shortest + dialled && (!(bare || thing) || speaks_of_phones(scan, first.start, first.end));
-    known.then_some(Number { count, proof: Proof::Valid })
+    known.then_some(Number::alone(count, Proof::Valid))
 }
 
 /// How many digits numbers have, country code included, where it is known more closely than E.164 says.
@@ -107,8 +136,11 @@ fn american(scan: &Scan<'_>, groups: &[Group]) -> Option<Number> {
     let plan = valid_code(scan, area) && valid_code(scan, office);
     let next = groups.get(trunk + 3).is_some_and(|next| matches!(next.join, Join::Hyphen | Join::Dot));
     let alone = trunk == 1 || !matches!(area.join, Join::Hyphen | Join::Dot);
-    let known = (in_parentheses && line.join != Join::Slash) || (same && alone && !next && (plan || extended));
-    known.then_some(Number { count: trunk + 3, proof: Proof::Form })
+    let count = trunk + 3;
+    if in_parentheses && line.join != Join::Slash {
+        return Some(Number::alone(count, Proof::Form));
+    }
+    (same && (plan || extended)).then_some(Number { count, proof: Proof::Form, joined: (!alone, next) })
 }
 
 /// Area and office codes are `[2-9]XX` and not `N11`.
@@ -120,12 +152,18 @@ fn valid_code(scan: &Scan<'_>, group: Group) -> bool {
 }
 
 /// Any other form, where the words or names around speak of telephones. `cut`: the last group is not the end.
-fn national(scan: &Scan<'_>, groups: &[Group], cut: bool) -> Option<Number> {
+/// `open`: the number can go to the end of the run.
+fn national(scan: &Scan<'_>, groups: &[Group], cut: bool, open: bool) -> Option<Number> {
     let first = groups.first()?;
     // Spelled digit by digit, a number is not looked for in the middle of a row of them.
     let spelled =
         first.join != Join::First && first.digits() == 1 && groups.get(1).is_some_and(|next| next.digits() == 1);
-    if spelled || matches!(first.join, Join::Dot | Join::Slash | Join::Hyphen) {
+    let joined = matches!(first.join, Join::Dot | Join::Slash | Join::Hyphen);
+    if spelled || (joined && !scan.follows(first.start)) {
+        return None;
+    }
+    // Nobody speaks of telephones, before it or behind.
+    if !open && !is_listed(scan, first.start) && !scan.near(first.start).any.has(SPEAKING) {
         return None;
     }
     let mut count = groups_up_to(groups, LONGEST)?;
@@ -149,23 +187,34 @@ fn national(scan: &Scan<'_>, groups: &[Group], cut: bool) -> Option<Number> {
     }
     // `tel:12345678` is one, `a4-12345678` is not.
     let hangs = scan.hangs(first.start, u8::is_ascii_digit) || scan.byte_before(first.start) == b'_';
-    (!hangs && speaks_of_phones(scan, first.start, last.end)).then_some(Number { count, proof: Proof::Context })
+    if hangs && !scan.follows(first.start) {
+        return None;
+    }
+    let number = Number { count, proof: Proof::Context, joined: (joined || hangs, false) };
+    speaks_of_phones(scan, first.start, last.end).then_some(number)
+}
+
+/// What words before a telephone number say.
+const SPEAKING: Context = Context::of_kind(Kind::Phone).or(Context::CALL).or(Context::NUMBER).or(Context::MESSAGE);
+
+/// Whether a telephone number ends so near before `start` that this can be the next of a list.
+fn is_listed(scan: &Scan<'_>, start: usize) -> bool {
+    const LIST: usize = 24;
+    scan.phones_until.is_some_and(|until| until <= start && start - until <= LIST)
 }
 
 /// Whether the number `start..end` stands where telephone numbers do.
 fn speaks_of_phones(scan: &Scan<'_>, start: usize, end: usize) -> bool {
-    const LIST: usize = 24;
     let near = scan.near(start);
     if near.closest.has(Context::THING) {
         return false;
     }
-    let listed = || scan.phones_until.is_some_and(|until| until <= start && start - until <= LIST);
     let end = extension_end(scan, end).unwrap_or(end);
     near.any.has(Context::of_kind(Kind::Phone) | Context::CALL)
         || (near.any.has(Context::NUMBER) && near.any.has(Context::OWN) && is_somebodys(scan, start))
         || (near.any.has(Context::MESSAGE) && is_goal(scan, start))
         || scan.following(end).has(Context::of_kind(Kind::Phone) | Context::LINE)
-        || listed()
+        || is_listed(scan, start)
 }
 
 /// Whether `my number`, `her home number` or `your registered` stands before `start`.

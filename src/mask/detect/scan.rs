@@ -5,7 +5,7 @@ use super::context::Words;
 use super::lexicon::meaning;
 use super::map::Map;
 use super::number::Group;
-use super::{Context, Proof, Span};
+use super::{Context, Hanging, Proof, Span};
 use crate::mask::bytes;
 use crate::mask::kind::{Kind, Kinds};
 use std::cell::Cell;
@@ -18,6 +18,12 @@ pub(super) struct Scan<'a> {
     pub(super) path: Context,
     kinds: Kinds,
     spans: &'a mut Vec<Span>,
+    /// What is a finding only where it hangs on others.
+    pub(super) hanging: Vec<Hanging>,
+    /// Where the run of digits begins that is looked at: there are no words in it. Outside of all texts where there is none.
+    pub(super) run: usize,
+    /// Up to where the bytes of an IPv6 address were looked at that is none.
+    pub(super) no_address_until: usize,
     /// Where the last telephone number ended: a list of them needs the word only once.
     pub(super) phones_until: Option<usize>,
     asked: &'a Asked,
@@ -64,7 +70,8 @@ impl<'a> Scan<'a> {
         spans: &'a mut Vec<Span>,
     ) -> Self {
         asked.clear();
-        Self { text, map, path, kinds, spans, phones_until: None, asked, groups }
+        let (hanging, run) = (Vec::new(), usize::MAX);
+        Self { text, map, path, kinds, spans, hanging, run, no_address_until: 0, phones_until: None, asked, groups }
     }
 
     /// The byte at `at`; 0 outside the text.
@@ -87,6 +94,28 @@ impl<'a> Scan<'a> {
 
     pub(super) fn push(&mut self, kind: Kind, start: usize, end: usize, proof: Proof) {
         self.spans.push(Span { start, end, kind, proof });
+    }
+
+    /// As [`push`](Self::push), for what a sign joins to something before or behind it: a finding only where that is one too.
+    pub(super) fn push_hanging(
+        &mut self,
+        kind: Kind,
+        (start, end): (usize, usize),
+        proof: Proof,
+        joined: (bool, bool),
+    ) {
+        match joined {
+            (false, false) => self.push(kind, start, end, proof),
+            (before, behind) => self.hanging.push(Hanging { span: Span { start, end, kind, proof }, before, behind }),
+        }
+    }
+
+    /// Whether one of the last findings reaches up to the sign before `start`.
+    pub(super) fn follows(&self, start: usize) -> bool {
+        const LAST: usize = 4;
+        let reaches = |span: &Span| span.start + 1 < start && span.end + 1 >= start;
+        self.spans.iter().rev().take(LAST).any(reaches)
+            || self.hanging.iter().rev().take(LAST).any(|one| one.span.end + 1 == start)
     }
 
     /// Takes back the last findings that are part of `start..end`, which is something else, unless a word says what they are.
@@ -118,8 +147,16 @@ impl<'a> Scan<'a> {
         until - before.iter().rev().position(|byte| !is(byte)).unwrap_or(before.len())
     }
 
+    /// Whether words can stand near enough before `at`: there are none in a run of digits.
+    pub(super) fn hears_words(&self, at: usize) -> bool {
+        at < self.run.saturating_add(BEFORE)
+    }
+
     /// What the words before `at` say.
     pub(super) fn near(&self, at: usize) -> Near {
+        if !self.hears_words(at) {
+            return Near { any: self.path, closest: self.path };
+        }
         let slot = at % PLACES;
         let (Some(place), Some(known)) = (self.asked.places.get(slot), self.asked.near.get(slot)) else {
             return self.read_near(at);

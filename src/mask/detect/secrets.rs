@@ -75,9 +75,9 @@ fn token(scan: &mut Scan<'_>, start: usize, end: usize) -> usize {
         return until;
     }
     if scan.wants(Kind::Jwt)
-        && let Some(until) = jwt_end(scan, start, end)
+        && let Some((from, until)) = jwt(scan, start, end)
     {
-        scan.push(Kind::Jwt, start, until, Proof::Valid);
+        scan.push(Kind::Jwt, from, until, Proof::Valid);
         return until;
     }
     if scan.wants(Kind::ApiKey)
@@ -86,10 +86,22 @@ fn token(scan: &mut Scan<'_>, start: usize, end: usize) -> usize {
         scan.push(Kind::ApiKey, from, until, Proof::Valid);
         return until;
     }
-    if scan.wants(Kind::CryptoAddress) && crypto::is_address(scan.text.get(start..end).unwrap_or_default()) {
-        scan.push(Kind::CryptoAddress, start, end, Proof::Valid);
+    if scan.wants(Kind::CryptoAddress) {
+        addresses(scan, start, end);
     }
     end
+}
+
+/// Addresses in a token: it whole, or what stands between the signs that join tokens. Checksums tell them from anything else.
+fn addresses(scan: &mut Scan<'_>, start: usize, end: usize) {
+    let mut at = start;
+    while at < end {
+        let until = scan.word_end(at).min(end);
+        if until - at >= Map::LONG && crypto::is_address(scan.text.get(at..until).unwrap_or_default()) {
+            scan.push(Kind::CryptoAddress, at, until, Proof::Valid);
+        }
+        at = until + 1;
+    }
 }
 
 /// The shortest line of a key that is looked for: RFC 7468 has 64 letters in each but the last.
@@ -174,14 +186,26 @@ fn is_mixed(text: &[u8]) -> bool {
     has(b'A', b'Z') && has(b'0', b'9') && has(b'a', b'z')
 }
 
-/// Where the token that begins with `eyJ` (`{"` in Base64) ends, if it has the three parts of a JWS or the five of a JWE.
-fn jwt_end(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
+/// The token that begins with `eyJ` (`{"` in Base64), perhaps joined to something before it, if it has the three parts of a JWS or the
+/// five of a JWE.
+fn jwt(scan: &Scan<'_>, start: usize, end: usize) -> Option<(usize, usize)> {
+    const HEAD: &[u8] = b"eyJ";
     let head = scan.text.get(start..end)?;
     let payload = scan.text.get(end..end + 4)?;
     let signed = payload == b".eyJ";
     let encrypted = payload.first() == Some(&b'.');
-    if !head.starts_with(b"eyJ") || !(signed || encrypted) {
+    if !(signed || encrypted) {
         return None;
+    }
+    let mut from = 0;
+    if !head.starts_with(HEAD) {
+        let joined = |from: usize| matches!(from.checked_sub(1).and_then(|sign| head.get(sign)), Some(b'-' | b'_'));
+        loop {
+            from = find(head, HEAD, from + 1)?;
+            if joined(from) {
+                break;
+            }
+        }
     }
     // All that hangs on it, so that no rest of a longer chain is left to be looked at again.
     let mut until = end;
@@ -190,7 +214,7 @@ fn jwt_end(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
         until = scan.end_of(until + 1, is_token);
         parts += 1;
     }
-    (signed && parts >= 3 || parts >= 5).then_some(until)
+    (signed && parts >= 3 || parts >= 5).then_some((start + from, until))
 }
 
 /// A vendor's key in the token, perhaps behind a name such as `key-`.

@@ -10,7 +10,7 @@ pub(super) fn look(scan: &mut Scan<'_>, run: &Run<'_>) {
     if !scan.wants(Kind::UsSsn) {
         return;
     }
-    for from in 0..run.groups.len() {
+    for from in 0..run.starts {
         match run.groups_from(from) {
             [one, two, three, rest @ ..] if (one.digits(), two.digits(), three.digits()) == (3, 2, 4) => {
                 parted(scan, [*one, *two, *three], rest.first());
@@ -18,7 +18,9 @@ pub(super) fn look(scan: &mut Scan<'_>, run: &Run<'_>) {
             [one, two, ..] if matches!((one.digits(), two.digits()), (3, 6) | (5, 4)) && two.join == Join::Hyphen => {
                 with_context(scan, one.start, two.end);
             }
-            [one, ..] if one.digits() == 9 && one.join != Join::Dot => with_context(scan, one.start, one.end),
+            [one, ..] if one.digits() == 9 && one.join != Join::Dot => {
+                with_context(scan, one.start, one.end);
+            }
             _ => {}
         }
     }
@@ -32,12 +34,16 @@ fn parted(scan: &mut Scan<'_>, [one, two, three]: [Group; 3], next: Option<&Grou
     if !known || three.join != join || !is_issued(scan, one.start, three.end) {
         return;
     }
-    let neighbour = one.join == join || next.is_some_and(|next| next.join == join);
+    let joined = (one.join == join, next.is_some_and(|next| next.join == join));
+    let neighbour = joined != (false, false);
+    let range = (one.start, three.end);
     match (neighbour, join) {
-        (true, Join::Space) => with_context(scan, one.start, three.end),
+        (true, Join::Space) if with_context(scan, range.0, range.1) => {}
+        (_, _) if !is_other(scan, one.start, join) => scan.push_hanging(Kind::UsSsn, range, Proof::Valid, joined),
         (true, _) => {}
-        (false, _) if is_other(scan, one.start, join) => with_context(scan, one.start, three.end),
-        (false, _) => scan.push(Kind::UsSsn, one.start, three.end, Proof::Valid),
+        (false, _) => {
+            with_context(scan, range.0, range.1);
+        }
     }
 }
 
@@ -59,10 +65,12 @@ fn is_other(scan: &Scan<'_>, start: usize, join: Join) -> bool {
     goods || (join == Join::Space && near.closest.has(Context::THING)) || scan.byte_before(start) == b'+'
 }
 
-fn with_context(scan: &mut Scan<'_>, start: usize, end: usize) {
-    if is_issued(scan, start, end) && scan.near(start).any.has(Context::of_kind(Kind::UsSsn) | Context::SSN) {
+fn with_context(scan: &mut Scan<'_>, start: usize, end: usize) -> bool {
+    let said = scan.near(start).any.has(Context::of_kind(Kind::UsSsn) | Context::SSN) && is_issued(scan, start, end);
+    if said {
         scan.push(Kind::UsSsn, start, end, Proof::Context);
     }
+    said
 }
 
 /// Area, group and serial are ones the administration gives, and the number is none of those it printed on leaflets.

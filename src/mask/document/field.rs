@@ -27,6 +27,11 @@ impl Pass<'_> {
             _ => return Err(self.cursor.malformed()),
         }
         if !matches!(first, Some(b'{' | b'[')) && place.is_kept() {
+            if matches!(first, Some(b'-' | b'0'..=b'9')) {
+                // The rule leaves it; it is looked at all the same.
+                self.cursor.at = start;
+                self.number()?;
+            }
             return Ok(false);
         }
         let raw = self.cursor.text.get(start..self.cursor.at).unwrap_or_default();
@@ -41,7 +46,7 @@ impl Pass<'_> {
             if is_number {
                 replacement.write(raw.as_bytes(), Form::Json, &mut instead);
             } else {
-                replacement.write_instead(raw.as_bytes(), &mut instead);
+                replacement.write_instead(raw.as_bytes(), Form::Json, &mut instead);
             }
             instead.push('"');
             self.output.replace(start..self.cursor.at, &instead);

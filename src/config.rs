@@ -4,7 +4,7 @@
 mod demo;
 mod needs;
 
-pub use needs::{Cluster, Purpose};
+pub use needs::{Cluster, Purpose, Way};
 
 use crate::approval;
 use crate::audit;
@@ -464,7 +464,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn sound() -> Value {
+    pub(super) fn sound() -> Value {
         json!({
             "gateway": "eu1/test",
             "bundle": {"inline": {

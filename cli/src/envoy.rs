@@ -4,6 +4,7 @@ mod address;
 mod at;
 mod clusters;
 mod filter;
+mod held;
 mod listener;
 mod manager;
 mod notes;

@@ -2,7 +2,7 @@
 
 use super::at::At;
 use super::notes::Notes;
-use super::Around;
+use super::{Around, held, routes};
 use rerank_guard::config::Config;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -210,7 +210,12 @@ impl<'v> Filter<'v> {
             let what = "the router does not stand behind the filter";
             notes.error(self.entry.place.clone(), what, "put the filter before `envoy.filters.http.router`");
         }
+        let held = list.iter().skip(at.saturating_add(1)).find(|entry| held::is_it(entry));
+        self.held(manager, held, notes);
         for entry in list.iter().skip(at.saturating_add(1)) {
+            if held.is_some_and(|held| held.place == entry.place) {
+                continue;
+            }
             let kind = kind(entry);
             if is_ours(entry) {
                 let what = "a call is guarded twice: the second guard takes the upstream's credential for the caller's token";
@@ -225,6 +230,29 @@ impl<'v> Filter<'v> {
                 }
             } else if !HARMLESS_BEHIND.contains(&kind.as_str()) {
                 behind(entry, notes);
+            }
+        }
+    }
+
+    /// Whether Envoy's route is held behind the filter.
+    fn held(&self, manager: &At<'v>, held: Option<&At<'v>>, notes: &mut Notes) {
+        let hint = "write the `envoy.filters.http.rbac` filter of envoy/minimal.yaml right before the router";
+        match held {
+            None if routes::is_choosy(manager) => {
+                let what = "Envoy chooses its route anew after the filter, and may choose another cluster for the credential";
+                notes.error(self.entry.place.clone(), what, hint);
+            }
+            None => {
+                let what = "Envoy chooses its route anew after the filter, and nothing holds it to the first choice";
+                notes.warning(self.entry.place.clone(), what, hint);
+            }
+            Some(held) => {
+                let name = held.text("name").unwrap_or_default();
+                let own = |at: &At<'v>| at.get("typed_per_filter_config").and_then(|all| all.member(name));
+                for own in manager.all().iter().filter_map(own) {
+                    let what = "the filter that holds Envoy's route is changed for these calls";
+                    notes.error(own.place, what, format!("take `{name}` out of `typed_per_filter_config`"));
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Whether paths of the plugin's routes can fall into the `match` of a route of Envoy's.
 
 use super::at::At;
-use regex_lite::Regex;
+use regex::Regex;
 use rerank_guard::call::is_name;
 
 /// How many of a template's paths match.

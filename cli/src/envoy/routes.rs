@@ -29,6 +29,9 @@ pub(super) fn check(manager: &At<'_>, config: &Config, clusters: &Clusters<'_>, 
             slashes(&route, notes);
         }
         for ((number, way), reached) in ways.iter().enumerate().zip(&mut reached) {
+            if !addressed(&table, way).iter().any(|one| one.place == host.place) {
+                continue;
+            }
             let paths = Paths::of(way.path);
             for route in host.items("routes") {
                 let Some(wanted) = route.get("match") else { continue };
@@ -49,6 +52,57 @@ pub(super) fn check(manager: &At<'_>, config: &Config, clusters: &Clusters<'_>, 
         let what = format!("no route of Envoy's takes calls to `{}`", way.path);
         notes.warning_inside(&format!("routes[{number}].path"), what, "write one into `virtual_hosts`, to one of its `clusters`");
     }
+}
+
+/// The virtual hosts that calls to a route can come to: by the hosts that they may be addressed to, and by the one that they go upstream
+/// with, for Envoy chooses anew by that.
+fn addressed<'v>(table: &At<'v>, way: &Way<'_>) -> Vec<At<'v>> {
+    let all = table.items("virtual_hosts");
+    if way.addressed.is_empty() || table.get("vhost_header").is_some() {
+        return all;
+    }
+    let best = |host: &str| {
+        let rank = |one: &At<'v>| {
+            let domains = one.items("domains");
+            domains.iter().filter_map(|domain| domain.value.as_str()).filter_map(|domain| rank(domain, host)).max()
+        };
+        all.iter().max_by_key(|one| rank(one)).filter(|one| rank(one).is_some()).cloned()
+    };
+    let upstream = way.host.map(without_port);
+    way.addressed.iter().copied().chain(upstream).filter_map(best).collect()
+}
+
+/// How well a virtual host's domain fits a host: Envoy takes the best. None if it does not.
+fn rank(domain: &str, host: &str) -> Option<(u8, usize)> {
+    let (domain, host) = (without_port(domain).to_ascii_lowercase(), host.to_ascii_lowercase());
+    if domain == "*" {
+        Some((0, 0))
+    } else if let Some(end) = domain.strip_prefix('*') {
+        (host.len() > end.len() && host.ends_with(end)).then_some((2, end.len()))
+    } else if let Some(begin) = domain.strip_suffix('*') {
+        (host.len() > begin.len() && host.starts_with(begin)).then_some((1, begin.len()))
+    } else {
+        (domain == host).then_some((3, 0))
+    }
+}
+
+fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port == "*" || port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+/// Whether the choice of a route can change with what the filter changes: headers come off and are set, `Host` among them.
+pub(super) fn is_choosy(manager: &At<'_>) -> bool {
+    let Some(table) = manager.get("route_config") else { return true };
+    let hosts = table.items("virtual_hosts");
+    let conditions = ["headers", "cookies", "runtime_fraction", "grpc", "dynamic_metadata", "filter_state", "query_parameters"];
+    let is_conditional = |route: &At<'_>| {
+        route.get("match").is_none_or(|wanted| conditions.iter().any(|name| wanted.get(name).is_some()))
+    };
+    let is_plain = |host: &At<'_>| !host.items("routes").iter().any(is_conditional) && host.get("matcher").is_none();
+    hosts.len() != 1 || table.get("vhds").is_some() || !hosts.iter().all(is_plain)
 }
 
 /// What chooses routes and cannot be followed.
@@ -97,7 +151,7 @@ impl Judge<'_> {
             self.added(&header, notes);
         }
         for name in ["per_request_buffer_limit_bytes", "request_body_buffer_limit"] {
-            let least = self.config.buffer_bytes() as u64;
+            let least = super::listener::largest(self.config);
             if let Some(limit) = at.number(name).map(Option::unwrap_or_default).filter(|limit| *limit < least) {
                 let what = format!("Envoy's buffer of {limit} bytes is full before a body of `limits` ({least} bytes) is there");
                 notes.error(at.place(name), what, format!("write `{name}` of {least} or more"));
@@ -223,6 +277,28 @@ pub(super) fn unguarded(root: &At<'_>, guarded: &[&At<'_>], config: &Config, not
                     notes.warning(cluster.place, what, "put the filter into this chain too, or take the route out");
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domains_fit_hosts_as_envoy_fits_them() {
+        for (domain, host, fit) in [
+            ("*", "a.example", Some((0, 0))),
+            ("a.example", "A.example", Some((3, 0))),
+            ("a.example:8443", "a.example", Some((3, 0))),
+            ("*.example", "a.example", Some((2, 8))),
+            ("*-a.example", "b-a.example", Some((2, 10))),
+            ("*.example", ".example", None),
+            ("a.*", "a.example", Some((1, 2))),
+            ("b.example", "a.example", None),
+            ("[::1]:80", "[::1]", Some((3, 0))),
+        ] {
+            assert_eq!(rank(domain, host), fit, "{domain} {host}");
         }
     }
 }

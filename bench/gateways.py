@@ -44,6 +44,8 @@ def plugin(issuer: str) -> dict:
         "callers": {
             "issuers": [{"issuer": issuer, "audiences": ["rerank-guard"], "keys": {"jwks": {"cluster": "issuer", "authority": "idp.example", "path": "/jwks.json"}}}]
         },
+        # The upstream's answers are as large as the load says.
+        "request_headers": ["x-size"],
         "origins": ["http://127.0.0.1:*"],
         "routes": [{"path": "/cohere/{dataset}/v2/rerank", "dialect": "cohere-v2", "clusters": ["upstream"], "host": "api.cohere.com",
                     "dataset": {"segment": "dataset"}, "credentials": ["bench"]}],

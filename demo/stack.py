@@ -187,7 +187,9 @@ def envoy_config(
         "stream_idle_timeout": stream_idle_timeout,
         "upgrade_configs": [{"upgrade_type": kind} for kind in upgrades],
         "access_log": [file_log(access_log)] if access_log else [],
-        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": list(routes)}]},
+        # The router needs it to choose a route; upstreams do not.
+        "route_config": {"request_headers_to_remove": ["x-forwarded-proto"],
+                         "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": list(routes)}]},
         "http_filters": [*filters, *([HELD] if any(map(_is_ours, filters)) else []),
                          {"name": "envoy.filters.http.router", "typed_config": ROUTER}],
     }

@@ -8,7 +8,9 @@ pub use needs::{Cluster, Purpose, Way};
 
 use crate::approval;
 use crate::audit;
-use crate::call::{Dialect, Route, Template, WrittenDialect, WrittenRoute, is_header_name};
+use crate::call::{
+    Dialect, Route, Source, Template, WrittenDialect, WrittenRoute, why_not_to_callers, why_not_upstream,
+};
 use crate::caller;
 use crate::credential;
 use crate::exchange::Supply;
@@ -48,6 +50,8 @@ pub struct Config {
     pub limits: Limits,
     /// The records.
     pub audit: audit::Settings,
+    /// Further request headers that go upstream.
+    pub(crate) request_headers: Vec<String>,
     /// Further response headers that go on to the caller.
     pub(crate) response_headers: Vec<String>,
     /// Every kind there is, for previews.
@@ -136,6 +140,11 @@ pub(crate) struct Written {
     /// The records.
     #[serde(default)]
     audit: audit::Settings,
+    /// Further request headers that go upstream, in lower case; all others stay here. None may be a credential's, one connection's, or
+    /// tell the upstream another method, address or sender.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("items" = {"type": "string", "pattern": crate::schema::HEADER})))]
+    request_headers: Vec<String>,
     /// Further response headers that go on to callers, in lower case; all others are dropped.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(extend("items" = {"type": "string", "pattern": crate::schema::HEADER})))]
@@ -244,8 +253,13 @@ impl Config {
         if !sizes.iter().all(|size| (1..=64 << 20).contains(size)) {
             flaws.push("limits: write sizes from 1 to 67108864 bytes".to_owned());
         }
-        for name in written.response_headers.iter().filter(|name| !is_header_name(name)) {
-            flaws.push(format!("response_headers: `{name}` is no header name: write it in lower case"));
+        for name in &written.request_headers {
+            let why = why_not_upstream(name).or_else(|| taken(name, &written.callers, &written.credentials, &routes));
+            flaws.extend(why.map(|why| format!("request_headers: `{}` {why}", name.escape_debug())));
+        }
+        for name in &written.response_headers {
+            let why = why_not_to_callers(name);
+            flaws.extend(why.map(|why| format!("response_headers: `{}` {why}", name.escape_debug())));
         }
         let everything = Rule::detecting(Kind::ALL, "[{kind}]");
         let every_mask = match Masks::compile(&[("preview", &everything)]) {
@@ -269,10 +283,30 @@ impl Config {
             credentials: written.credentials,
             limits,
             audit: written.audit,
+            request_headers: written.request_headers,
             response_headers: written.response_headers,
             every_mask,
         })
     }
+}
+
+/// Why a header that may go upstream elsewhere may not here: it means something to this gateway.
+fn taken(
+    name: &str,
+    callers: &caller::Settings,
+    credentials: &BTreeMap<String, credential::Written>,
+    routes: &[Route],
+) -> Option<&'static str> {
+    let names_data = |source: &Source| matches!(source, Source::Header(header) if header == name);
+    if callers.places.iter().any(|place| place.header.eq_ignore_ascii_case(name)) {
+        return Some("holds callers' tokens here, and none goes upstream: leave it out");
+    }
+    if credentials.values().any(|credential| credential.header == name) {
+        return Some("carries a credential of `credentials`: leave it out");
+    }
+    let is_source =
+        routes.iter().any(|route| names_data(&route.dataset) || route.tenant.as_ref().is_some_and(names_data));
+    is_source.then_some("names a route's dataset or tenant, which is decided here: leave it out")
 }
 
 impl Config {
@@ -505,7 +539,7 @@ mod tests {
     #[test]
     fn what_cannot_serve_is_refused_and_the_field_is_named() {
         type Change = fn(&mut Value);
-        let cases: [(Change, &str); 34] = [
+        let cases: [(Change, &str); 39] = [
             (|all| all["typo"] = json!(1), "unknown field `typo`"),
             (|all| all["limits"] = json!({"request_byte": 1}), "unknown field `request_byte`"),
             (|all| all["callers"]["issuers"][0]["aud"] = json!("x"), "unknown field `aud`"),
@@ -528,6 +562,23 @@ mod tests {
             (|all| all["pass"] = json!([{"method": "HEAD", "path": "/web/V2/Rerank;x"}]), "pass[0].path:"),
             (|all| all["pass"] = json!([{"method": "OPTIONS", "path": "/{x}/v2/{y}"}]), "pass[0].path:"),
             (|all| all["response_headers"] = json!(["X-Header"]), "response_headers:"),
+            (|all| all["response_headers"] = json!(["set-cookie"]), "response_headers: `set-cookie`"),
+            (|all| all["request_headers"] = json!(["x-team", "x-vault-token"]), "request_headers: `x-vault-token`"),
+            (|all| all["request_headers"] = json!(["x_team"]), "request_headers: `x_team`"),
+            (
+                |all| {
+                    all["routes"][0]["dataset"] = json!({"header": "x-dataset"});
+                    all["request_headers"] = json!(["x-dataset"]);
+                },
+                "request_headers: `x-dataset`",
+            ),
+            (
+                |all| {
+                    all["credentials"]["tei"]["header"] = json!("x-tei");
+                    all["request_headers"] = json!(["x-tei"]);
+                },
+                "request_headers: `x-tei`",
+            ),
             (|all| all["routes"][0]["clusters"] = json!([]), "routes[0].clusters:"),
             (|all| all["routes"][0]["clusters"] = json!(["tei", ""]), "routes[0].clusters:"),
             (|all| all["routes"][0]["authorities"] = json!(["a b"]), "routes[0].authorities:"),

@@ -1,6 +1,8 @@
 //! Dialects as data: where a rerank API keeps its model, query, documents and limit. The built-in ones stand in
 //! `dialects.json`; a platform team adds another in its configuration, without code.
 
+use super::header::why_not_upstream;
+use crate::media::ContentType;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,6 +18,9 @@ pub struct Written {
     /// The operation that policies see.
     #[serde(default = "rerank")]
     pub operation: String,
+    /// The content type of this API's requests and answers where it is not `application/json`, such as
+    /// `application/vnd.elasticsearch+json; compatible-with=9`. Requests go up under it, and may come under it.
+    pub media_type: Option<String>,
     /// Where the request says what.
     pub request: WrittenRequest,
     /// What the response's numbers are.
@@ -47,6 +52,10 @@ pub struct WrittenRequest {
     /// Further members of the request's top level that may stand there. Any other is refused.
     #[serde(default)]
     pub parameters: Vec<String>,
+    /// Further request headers, in lower case, that this API needs; they go upstream.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("items" = {"type": "string", "pattern": crate::schema::HEADER})))]
+    pub headers: Vec<String>,
 }
 
 /// Where the documents stand, and what they may be.
@@ -114,6 +123,10 @@ pub struct Dialect {
     pub(crate) returns_documents_by_default: bool,
     /// Where the text of a request stands: its query, its documents.
     pub(crate) texts: [String; 2],
+    /// The API's own content type, as it is written and as it is read; None: `application/json`.
+    pub(crate) media_type: Option<(String, ContentType)>,
+    /// Further request headers that go upstream.
+    pub(crate) headers: Vec<String>,
     /// Numbers of the response that stay byte for byte.
     pub kept: Vec<String>,
 }
@@ -122,17 +135,27 @@ impl Dialect {
     /// Compiles what is written.
     ///
     /// # Errors
-    /// A place that is no pointer, or two meanings for one place.
+    /// A place that is no pointer, two meanings for one place, a content type that is not JSON's, or a header that may not go
+    /// upstream.
     pub fn new(written: Written) -> Result<Self, Misdrawn> {
         let request = written.request;
-        let mut places = Places::default();
-        let mut add = |place: &str, role| {
-            places.add(place, role).map_err(|what| Misdrawn {
-                dialect: written.name.clone(),
-                place: place.to_owned(),
-                what,
-            })
+        let misdrawn =
+            |place: &str, what: String| Misdrawn { dialect: written.name.clone(), place: place.to_owned(), what };
+        let media_type = match written.media_type {
+            None => None,
+            Some(text) => match ContentType::read(text.as_bytes()).filter(ContentType::is_json) {
+                Some(read) => Some((text, read)),
+                None => {
+                    let what = "is no JSON content type: write one such as `application/vnd.api+json; version=1`";
+                    return Err(misdrawn(&text.escape_debug().to_string(), format!("media_type: {what}")));
+                }
+            },
         };
+        if let Some((name, why)) = request.headers.iter().find_map(|name| Some((name, why_not_upstream(name)?))) {
+            return Err(misdrawn(&name.escape_debug().to_string(), format!("request.headers: {why}")));
+        }
+        let mut places = Places::default();
+        let mut add = |place: &str, role| places.add(place, role).map_err(|what| misdrawn(place, what));
         add(&request.query, Role::Query)?;
         add(&request.documents.at, Role::Documents)?;
         if let Some(model) = &request.model {
@@ -160,6 +183,8 @@ impl Dialect {
             top_n_zero_is_all: request.top_n_zero_is_all,
             returns_documents_by_default,
             texts: [request.query, request.documents.at],
+            media_type,
+            headers: request.headers,
             kept: written.response.kept,
         })
     }

@@ -3,12 +3,14 @@
 mod body;
 mod dialect;
 mod edit;
+mod header;
 mod route;
 mod texts;
 
 pub(crate) use dialect::Role;
 pub use dialect::{Dialect, Misdrawn, Written as WrittenDialect};
 pub(crate) use edit::set as set_member;
+pub use header::{is_credential, why_not_to_callers, why_not_upstream};
 pub use route::{DocumentsName, Route, Source, Template, Written as WrittenRoute, is_header_name, is_name};
 pub(crate) use texts::any as any_text;
 

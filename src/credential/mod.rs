@@ -1,7 +1,9 @@
-//! As whom do we go upstream? The credentials that the configuration names, their secrets from the environment, and the headers
-//! of a caller that never go on.
+//! As whom do we go upstream? The credentials that the configuration names, and their secrets from the environment.
 
 use crate::call::is_header_name;
+use crate::hexadecimal::hexadecimal;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,6 +38,8 @@ pub struct Credential {
     header: String,
     value: String,
     secret_at: usize,
+    /// What tells the secret: itself, and how it reads in base64 and hexadecimal.
+    traces: Vec<String>,
 }
 
 impl Credential {
@@ -61,6 +65,16 @@ impl Credential {
     #[must_use]
     pub fn secret(&self) -> &str {
         self.value.get(self.secret_at..).unwrap_or(&self.value)
+    }
+
+    /// Whether a header's value has the secret in it: as it stands, with percent-escapes, or in base64 (inside of something longer,
+    /// too) or hexadecimal.
+    #[must_use]
+    pub fn is_told_by(&self, value: &[u8]) -> bool {
+        let stands_in = |text: &[u8]| {
+            self.traces.iter().any(|trace| text.windows(trace.len()).any(|part| part == trace.as_bytes()))
+        };
+        stands_in(value) || (value.contains(&b'%') && stands_in(&unescaped(value)))
     }
 }
 
@@ -143,6 +157,7 @@ impl Credentials {
                 header: one.header.clone(),
                 value: format!("{}{secret}", one.prefix),
                 secret_at: one.prefix.len(),
+                traces: traces(&secret),
             };
             all.insert(name.clone(), Rc::new(credential));
         }
@@ -154,6 +169,43 @@ impl Credentials {
     pub fn get(&self, name: &str) -> Option<&Rc<Credential>> {
         self.0.get(name)
     }
+}
+
+/// The secret and its encodings, none of them empty.
+fn traces(secret: &str) -> Vec<String> {
+    let mut traces = vec![secret.to_owned(), hexadecimal("", secret.as_bytes())];
+    traces.extend(traces.get(1).map(|digits| digits.to_uppercase()));
+    for before in 0..3_usize {
+        // Of letters that it shares with what stands before and behind it, only those of its own are known.
+        let text = [vec![0; before], secret.as_bytes().to_vec()].concat();
+        let (first, last) = ((before * 8).div_ceil(6), text.len() * 8 / 6);
+        for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+            traces.extend(engine.encode(&text).get(first..last).map(str::to_owned));
+        }
+    }
+    traces.retain(|trace| !trace.is_empty());
+    traces.sort_unstable();
+    traces.dedup();
+    traces
+}
+
+/// The text with its percent-escapes resolved.
+fn unescaped(text: &[u8]) -> Vec<u8> {
+    let digit = |at: usize| text.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+    let (mut plain, mut at) = (Vec::with_capacity(text.len()), 0);
+    while let Some(byte) = text.get(at) {
+        match (byte, digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                plain.push((high << 4 | low) as u8);
+                at += 3;
+            }
+            _ => {
+                plain.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    plain
 }
 
 /// Whether a credential's header can stand in a request, without its secret.
@@ -168,32 +220,6 @@ pub fn check(name: &str, written: &Written) -> Result<(), Unusable> {
 
 /// Headers that choose the upstream or frame the message; no credential may stand in them.
 const ROUTING: [&str; 7] = ["host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade"];
-
-/// Whether a request header of the caller is a credential, or a header that only the gateway may set (`x-envoy-retry-on` would
-/// multiply calls), and so never goes upstream. `name` is lower case, as Envoy hands it out.
-#[must_use]
-pub fn is_callers_own(name: &str) -> bool {
-    const NAMES: [&str; 17] = [
-        "authorization",
-        "proxy-authorization",
-        "cookie",
-        "api-key",
-        "apikey",
-        "x-api-key",
-        "x-api-token",
-        "x-auth-token",
-        "x-access-token",
-        "x-goog-api-key",
-        "x-goog-iam-authorization-token",
-        "x-amz-security-token",
-        "x-functions-key",
-        "ocp-apim-subscription-key",
-        "x-forwarded-client-cert",
-        "x-forwarded-access-token",
-        "dpop",
-    ];
-    NAMES.contains(&name) || name.starts_with("x-rerank-guard-") || name.starts_with("x-envoy-")
-}
 
 #[cfg(test)]
 mod tests {
@@ -243,18 +269,34 @@ mod tests {
     }
 
     #[test]
-    fn no_debug_output_shows_a_secret() {
+    fn a_secret_is_told_however_it_is_encoded() {
         let all = Credentials::resolve(&written("GOOD", "api-key", ""), &environment).unwrap();
-        assert!(!format!("{all:?}").contains("s3cret"));
+        let secret = all.get("prod").unwrap();
+        for before in ["", "a", "ab", "user:", "abcdefg "] {
+            for behind in ["", "x", "xy", " and more"] {
+                let text = format!("{before}s3cret-0123{behind}");
+                let escaped: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+                let encoded = [
+                    URL_SAFE_NO_PAD.encode(&text),
+                    STANDARD_NO_PAD.encode(&text),
+                    hexadecimal("", text.as_bytes()),
+                    hexadecimal("", text.as_bytes()).to_uppercase(),
+                    escaped,
+                    text.replace('-', "%2D"),
+                ];
+                for told in encoded.iter().chain([&text]) {
+                    assert!(secret.is_told_by(format!("no: {told}.").as_bytes()), "{told}");
+                }
+            }
+        }
+        for other in ["", "s3cret-012", "S3CRET-0123", "no secret", "%", "%%2", "czNjcmV0LTAx"] {
+            assert!(!secret.is_told_by(other.as_bytes()), "{other}");
+        }
     }
 
     #[test]
-    fn credentials_of_the_caller_and_spoofed_headers_stay_here() {
-        for name in ["authorization", "cookie", "api-key", "x-rerank-guard-decision", "x-envoy-retry-on", "dpop"] {
-            assert!(is_callers_own(name), "{name}");
-        }
-        for name in ["accept", "content-type", "x-request-id"] {
-            assert!(!is_callers_own(name), "{name}");
-        }
+    fn no_debug_output_shows_a_secret() {
+        let all = Credentials::resolve(&written("GOOD", "api-key", ""), &environment).unwrap();
+        assert!(!format!("{all:?}").contains("s3cret"));
     }
 }

@@ -228,9 +228,10 @@ impl Guard {
         still.map_err(|refusal| unproved(&callers, refusal, caller.proof() == Proof::BoundToKey))
     }
 
-    /// Whether a request header holds callers' tokens here.
-    pub(super) fn is_token_header(&self, name: &str) -> bool {
-        self.token_headers.iter().any(|header| header == name)
+    /// Whether the configuration lets a request header go upstream.
+    pub(super) fn sends(&self, name: &str) -> bool {
+        self.config.request_headers.iter().any(|sent| sent == name)
+            && !self.token_headers.iter().any(|held| held == name)
     }
 
     /// The route that `path` fits, and the path's named segments.
@@ -271,25 +272,6 @@ impl Guard {
 
     pub(super) fn passes(&self, method: &str, path: &str) -> bool {
         self.config.pass.iter().any(|pass| pass.method == method && pass.template.fit(path).is_some())
-    }
-
-    /// Whether a response header goes on to the caller.
-    pub(super) fn keeps(&self, name: &str) -> bool {
-        const NAMES: [&str; 9] = [
-            "cache-control",
-            "content-length",
-            "content-type",
-            "date",
-            "retry-after",
-            "server",
-            "x-envoy-upstream-service-time",
-            "x-request-id",
-            "request-id",
-        ];
-        NAMES.contains(&name)
-            || name.starts_with("x-ratelimit-")
-            || name.starts_with("ratelimit-")
-            || self.config.response_headers.iter().any(|kept| kept == name)
     }
 
     /// The union of a bundle's masks of these names. None: a name that the bundle does not have.

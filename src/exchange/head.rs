@@ -2,6 +2,7 @@
 
 use crate::call::Head;
 use crate::mask::Framing;
+use crate::media::ContentType;
 
 /// A header map with all its values, in order.
 #[derive(Debug, Clone, Default)]
@@ -50,26 +51,42 @@ impl Headers {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
     }
 
-    /// Whether the message says that its body is `media/type`, with no charset but UTF-8. A missing or doubled content type
-    /// says nothing.
+    /// Whether the message says that its body is JSON in UTF-8, or what its API calls so. A missing or doubled content type says
+    /// nothing.
     #[must_use]
-    pub fn media_type(&self) -> Option<MediaType> {
-        let stated = self.one("content-type")?.to_ascii_lowercase();
-        let (kind, parameters) = stated.split_once(';').unwrap_or((&stated, ""));
-        for parameter in parameters.split(';').map(str::trim).filter(|parameter| !parameter.is_empty()) {
-            let (name, value) = parameter.split_once('=')?;
-            if name == "charset" && !matches!(value.trim_matches('"'), "utf-8" | "utf8" | "us-ascii") {
-                return None;
-            }
+    pub fn is_json_call(&self, own: Option<&ContentType>) -> bool {
+        self.content_type()
+            .is_some_and(|read| read.is_json() && (read.is_utf8_alone() || own.is_some_and(|own| own.is_same(&read))))
+    }
+
+    /// What the body of an answer can be looked into as, and how to name it to the caller: in a word of ours, for what the upstream
+    /// says may be anybody's. `own`: what its API calls JSON.
+    #[must_use]
+    pub fn media_type<'a>(&self, own: Option<&'a (String, ContentType)>) -> Option<(MediaType, &'a str)> {
+        let read = self.content_type()?;
+        if let Some((text, _)) = own.filter(|(_, own)| own.is_same(&read)) {
+            return Some((MediaType::Json, text));
         }
-        match kind.trim() {
-            "application/json" => Some(MediaType::Json),
-            kind if kind.starts_with("application/") && kind.ends_with("+json") => Some(MediaType::Json),
-            "text/plain" => Some(MediaType::Text),
-            "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
-                Some(MediaType::Records(Framing::Lines))
-            }
-            "text/event-stream" => Some(MediaType::Records(Framing::Events)),
+        if !read.is_utf8_alone() {
+            return None;
+        }
+        let lines = MediaType::Records(Framing::Lines);
+        Some(match read.essence() {
+            "application/problem+json" => (MediaType::Json, "application/problem+json"),
+            _ if read.is_json() => (MediaType::Json, "application/json"),
+            "text/plain" => (MediaType::Text, "text/plain; charset=utf-8"),
+            "application/x-ndjson" => (lines, "application/x-ndjson"),
+            "application/ndjson" => (lines, "application/ndjson"),
+            "application/jsonl" => (lines, "application/jsonl"),
+            "application/x-jsonlines" => (lines, "application/x-jsonlines"),
+            "text/event-stream" => (MediaType::Records(Framing::Events), "text/event-stream"),
+            _ => return None,
+        })
+    }
+
+    fn content_type(&self) -> Option<ContentType> {
+        match self.values("content-type").as_slice() {
+            [one] => ContentType::read(one),
             _ => None,
         }
     }
@@ -138,27 +155,42 @@ mod tests {
 
     #[test]
     fn only_media_types_that_can_be_looked_into_are_named() {
-        for (stated, kind) in [
-            ("application/json", Some(MediaType::Json)),
-            ("Application/JSON; charset=UTF-8", Some(MediaType::Json)),
-            ("application/problem+json", Some(MediaType::Json)),
-            ("text/plain;charset=utf-8", Some(MediaType::Text)),
+        let (json, text) = (MediaType::Json, MediaType::Text);
+        let (lines, events) = (MediaType::Records(Framing::Lines), MediaType::Records(Framing::Events));
+        for (stated, named) in [
+            ("application/json", Some((json, "application/json"))),
+            ("Application/JSON; charset=UTF-8", Some((json, "application/json"))),
+            ("application/problem+json", Some((json, "application/problem+json"))),
+            ("application/vnd.ann.lee+json", Some((json, "application/json"))),
+            ("text/plain;charset=utf-8", Some((text, "text/plain; charset=utf-8"))),
+            ("text/event-stream", Some((events, "text/event-stream"))),
+            ("application/x-ndjson; charset=utf-8", Some((lines, "application/x-ndjson"))),
             ("application/json; charset=utf-16", None),
+            ("application/json; charset =utf-8", None),
             ("application/json; charset", None),
+            ("application/json; note=ann.lee", None),
             ("text/html", None),
             ("application/octet-stream", None),
-            ("text/event-stream", Some(MediaType::Records(Framing::Events))),
-            ("application/x-ndjson; charset=utf-8", Some(MediaType::Records(Framing::Lines))),
             ("text/event-stream; charset=latin1", None),
             ("multipart/form-data; boundary=x", None),
             ("", None),
         ] {
-            assert_eq!(headers(&[("content-type", stated.as_bytes())]).media_type(), kind, "{stated}");
+            assert_eq!(headers(&[("content-type", stated.as_bytes())]).media_type(None), named, "{stated}");
         }
-        assert_eq!(
-            headers(&[("content-type", b"application/json"), ("content-type", b"text/html")]).media_type(),
-            None
-        );
+        let two: [(&str, &[u8]); 2] = [("content-type", b"application/json"), ("content-type", b"application/json")];
+        assert_eq!(headers(&two).media_type(None), None);
+        assert!(!headers(&two).is_json_call(None));
+    }
+
+    #[test]
+    fn what_an_api_calls_json_is_json_on_its_routes_only() {
+        let text = "application/vnd.elasticsearch+json; compatible-with=9";
+        let own = (text.to_owned(), ContentType::read(text.as_bytes()).unwrap());
+        let came: [(&str, &[u8]); 1] = [("content-type", b"Application/vnd.elasticsearch+json;compatible-with=\"9\"")];
+        assert_eq!(headers(&came).media_type(Some(&own)), Some((MediaType::Json, text)));
+        assert!(headers(&came).is_json_call(Some(&own.1)));
+        assert!(!headers(&came).is_json_call(None));
+        assert_eq!(headers(&came).media_type(None), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! ```
 
 mod bundles;
+mod downward;
 mod events;
 mod facts;
 mod guard;
@@ -22,6 +23,8 @@ mod response;
 mod streaming;
 #[cfg(test)]
 mod tests;
+mod upward;
+mod values;
 
 pub use bundles::{Role, Supplied, Supply};
 pub use guard::{Guard, Unready};
@@ -142,7 +145,7 @@ enum Stage {
     /// The request has gone upstream.
     Upstream(Sent),
     /// The answer's headers are held; its body is awaited.
-    Answer(Sent, Option<MediaType>, Vec<String>),
+    Answer(Sent, Option<MediaType>, Head),
     /// The answer is a stream, which leaves record by record.
     Streaming(Box<Streaming>),
     /// The answer's headers have gone, and nothing more may follow.
@@ -156,6 +159,8 @@ enum Stage {
 #[derive(Debug)]
 struct Incoming {
     head: RequestHead,
+    /// The head as it goes upstream, but for the credential and the length.
+    outgoing: Head,
     route: usize,
     caller: Rc<Caller>,
     /// When the proof of possession ends that was shown with the token; None where none was.
@@ -383,3 +388,6 @@ impl Exchange {
 
 /// What the caller is told, and what the record says.
 type Refused = (Problem, &'static str);
+
+/// The head of a message that goes on: names and values, and no others beside them.
+type Head = Vec<(String, String)>;

@@ -1,10 +1,8 @@
 //! The permit: the only thing an upstream request can be made from.
 
-use super::guard::Guard;
-use super::head::Headers;
 use crate::approval::Receipt;
-use crate::call::{Route, Source};
-use crate::credential::{Credential, Credentials, is_callers_own};
+use crate::call::Route;
+use crate::credential::{Credential, Credentials};
 use crate::policy::{Decision, Effect};
 use std::rc::Rc;
 
@@ -45,10 +43,8 @@ impl Withheld {
 /// What to change in a message that is held.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Edits {
-    /// Headers to take off, every value of them.
-    pub remove: Vec<String>,
-    /// Headers to set, in place of every value they have.
-    pub set: Vec<(String, String)>,
+    /// All headers that the message has from here on, the parts of its first line among them: no other stays.
+    pub headers: Vec<(String, String)>,
     /// A new body; None leaves the body as it is.
     pub body: Option<Vec<u8>>,
 }
@@ -100,49 +96,8 @@ impl Permit {
         self.credential.secret()
     }
 
-    /// The request's way out: the caller's credentials and the headers that named the dataset come off, the upstream's
-    /// credential goes on, and compression is asked not to be used, because what is compressed cannot be masked. Where the
-    /// body was edited, `length` is its new one, and the digests of the one before come off.
-    pub(crate) fn edits(&self, headers: &Headers, route: &Route, guard: &Guard, length: Option<usize>) -> Edits {
-        let named = |name: &str| {
-            [Some(&route.dataset), route.tenant.as_ref()]
-                .into_iter()
-                .flatten()
-                .any(|source| matches!(source, Source::Header(header) if header == name))
-        };
-        let mut edits = Edits {
-            set: vec![(self.credential.header().to_owned(), self.credential.value().to_owned())],
-            ..Edits::default()
-        };
-        if let Some(host) = &route.host {
-            edits.set.push((":authority".to_owned(), host.clone()));
-        }
-        let digest = |name: &str| {
-            length.is_some() && matches!(name, "content-digest" | "repr-digest" | "digest" | "content-md5")
-        };
-        for (name, _) in headers.iter() {
-            if let ("content-length", Some(length)) = (name, length) {
-                edits.set.push((name.to_owned(), length.to_string()));
-            } else if name == "accept-encoding" {
-                edits.set.push((name.to_owned(), "identity".to_owned()));
-            } else if name != self.credential.header()
-                && (is_callers_own(name) || guard.is_token_header(name) || named(name) || digest(name))
-                && !edits.remove.iter().any(|other| other == name)
-            {
-                edits.remove.push(name.to_owned());
-            }
-        }
-        edits
+    /// As whom to go upstream.
+    pub(super) fn as_whom(&self) -> &Credential {
+        &self.credential
     }
-}
-
-/// The way out of a stream that is listed as no call: without the caller's credentials, and without any of ours.
-pub(crate) fn edits_in_passing(headers: &Headers, guard: &Guard) -> Edits {
-    let mut edits = Edits::default();
-    for (name, _) in headers.iter() {
-        if (is_callers_own(name) || guard.is_token_header(name)) && !edits.remove.iter().any(|other| other == name) {
-            edits.remove.push(name.to_owned());
-        }
-    }
-    edits
 }

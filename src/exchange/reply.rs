@@ -147,7 +147,7 @@ impl Problem {
             Self::NoRoute => "nothing is served at this path".to_owned(),
             Self::WrongMethod => "send rerank calls with POST".to_owned(),
             Self::TooLarge => "the body is larger than this gateway accepts".to_owned(),
-            Self::Uninspectable => "send an uncompressed UTF-8 body as `application/json`".to_owned(),
+            Self::Uninspectable => "send an uncompressed UTF-8 body under `content-type: application/json`, with no parameter but `charset=utf-8`".to_owned(),
             Self::Malformed(what) => what.clone(),
             Self::Unmaskable => "the upstream's answer could not be checked and was withheld".to_owned(),
             Self::UpstreamRefused => "the upstream did not accept this gateway's credential".to_owned(),

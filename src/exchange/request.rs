@@ -2,8 +2,9 @@
 
 use super::facts::Observed;
 use super::habits;
-use super::head::{MediaType, RequestHead};
-use super::permit::{Permit, edits_in_passing};
+use super::head::RequestHead;
+use super::permit::{Edits, Permit};
+use super::upward;
 use super::{CallOut, Consultation, Exchange, Headers, Host, Incoming, Problem, Refused, Sent, Stage, Step, Ticket};
 use crate::approval::{self, Answer, Asking, Bound, Receipt, Terms};
 use crate::audit::Approved;
@@ -46,8 +47,9 @@ impl Exchange {
             }
             self.story.authority = Some(authority.canonical());
             self.story.cluster = host.cluster();
+            let headers = upward::in_passing(&headers, &guard)?;
             self.stage = Stage::Passing;
-            return Ok(Step::Release(edits_in_passing(&headers, &guard)));
+            return Ok(Step::Release(Edits { headers, body: None }));
         }
         let Some((route, segments)) = guard.route(path) else {
             return Err((Problem::NoRoute, "unknown-path"));
@@ -69,17 +71,22 @@ impl Exchange {
         if !headers.is_plain() {
             return Err((Problem::Uninspectable, "request-encoded"));
         }
-        if headers.media_type() != Some(MediaType::Json) {
+        let place =
+            guard.config.routes.get(route).and_then(|route| Some((route, guard.config.dialects.get(route.dialect)?)));
+        let (named, dialect) =
+            place.map(|(route, spoken)| (route, &spoken.dialect)).ok_or((Problem::Forbidden, "undecidable"))?;
+        if !headers.is_json_call(dialect.media_type.as_ref().map(|(_, own)| own)) {
             return Err((Problem::Uninspectable, "request-media-type"));
         }
+        let outgoing = upward::of_call(&headers, named, dialect, &guard)?;
         if headers.states_more_than(guard.config.limits.request_bytes) {
             return Err((Problem::TooLarge, "request-too-large"));
         }
         if end {
             return Err((Problem::Malformed("the request has no body".to_owned()), "no-body"));
         }
-        self.stage =
-            Stage::Body(Incoming { head: RequestHead { headers, segments }, route, caller, proof_ends, authority });
+        let head = RequestHead { headers, segments };
+        self.stage = Stage::Body(Incoming { head, outgoing, route, caller, proof_ends, authority });
         Ok(Step::Hold)
     }
 
@@ -346,12 +353,11 @@ impl Exchange {
             habits::remember_use(host.shared(), who, Novelty::Dataset, &call.dataset);
         }
         let length = consultation.outgoing.as_ref().map(Vec::len);
-        let mut edits = permit.edits(&incoming.head.headers, route, &guard, length);
+        let headers = upward::with_permit(incoming.outgoing.clone(), &incoming.head.headers, &permit, length);
         self.story.credential = Some(permit.credential_name().clone());
         self.story.sent = Some(now);
-        if let Stage::Asking(consultation) = &mut self.stage {
-            edits.body = consultation.outgoing.take();
-        }
+        let Stage::Asking(consultation) = &mut self.stage else { return Err(undecidable()) };
+        let edits = Edits { headers, body: consultation.outgoing.take() };
         self.stage = Stage::Upstream(Sent { permit, dialect: route.dialect, streams: route.streams });
         Ok(Step::Release(edits))
     }

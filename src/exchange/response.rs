@@ -1,8 +1,9 @@
 //! The way back: held until it is whole, masked whole or withheld.
 
+use super::downward;
 use super::head::MediaType;
 use super::permit::Edits;
-use super::{Exchange, Headers, Problem, Refused, Sent, Stage, Step};
+use super::{Exchange, Head, Headers, Problem, Refused, Sent, Stage, Step};
 use crate::mask::{Unmaskable, mask_json, mask_text};
 use crate::time::Time;
 
@@ -40,8 +41,7 @@ impl Exchange {
             .and_then(|status| status.parse().ok())
             .ok_or_else(|| unmaskable("response-headers-unreadable"))?;
         self.story.upstream_status = Some(status);
-        let secret = sent.permit.secret().as_bytes();
-        if headers.iter().any(|(_, value)| contains(value, secret)) {
+        if headers.iter().any(|(_, value)| sent.permit.as_whom().is_told_by(value)) {
             return Err(unmaskable("response-leaks-credential"));
         }
         // The caller's credential is not what the upstream saw, so its refusal is none of the caller's.
@@ -56,40 +56,40 @@ impl Exchange {
             return Err(unmaskable("response-partial"));
         }
         let success = (200..300).contains(&status);
-        let stream = match headers.media_type() {
-            Some(MediaType::Records(framing)) if sent.streams && success && !end => Some(framing),
+        let guard = self.guard.clone();
+        let dialect = guard.config.dialects.get(sent.dialect).ok_or_else(|| unmaskable("undecidable"))?;
+        let stated = headers.media_type(dialect.dialect.media_type.as_ref());
+        let stream = match stated {
+            Some((MediaType::Records(framing), _)) if sent.streams && success && !end => Some(framing),
             _ => None,
         };
-        if stream.is_none() && headers.states_more_than(self.guard.config.limits.response_bytes) {
+        if stream.is_none() && headers.states_more_than(guard.config.limits.response_bytes) {
             return Err(unmaskable("response-too-large"));
         }
-        let media = match headers.media_type() {
-            Some(MediaType::Records(_)) if stream.is_some() => None,
-            Some(MediaType::Json) => Some(MediaType::Json),
+        let media = match stated {
+            Some((MediaType::Records(_), _)) if stream.is_some() => None,
+            Some((MediaType::Json, _)) => Some(MediaType::Json),
             // An error may be plain text (Envoy's own are); a result may not.
-            Some(MediaType::Text) if !success => Some(MediaType::Text),
+            Some((MediaType::Text, _)) if !success => Some(MediaType::Text),
             _ if end && !success => None,
             _ => return Err(unmaskable("response-media-type")),
         };
-        let mut dropped: Vec<String> = Vec::new();
-        for (name, value) in headers.iter() {
-            let kept = name.starts_with(':') || (self.guard.keeps(name) && value.is_ascii());
-            if !kept && !dropped.iter().any(|other| other == name) {
-                dropped.push(name.to_owned());
-            }
-        }
-        self.story.headers_dropped = dropped.len();
+        let decision = self.story.decision.as_ref().ok_or_else(|| unmaskable("undecidable"))?;
+        let bundle = self.story.bundle.as_ref().ok_or_else(|| unmaskable("undecidable"))?;
+        let masks = guard.masks(bundle, &decision.masks).ok_or_else(|| unmaskable("unknown-mask"))?;
+        let kept = downward::of_answer(headers, stated.map(|(_, name)| name), &masks, &guard);
+        self.story.headers_dropped = kept.dropped;
         if let Some(framing) = stream {
-            return self.begin_stream(sent, framing, dropped);
+            return self.begin_stream(sent, framing, kept.head);
         }
         if end {
             if success {
                 return Err(unmaskable("response-empty"));
             }
             self.story.status = Some(status);
-            return Ok(Step::Release(Edits { remove: dropped, ..Edits::default() }));
+            return Ok(Step::Release(Edits { headers: kept.head, body: None }));
         }
-        self.stage = Stage::Answer(sent, media, dropped);
+        self.stage = Stage::Answer(sent, media, kept.head);
         Ok(Step::Hold)
     }
 
@@ -122,22 +122,16 @@ impl Exchange {
         if matches!(self.stage, Stage::Streaming(_)) {
             return self.stream_part(body);
         }
-        let Stage::Answer(sent, media, dropped) = std::mem::replace(&mut self.stage, Stage::Over) else {
+        let Stage::Answer(sent, media, head) = std::mem::replace(&mut self.stage, Stage::Over) else {
             return Step::Hold;
         };
-        match self.release(&sent, media, dropped, body) {
+        match self.release(&sent, media, head, body) {
             Ok(step) => step,
             Err((problem, reason)) => self.refuse(problem, reason),
         }
     }
 
-    fn release(
-        &mut self,
-        sent: &Sent,
-        media: Option<MediaType>,
-        dropped: Vec<String>,
-        body: &[u8],
-    ) -> Result<Step, Refused> {
+    fn release(&mut self, sent: &Sent, media: Option<MediaType>, head: Head, body: &[u8]) -> Result<Step, Refused> {
         let guard = self.guard.clone();
         let unmaskable = |reason: &'static str| (Problem::Unmaskable, reason);
         if body.len() > guard.config.limits.response_bytes {
@@ -145,7 +139,7 @@ impl Exchange {
         }
         let success = self.story.upstream_status.is_some_and(|status| (200..300).contains(&status));
         let empty_error = body.is_empty() && !success;
-        let mut edits = Edits { remove: dropped, ..Edits::default() };
+        let mut edits = Edits { headers: head, body: None };
         if !empty_error {
             let decision = self.story.decision.as_ref().ok_or_else(|| unmaskable("undecidable"))?;
             let bundle = self.story.bundle.as_ref().ok_or_else(|| unmaskable("undecidable"))?;
@@ -168,18 +162,12 @@ impl Exchange {
             })?;
             let (new, found) = masked.into_parts();
             self.story.found = found;
-            if let Some(new) = new {
-                edits.set.push(("content-length".to_owned(), new.len().to_string()));
-                edits.body = Some(new);
-            }
+            edits.body = new;
             self.story.response_digest = guard.content_digest(edits.body.as_deref().unwrap_or(body));
         }
+        let length = edits.body.as_ref().map_or(body.len(), Vec::len);
+        edits.headers.push(("content-length".to_owned(), length.to_string()));
         self.story.status = self.story.upstream_status;
         Ok(Step::Release(edits))
     }
-}
-
-/// Whether `part`, which is never empty, stands in `whole`.
-fn contains(whole: &[u8], part: &[u8]) -> bool {
-    whole.windows(part.len().max(1)).any(|window| window == part)
 }

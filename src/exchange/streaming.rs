@@ -5,7 +5,7 @@
 //! found in it, the stream is held to its end: nothing could be called back.
 
 use super::permit::Edits;
-use super::{Exchange, Problem, Refused, Sent, Stage, Step};
+use super::{Exchange, Head, Problem, Refused, Sent, Stage, Step};
 use crate::audit::KeyedDigest;
 use crate::mask::{Framing, Masks, Records, Unmaskable, With};
 use std::rc::Rc;
@@ -13,8 +13,8 @@ use std::rc::Rc;
 #[derive(Debug)]
 pub(super) struct Streaming {
     sent: Sent,
-    /// Headers that do not go on.
-    dropped: Vec<String>,
+    /// The headers that go on, with the first record.
+    head: Head,
     masks: Rc<Masks>,
     records: Records,
     /// What waits for the end of the stream, where all of it has to be known before any leaves.
@@ -33,14 +33,14 @@ pub(super) struct Streamed {
 }
 
 impl Exchange {
-    pub(super) fn begin_stream(&mut self, sent: Sent, framing: Framing, dropped: Vec<String>) -> Result<Step, Refused> {
+    pub(super) fn begin_stream(&mut self, sent: Sent, framing: Framing, head: Head) -> Result<Step, Refused> {
         let unmaskable = |reason: &'static str| (Problem::Unmaskable, reason);
         let decision = self.story.decision.as_ref().ok_or_else(|| unmaskable("undecidable"))?;
         let bundle = self.story.bundle.as_ref().ok_or_else(|| unmaskable("undecidable"))?;
         let masks = self.guard.masks(bundle, &decision.masks).ok_or_else(|| unmaskable("unknown-mask"))?;
         let records = Records::new(framing, self.guard.config.limits.record_bytes);
         let waiting = masks.can_deny().then(Vec::new);
-        self.stage = Stage::Streaming(Box::new(Streaming { sent, dropped, masks, records, waiting, ended: false }));
+        self.stage = Stage::Streaming(Box::new(Streaming { sent, head, masks, records, waiting, ended: false }));
         Ok(Step::Hold)
     }
 
@@ -126,9 +126,8 @@ impl Exchange {
         }
         self.story.open = true;
         self.story.status = self.story.upstream_status;
-        let mut remove = std::mem::take(&mut streaming.dropped);
-        // It is the length of another body.
-        remove.push("content-length".to_owned());
-        Ok(Step::Release(Edits { remove, body: Some(masked), ..Edits::default() }))
+        // Without a length: it would be that of another body.
+        let headers = std::mem::take(&mut streaming.head);
+        Ok(Step::Release(Edits { headers, body: Some(masked) }))
     }
 }

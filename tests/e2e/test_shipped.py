@@ -4,6 +4,7 @@
 import hashlib
 import json
 import time
+from urllib.parse import urlsplit
 
 import demo
 import people
@@ -78,6 +79,16 @@ def test_an_allowed_call_is_served_and_masked_under_the_upstreams_credential(shi
     # The demo's upstream tells digests of credentials, so that nobody reads them there.
     digest = "sha256:" + hashlib.sha256(f"Bearer {up.secrets[secret]}".encode()).hexdigest()
     assert [value for header, value in requests[0]["headers"] if header == "authorization"] == [digest]
+
+
+@pytest.mark.parametrize("header", ["api_key", "x_tenant", "content_type", "Authorization_"])
+def test_a_header_with_an_underscore_is_refused_by_envoy(shipped, header):
+    up, name = shipped
+    path, _, body, _ = CALLS[name]
+    before = len(seen(up))
+    headers = {"authorization": f"Bearer {up.token('ann', 'grp-search-analysts')}", header: "1"}
+    assert demo.request(urlsplit(up.url).netloc, "POST", path, body, headers).status == 400
+    assert len(seen(up)) == before
 
 
 REFUSED = {

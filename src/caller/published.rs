@@ -58,8 +58,7 @@ mod tests {
 
     #[test]
     fn keys_that_everybody_can_sign_with_are_known_however_they_are_written() {
-        let demo: Value =
-            serde_json::from_str(include_str!("../../demo/approver-key.json")).unwrap();
+        let demo: Value = serde_json::from_str(include_str!("../../demo/approver-key.json")).unwrap();
         for key in [
             json!({"kty": "OKP", "crv": "Ed25519", "x": demo["x"]}),
             json!({"x": demo["x"], "crv": "Ed25519", "kty": "OKP", "kid": "mine", "alg": "EdDSA", "use": "sig"}),
@@ -76,8 +75,10 @@ mod tests {
     #[test]
     fn every_key_that_stands_in_this_repository_is_known() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut left: Vec<_> =
-            ["demo", "envoy", "examples", "policies", "fuzz/seeds/key_set"].iter().map(|name| root.join(name)).collect();
+        let mut left: Vec<_> = ["demo", "envoy", "examples", "policies", "fuzz/seeds/key_set"]
+            .iter()
+            .map(|name| root.join(name))
+            .collect();
         let mut seen = 0;
         while let Some(path) = left.pop() {
             if path.is_dir() {
@@ -86,7 +87,9 @@ mod tests {
             }
             let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
             // Flat objects: a JWK has nothing inside but lists of names.
-            for object in text.split('{').filter_map(|rest| rest.split_once('}')).map(|(inside, _)| format!("{{{inside}}}")) {
+            for object in
+                text.split('{').filter_map(|rest| rest.split_once('}')).map(|(inside, _)| format!("{{{inside}}}"))
+            {
                 let Ok(Value::Object(mut key)) = serde_json::from_str(&object) else { continue };
                 key.remove("d");
                 let key = Value::Object(key);

@@ -125,7 +125,8 @@ mod tests {
         document["credentials"]["other"] = json!({"env": "OTHER"});
         document["credentials"]["again"] = json!({"env": "OTHER", "header": "api-key"});
         let pair = ed25519_compact::KeyPair::from_seed(ed25519_compact::Seed::new([7; 32]));
-        let key = json!({"kty": "OKP", "crv": "Ed25519", "kid": "b", "alg": "EdDSA", "x": URL_SAFE_NO_PAD.encode(*pair.pk)});
+        let key =
+            json!({"kty": "OKP", "crv": "Ed25519", "kid": "b", "alg": "EdDSA", "x": URL_SAFE_NO_PAD.encode(*pair.pk)});
         let fetched = |cluster: &str| json!({"cluster": cluster, "authority": "b.test", "path": "/b", "keys": [key]});
         document["bundle"]["fetched"] = fetched("bundles");
         document["bundle"]["shadow"] = json!({"fetched": fetched("shadows")});
@@ -136,7 +137,8 @@ mod tests {
         other["keys"] = json!({"discovery": {"cluster": "discovery", "authority": "other.test",
             "keys_at": {"cluster": "cdn", "authority": "cdn.test"}}});
         issuers.push(other);
-        document["approver"] = json!({"cluster": "approver", "authority": "a.test", "issuer": "https://a.test", "key": key});
+        document["approver"] =
+            json!({"cluster": "approver", "authority": "a.test", "issuer": "https://a.test", "key": key});
         Config::read(document.to_string().as_bytes(), None).unwrap()
     }
 
@@ -152,8 +154,7 @@ mod tests {
         assert!(Guard::new(full(), &environment, 1).is_ok());
         assert_eq!(*asked.borrow(), told);
         for missing in &told {
-            let environment =
-                |name: &str| (name != missing).then(|| "0123456789abcdef0123456789abcdef".to_owned());
+            let environment = |name: &str| (name != missing).then(|| "0123456789abcdef0123456789abcdef".to_owned());
             assert!(Guard::new(full(), &environment, 1).is_err(), "{missing}");
         }
     }
@@ -163,16 +164,20 @@ mod tests {
     fn every_cluster_that_is_named_is_told_where_it_stands() {
         let config = full();
         let told: Vec<String> = config.clusters().iter().map(|one| format!("{}={}", one.field, one.name)).collect();
-        assert_eq!(told, [
-            "bundle.fetched.cluster=bundles",
-            "bundle.shadow.fetched.cluster=shadows",
-            "callers.issuers[0].keys.jwks.cluster=idp",
-            "callers.issuers[1].keys.discovery.cluster=discovery",
-            "callers.issuers[1].keys.discovery.keys_at.cluster=cdn",
-            "approver.cluster=approver",
-            "routes[0].clusters[0]=tei",
-        ]);
-        let schema = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/config.schema.json")).unwrap();
+        assert_eq!(
+            told,
+            [
+                "bundle.fetched.cluster=bundles",
+                "bundle.shadow.fetched.cluster=shadows",
+                "callers.issuers[0].keys.jwks.cluster=idp",
+                "callers.issuers[1].keys.discovery.cluster=discovery",
+                "callers.issuers[1].keys.discovery.keys_at.cluster=cdn",
+                "approver.cluster=approver",
+                "routes[0].clusters[0]=tei",
+            ]
+        );
+        let schema =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/config.schema.json")).unwrap();
         let schema: Value = serde_json::from_str(&schema).unwrap();
         let mut fields = 0;
         let mut left = vec![&schema];

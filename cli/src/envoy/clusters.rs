@@ -111,9 +111,9 @@ fn members<'v>(cluster: &At<'v>) -> Vec<&'v str> {
 /// Clusters where somebody else than the configuration says where a call goes.
 fn chooses(cluster: &At<'_>, notes: &mut Notes) {
     let kind = cluster.get("cluster_type");
-    let name = kind.as_ref().and_then(|kind| {
-        kind.get("typed_config").and_then(|typed| typed.type_name()).or_else(|| kind.text("name"))
-    });
+    let name = kind
+        .as_ref()
+        .and_then(|kind| kind.get("typed_config").and_then(|typed| typed.type_name()).or_else(|| kind.text("name")));
     if let (Some(kind), Some(name)) = (&kind, name)
         && name.contains("dynamic_forward_proxy")
     {
@@ -170,15 +170,24 @@ fn protection(cluster: &At<'_>, purpose: Purpose, notes: &mut Notes) {
         .collect();
     let contexts: Vec<Option<At<'_>>> = sockets
         .iter()
-        .map(|socket| socket.all().into_iter().find_map(|at| at.message("UpstreamTlsContext").or_else(|| at.get("upstream_tls_context"))))
+        .map(|socket| {
+            socket
+                .all()
+                .into_iter()
+                .find_map(|at| at.message("UpstreamTlsContext").or_else(|| at.get("upstream_tls_context")))
+        })
         .collect();
     let is_plain = cluster.get("transport_socket").is_none()
         || sockets.iter().zip(&contexts).any(|(socket, context)| context.is_none() && !holds(socket, "Alts"));
     if is_plain {
         let what = match purpose {
             Purpose::Keys => "keys come over plain HTTP: whoever stands between puts in his own, and makes any token",
-            Purpose::Bundle => "bundles come over plain HTTP: whoever stands between reads the policy and holds newer ones back",
-            Purpose::Approver => "people are asked over plain HTTP: whoever stands between reads who asks for what, and why",
+            Purpose::Bundle => {
+                "bundles come over plain HTTP: whoever stands between reads the policy and holds newer ones back"
+            }
+            Purpose::Approver => {
+                "people are asked over plain HTTP: whoever stands between reads who asks for what, and why"
+            }
             Purpose::Upstream => "credentials, documents and answers go over plain HTTP, to whoever listens",
         };
         let hint = "write a `transport_socket` with an UpstreamTlsContext: `sni`, and `validation_context` with `trusted_ca` and \
@@ -194,10 +203,18 @@ fn validation(cluster: &At<'_>, context: &At<'_>, notes: &mut Notes) {
     let all = context.all();
     let has = |name: &str| all.iter().any(|at| at.get(name).is_some_and(|at| !is_empty(&at)));
     // What comes from elsewhere cannot be seen here.
-    let unseen = ["validation_context_sds_secret_config", "validation_context_certificate_provider",
-        "validation_context_certificate_provider_instance", "custom_validator_config"].into_iter().any(has);
+    let unseen = [
+        "validation_context_sds_secret_config",
+        "validation_context_certificate_provider",
+        "validation_context_certificate_provider_instance",
+        "custom_validator_config",
+    ]
+    .into_iter()
+    .any(has);
     let pins = ["verify_certificate_spki", "verify_certificate_hash"].into_iter().any(has);
-    let chains = ["trusted_ca", "system_root_certs", "ca_certificate_provider_instance"].into_iter().any(|name| all.iter().any(|at| at.get(name).is_some()));
+    let chains = ["trusted_ca", "system_root_certs", "ca_certificate_provider_instance"]
+        .into_iter()
+        .any(|name| all.iter().any(|at| at.get(name).is_some()));
     let place = context.place("common_tls_context.validation_context");
     if !chains && !pins && !unseen {
         let what = "the server may show any certificate: nothing verifies it";
@@ -208,7 +225,11 @@ fn validation(cluster: &At<'_>, context: &At<'_>, notes: &mut Notes) {
         || cluster.all().iter().any(|at| at.is_on("auto_san_validation"));
     if chains && !names && !pins && !unseen {
         let what = "any certificate of these authorities will do, whatever name it is for";
-        notes.warning(place, what, "write `match_typed_subject_alt_names`, or `auto_sni_san_validation: true` beside `sni`");
+        notes.warning(
+            place,
+            what,
+            "write `match_typed_subject_alt_names`, or `auto_sni_san_validation: true` beside `sni`",
+        );
     }
     for at in &all {
         if at.text("trust_chain_verification") == Some("ACCEPT_UNTRUSTED") {

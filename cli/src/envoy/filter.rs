@@ -145,9 +145,11 @@ impl<'v> Filter<'v> {
             let what = format!("another module has the `vm_id` `{vm}` too, and so can write this one's memory");
             notes.error(place, what, "write one that no other module has");
         }
-        if self.wasm.get("config.vm_config.code.remote").is_some_and(|remote| {
-            remote.text("sha256").is_none_or(str::is_empty)
-        }) {
+        if self
+            .wasm
+            .get("config.vm_config.code.remote")
+            .is_some_and(|remote| remote.text("sha256").is_none_or(str::is_empty))
+        {
             let place = self.wasm.place("config.vm_config.code.remote.sha256");
             notes.error(place, "whoever serves the module chooses which one runs", "write its `sha256`");
         }
@@ -181,7 +183,11 @@ impl<'v> Filter<'v> {
                 let what = format!("the secret `{name}` stands in the configuration, which Envoy shows");
                 notes.error(at.place, what, "list it in `host_env_keys` and take it from Envoy's environment");
             } else if !names.contains(name) {
-                notes.error(self.wasm.place(path), format!("`{name}` never reaches the module"), "add it to `host_env_keys`");
+                notes.error(
+                    self.wasm.place(path),
+                    format!("`{name}` never reaches the module"),
+                    "add it to `host_env_keys`",
+                );
             }
         }
         for at in listed {
@@ -218,14 +224,26 @@ impl<'v> Filter<'v> {
             }
             let kind = kind(entry);
             if is_ours(entry) {
-                let what = "a call is guarded twice: the second guard takes the upstream's credential for the caller's token";
+                let what =
+                    "a call is guarded twice: the second guard takes the upstream's credential for the caller's token";
                 notes.error(entry.place.clone(), what, "take one of them out");
             } else if kind == "router" {
-                if !entry.is_on("typed_config.suppress_envoy_headers") && !entry.is_on("typed_config.value.suppress_envoy_headers") {
+                if !entry.is_on("typed_config.suppress_envoy_headers")
+                    && !entry.is_on("typed_config.value.suppress_envoy_headers")
+                {
                     let what = "Envoy's own headers tell the upstream the caller's path (`x-envoy-original-path`), and with it the dataset";
-                    notes.warning(entry.place("typed_config.suppress_envoy_headers"), what, "write `suppress_envoy_headers: true`");
+                    notes.warning(
+                        entry.place("typed_config.suppress_envoy_headers"),
+                        what,
+                        "write `suppress_envoy_headers: true`",
+                    );
                 }
-                for inside in entry.get("typed_config").iter().flat_map(|typed| typed.content()).flat_map(|typed| typed.items("upstream_http_filters")) {
+                for inside in entry
+                    .get("typed_config")
+                    .iter()
+                    .flat_map(|typed| typed.content())
+                    .flat_map(|typed| typed.items("upstream_http_filters"))
+                {
                     behind(&inside, notes);
                 }
             } else if !HARMLESS_BEHIND.contains(&kind.as_str()) {
@@ -239,7 +257,8 @@ impl<'v> Filter<'v> {
         let hint = "write the `envoy.filters.http.rbac` filter of envoy/minimal.yaml right before the router";
         match held {
             None if routes::is_choosy(manager) => {
-                let what = "Envoy chooses its route anew after the filter, and may choose another cluster for the credential";
+                let what =
+                    "Envoy chooses its route anew after the filter, and may choose another cluster for the credential";
                 notes.error(self.entry.place.clone(), what, hint);
             }
             None => {
@@ -287,7 +306,9 @@ const HARMLESS_BEHIND: [&str; 11] = [
 
 fn behind(entry: &At<'_>, notes: &mut Notes) {
     let name = entry.text("name").unwrap_or("without a name");
-    let what = format!("the filter `{name}` can change the call that was decided, and sees its credential and the answer unmasked");
+    let what = format!(
+        "the filter `{name}` can change the call that was decided, and sees its credential and the answer unmasked"
+    );
     notes.warning(entry.place.clone(), what, "put it before the guard");
 }
 

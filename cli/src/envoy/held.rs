@@ -42,7 +42,9 @@ fn is_same(at: &At<'_>, wanted: &Value) -> bool {
         }
         Value::Array(items) => {
             let have = at.inner();
-            at.value.is_array() && have.len() == items.len() && have.iter().zip(items).all(|(at, wanted)| is_same(at, wanted))
+            at.value.is_array()
+                && have.len() == items.len()
+                && have.iter().zip(items).all(|(at, wanted)| is_same(at, wanted))
         }
         _ => at.value == wanted,
     }

@@ -18,7 +18,8 @@ pub(super) fn check(listener: &At<'_>, chain: Option<&At<'_>>, notes: &mut Notes
         if !speaks_tls {
             let told = address::told(address);
             let what = format!("tokens, documents and answers go over plain HTTP on {told}, to whoever listens");
-            let hint = "write a `transport_socket` with a DownstreamTlsContext into the filter chain, or listen on 127.0.0.1";
+            let hint =
+                "write a `transport_socket` with a DownstreamTlsContext into the filter chain, or listen on 127.0.0.1";
             notes.warning(address.place.clone(), what, hint);
         }
     }
@@ -52,11 +53,14 @@ pub(super) fn buffers(listener: &At<'_>, manager: &At<'_>, config: &Config, note
         notes.error(listener.place(name), what, format!("write `{name}` above {largest}"));
     }
     // A stream of HTTP/2 or 3 has a buffer of the size of its window.
-    for path in
-        ["http2_protocol_options.initial_stream_window_size", "http3_protocol_options.quic_protocol_options.initial_stream_window_size"]
-    {
+    for path in [
+        "http2_protocol_options.initial_stream_window_size",
+        "http3_protocol_options.quic_protocol_options.initial_stream_window_size",
+    ] {
         if let Some(limit) = manager.number(path).map(Option::unwrap_or_default).filter(|limit| *limit <= largest) {
-            let what = format!("a stream's buffer of {limit} bytes is full before a body of `limits` ({largest} bytes) is there");
+            let what = format!(
+                "a stream's buffer of {limit} bytes is full before a body of `limits` ({largest} bytes) is there"
+            );
             notes.error(manager.place(path), what, format!("write `initial_stream_window_size` above {largest}"));
         }
     }
@@ -64,8 +68,14 @@ pub(super) fn buffers(listener: &At<'_>, manager: &At<'_>, config: &Config, note
         let Some(buffer) = filter.get("typed_config").and_then(|typed| typed.message("Buffer")) else { continue };
         let limit = buffer.number("max_request_bytes").flatten().unwrap_or(0);
         if limit <= largest {
-            let what = format!("this buffer of {limit} bytes is Envoy's for the filter too, and full before a body of `limits` ({largest} bytes) is there");
-            notes.error(buffer.place("max_request_bytes"), what, format!("write `max_request_bytes` above {largest}, or take the filter out"));
+            let what = format!(
+                "this buffer of {limit} bytes is Envoy's for the filter too, and full before a body of `limits` ({largest} bytes) is there"
+            );
+            notes.error(
+                buffer.place("max_request_bytes"),
+                what,
+                format!("write `max_request_bytes` above {largest}, or take the filter out"),
+            );
         }
     }
 }

@@ -78,7 +78,8 @@ fn paths(manager: &At<'_>, notes: &mut Notes) {
 
 /// The filter limits bad signatures by the address that a request comes from.
 fn addresses(manager: &At<'_>, notes: &mut Notes) {
-    let says = ["use_remote_address", "original_ip_detection_extensions"].iter().any(|name| manager.get(name).is_some());
+    let says =
+        ["use_remote_address", "original_ip_detection_extensions"].iter().any(|name| manager.get(name).is_some());
     if !says {
         let what = "callers choose the address that they are counted under, by `x-forwarded-for`";
         let hint = "write `use_remote_address: true`, with `xff_num_trusted_hops` behind proxies of your own; `false` where \

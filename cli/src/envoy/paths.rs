@@ -36,18 +36,32 @@ impl<'t> Paths<'t> {
     /// Of a template such as `/{dataset}/v2/rerank`.
     pub(super) fn of(template: &'t str) -> Self {
         let parts = template.strip_prefix('/').unwrap_or(template).split('/');
-        Self { segments: parts.map(|part| if part.starts_with('{') { Segment::Named } else { Segment::Literal(part) }).collect() }
+        Self {
+            segments: parts
+                .map(|part| if part.starts_with('{') { Segment::Named } else { Segment::Literal(part) })
+                .collect(),
+        }
     }
 
     /// How a route's `match` meets calls on these paths. They are `POST`s.
     pub(super) fn meet(&self, wanted: &At<'_>) -> Meeting {
         let meeting = self.path(wanted);
-        let conditions =
-            ["runtime_fraction", "headers", "query_parameters", "cookies", "grpc", "tls_context", "dynamic_metadata", "filter_state"];
+        let conditions = [
+            "runtime_fraction",
+            "headers",
+            "query_parameters",
+            "cookies",
+            "grpc",
+            "tls_context",
+            "dynamic_metadata",
+            "filter_state",
+        ];
         if is_for_other_methods(wanted) {
             Meeting::Never
         } else if meeting == Meeting::All
-            && conditions.iter().any(|name| wanted.get(name).is_some_and(|at| at.value.as_array().is_none_or(|all| !all.is_empty())))
+            && conditions
+                .iter()
+                .any(|name| wanted.get(name).is_some_and(|at| at.value.as_array().is_none_or(|all| !all.is_empty())))
         {
             Meeting::Some
         } else {
@@ -75,7 +89,9 @@ impl<'t> Paths<'t> {
     fn exactly(&self, path: &str, folds: bool) -> Meeting {
         let Some(path) = path.strip_prefix('/') else { return Meeting::Never };
         let parts: Vec<&str> = path.split('/').collect();
-        if parts.len() != self.segments.len() || !self.segments.iter().zip(&parts).all(|(one, part)| one.is(part, folds)) {
+        if parts.len() != self.segments.len()
+            || !self.segments.iter().zip(&parts).all(|(one, part)| one.is(part, folds))
+        {
             return Meeting::Never;
         }
         if self.segments.contains(&Segment::Named) { Meeting::Some } else { Meeting::All }
@@ -87,18 +103,22 @@ impl<'t> Paths<'t> {
         };
         let mut parts: Vec<&str> = prefix.split('/').collect();
         let last = parts.pop().unwrap_or_default();
-        let Some((begun, _)) = self.segments.get(parts.len()..).and_then(<[_]>::split_first) else { return Meeting::Never };
+        let Some((begun, _)) = self.segments.get(parts.len()..).and_then(<[_]>::split_first) else {
+            return Meeting::Never;
+        };
         let whole = self.segments.iter().zip(&parts);
         if !whole.clone().all(|(one, part)| one.is(part, folds)) || !begun.begins(last, folds) {
             return Meeting::Never;
         }
-        let is_any = whole.clone().all(|(one, _)| *one != Segment::Named) && (*begun != Segment::Named || last.is_empty());
+        let is_any =
+            whole.clone().all(|(one, _)| *one != Segment::Named) && (*begun != Segment::Named || last.is_empty());
         if is_any { Meeting::All } else { Meeting::Some }
     }
 
     fn expressed(&self, regex: &str) -> Meeting {
         let bare = regex.strip_prefix('^').unwrap_or(regex);
-        let literal: String = bare.chars().take_while(|letter| letter.is_ascii_alphanumeric() || "/-_".contains(*letter)).collect();
+        let literal: String =
+            bare.chars().take_while(|letter| letter.is_ascii_alphanumeric() || "/-_".contains(*letter)).collect();
         // What comes before a quantifier may be left out, and an alternative makes all of it one of several.
         let optional = bare.chars().nth(literal.len()).is_some_and(|letter| "?*{".contains(letter));
         let literal = literal.get(..literal.len().saturating_sub(usize::from(optional))).unwrap_or_default();
@@ -135,9 +155,9 @@ impl Segment<'_> {
 
     fn begins(self, part: &str, folds: bool) -> bool {
         match self {
-            Self::Literal(literal) => literal.get(..part.len()).is_some_and(|begin| {
-                begin == part || (folds && begin.eq_ignore_ascii_case(part))
-            }),
+            Self::Literal(literal) => literal
+                .get(..part.len())
+                .is_some_and(|begin| begin == part || (folds && begin.eq_ignore_ascii_case(part))),
             Self::Named => part.is_empty() || is_name(part),
         }
     }
@@ -146,7 +166,9 @@ impl Segment<'_> {
 fn is_for_other_methods(wanted: &At<'_>) -> bool {
     wanted.items("headers").iter().any(|header| {
         let exact = header.text("string_match.exact").or_else(|| header.text("exact_match"));
-        header.text("name") == Some(":method") && !header.is_on("invert_match") && exact.is_some_and(|exact| exact != "POST")
+        header.text("name") == Some(":method")
+            && !header.is_on("invert_match")
+            && exact.is_some_and(|exact| exact != "POST")
     })
 }
 
@@ -178,7 +200,11 @@ mod tests {
             ("/rerank", json!({"prefix": "/", "headers": [{"name": "x-beta", "present_match": true}]}), Meeting::Some),
             ("/rerank", json!({"prefix": "/", "queryParameters": [{"name": "x"}]}), Meeting::Some),
             ("/rerank", json!({"prefix": "/", "runtime_fraction": {}}), Meeting::Some),
-            ("/rerank", json!({"prefix": "/", "headers": [{"name": ":method", "string_match": {"exact": "GET"}}]}), Meeting::Never),
+            (
+                "/rerank",
+                json!({"prefix": "/", "headers": [{"name": ":method", "string_match": {"exact": "GET"}}]}),
+                Meeting::Never,
+            ),
             ("/rerank", json!({"prefix": "/", "headers": [{"name": ":method", "exact_match": "POST"}]}), Meeting::Some),
             ("/rerank", json!({"connect_matcher": {}}), Meeting::Never),
             ("/rerank", json!({"path_match_policy": {}}), Meeting::Unknown),

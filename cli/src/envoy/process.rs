@@ -10,8 +10,4 @@ pub(super) fn check(root: &At<'_>, notes: &mut Notes) {
         let what = format!("who reaches {told} can read this configuration, change it and end Envoy");
         notes.warning(admin.place, what, "let `admin` listen on 127.0.0.1 or a pipe");
     }
-    if root.get("static_resources").is_some() && root.get("overload_manager").is_none() {
-        let what = "nothing stops Envoy from taking calls when memory runs out";
-        notes.warning(root.place("overload_manager"), what, "write `overload_manager`, as envoy/minimal.yaml has it");
-    }
 }

@@ -12,7 +12,11 @@ pub(super) fn check(manager: &At<'_>, config: &Config, clusters: &Clusters<'_>, 
     for name in ["rds", "scoped_routes"] {
         if let Some(elsewhere) = manager.get(name) {
             let what = "routes that come from elsewhere are not checked here";
-            notes.warning(elsewhere.place, what, "check them where they are written: everything that is told here of routes");
+            notes.warning(
+                elsewhere.place,
+                what,
+                "check them where they are written: everything that is told here of routes",
+            );
         }
     }
     let Some(table) = manager.get("route_config") else { return };
@@ -48,9 +52,14 @@ pub(super) fn check(manager: &At<'_>, config: &Config, clusters: &Clusters<'_>, 
         }
     }
     let sees_all = table.get("vhds").is_none() && hosts.iter().all(|host| host.get("matcher").is_none());
-    for (number, way) in ways.iter().enumerate().filter(|(number, _)| sees_all && reached.get(*number) == Some(&false)) {
+    for (number, way) in ways.iter().enumerate().filter(|(number, _)| sees_all && reached.get(*number) == Some(&false))
+    {
         let what = format!("no route of Envoy's takes calls to `{}`", way.path);
-        notes.warning_inside(&format!("routes[{number}].path"), what, "write one into `virtual_hosts`, to one of its `clusters`");
+        notes.warning_inside(
+            &format!("routes[{number}].path"),
+            what,
+            "write one into `virtual_hosts`, to one of its `clusters`",
+        );
     }
 }
 
@@ -97,7 +106,8 @@ fn without_port(authority: &str) -> &str {
 pub(super) fn is_choosy(manager: &At<'_>) -> bool {
     let Some(table) = manager.get("route_config") else { return true };
     let hosts = table.items("virtual_hosts");
-    let conditions = ["headers", "cookies", "runtime_fraction", "grpc", "dynamic_metadata", "filter_state", "query_parameters"];
+    let conditions =
+        ["headers", "cookies", "runtime_fraction", "grpc", "dynamic_metadata", "filter_state", "query_parameters"];
     let is_conditional = |route: &At<'_>| {
         route.get("match").is_none_or(|wanted| conditions.iter().any(|name| wanted.get(name).is_some()))
     };
@@ -142,7 +152,11 @@ impl Judge<'_> {
         }
         if at.is_on("retry_policy.refresh_cluster_on_retry") {
             let place = at.place("retry_policy.refresh_cluster_on_retry");
-            notes.error(place, "a call that is tried again may go to another cluster", "take `refresh_cluster_on_retry` away");
+            notes.error(
+                place,
+                "a call that is tried again may go to another cluster",
+                "take `refresh_cluster_on_retry` away",
+            );
         }
         if let Some(typed) = at.get("retry_policy_typed_config") {
             notes.warning(typed.place, "what this retries, and where, is not checked here", "write `retry_policy`");
@@ -153,7 +167,9 @@ impl Judge<'_> {
         for name in ["per_request_buffer_limit_bytes", "request_body_buffer_limit"] {
             let least = super::listener::largest(self.config);
             if let Some(limit) = at.number(name).map(Option::unwrap_or_default).filter(|limit| *limit < least) {
-                let what = format!("Envoy's buffer of {limit} bytes is full before a body of `limits` ({least} bytes) is there");
+                let what = format!(
+                    "Envoy's buffer of {limit} bytes is full before a body of `limits` ({least} bytes) is there"
+                );
                 notes.error(at.place(name), what, format!("write `{name}` of {least} or more"));
             }
         }
@@ -161,14 +177,25 @@ impl Judge<'_> {
 
     /// A header that Envoy adds behind the filter.
     fn added(&self, header: &At<'_>, notes: &mut Notes) {
-        const DECIDED: [&str; 8] = ["authorization", "content-encoding", "content-length", "content-type", "expect", "host",
-            "te", "transfer-encoding"];
+        const DECIDED: [&str; 8] = [
+            "authorization",
+            "content-encoding",
+            "content-length",
+            "content-type",
+            "expect",
+            "host",
+            "te",
+            "transfer-encoding",
+        ];
         let name = header.text("header.key").unwrap_or_default().to_ascii_lowercase();
         let is_credential = self.config.credentials.values().any(|credential| credential.header == name);
         if name.starts_with(':') || DECIDED.contains(&name.as_str()) || is_credential {
             let what = format!("`{name}` is written anew after the call was decided");
             notes.error(header.place.clone(), what, "take it out: the filter writes it");
-        } else if header.text("header.value").is_some_and(|value| value.contains("%REQ(") || value.contains("%DYNAMIC_METADATA(")) {
+        } else if header
+            .text("header.value")
+            .is_some_and(|value| value.contains("%REQ(") || value.contains("%DYNAMIC_METADATA("))
+        {
             let what = format!("`{name}` repeats what a caller sent, past the list of headers that go upstream");
             notes.warning(header.place.clone(), what, "list the header in `request_headers`, or take this out");
         }
@@ -184,7 +211,11 @@ impl Judge<'_> {
             ("non_forwarding_action", "calls never get to an upstream"),
         ] {
             if let Some(action) = route.get(name) {
-                notes.warning(action.place, format!("{what} (`routes[{number}]`)"), "write a route to one of its `clusters`");
+                notes.warning(
+                    action.place,
+                    format!("{what} (`routes[{number}]`)"),
+                    "write a route to one of its `clusters`",
+                );
             }
         }
         let Some(action) = route.get("route") else { return };
@@ -200,17 +231,30 @@ impl Judge<'_> {
             let Some(rewrite) = action.get(name) else { continue };
             if name.starts_with("host_rewrite_") || rewrite.value.as_str().is_some_and(|text| text.contains('%')) {
                 let what = "what a caller sent decides what the upstream is asked, after the call was decided";
-                notes.error(rewrite.place, what, "write `host` in the route of the plugin configuration, or `host_rewrite_literal`");
+                notes.error(
+                    rewrite.place,
+                    what,
+                    "write `host` in the route of the plugin configuration, or `host_rewrite_literal`",
+                );
             }
         }
         if action.is_on("append_x_forwarded_host") {
             let what = "the upstream is told the caller's `Host`";
             notes.warning(action.place("append_x_forwarded_host"), what, "take `append_x_forwarded_host` away");
         }
-        if let Some(idle) = action.get("idle_timeout").filter(|idle| seconds(idle).is_none_or(|seconds| seconds <= 0.0)) {
-            notes.error(idle.place, "a call that is held may hang for ever", "write `idle_timeout: 60s`, or take it away");
+        if let Some(idle) = action.get("idle_timeout").filter(|idle| seconds(idle).is_none_or(|seconds| seconds <= 0.0))
+        {
+            notes.error(
+                idle.place,
+                "a call that is held may hang for ever",
+                "write `idle_timeout: 60s`, or take it away",
+            );
         }
-        for upgrade in action.items("upgrade_configs").into_iter().filter(|upgrade| upgrade.get("enabled").is_none() || upgrade.is_on("enabled")) {
+        for upgrade in action
+            .items("upgrade_configs")
+            .into_iter()
+            .filter(|upgrade| upgrade.get("enabled").is_none() || upgrade.is_on("enabled"))
+        {
             let kind = upgrade.text("upgrade_type").unwrap_or_default();
             let what = format!("no call is upgraded: the filter refuses `{kind}`");
             notes.warning(upgrade.place, what, "take it out of `upgrade_configs`");
@@ -243,7 +287,10 @@ impl Judge<'_> {
                     continue;
                 }
                 let can = if meeting == Meeting::Unknown { "may be able to go" } else { "can go" };
-                let what = format!("calls to `{}` {can} to `{name}`, which is none of the clusters of `routes[{number}]`", way.path);
+                let what = format!(
+                    "calls to `{}` {can} to `{name}`, which is none of the clusters of `routes[{number}]`",
+                    way.path
+                );
                 let hint = format!("name it in `routes[{number}].clusters`, or let no such call come here");
                 if meeting == Meeting::Unknown {
                     notes.warning(at.place.clone(), what, hint);

@@ -175,9 +175,11 @@ fn loggers(at: &At<'_>, notes: &mut Notes) {
     }
     let Some(grpc) = at.message("HttpGrpcAccessLogConfig") else { return };
     let mut listed = false;
-    for name in
-        ["additional_request_headers_to_log", "additional_response_headers_to_log", "additional_response_trailers_to_log"]
-    {
+    for name in [
+        "additional_request_headers_to_log",
+        "additional_response_headers_to_log",
+        "additional_response_trailers_to_log",
+    ] {
         if let Some(headers) = grpc.get(name).filter(|headers| !headers.inner().is_empty()) {
             let what = "the access log repeats headers of the caller or the upstream";
             notes.error(headers.place, what, format!("take `{name}` away: the record says what may be said"));
@@ -225,7 +227,8 @@ impl<'t> Iterator for Operators<'t> {
             let at = self.0.find('%')?;
             let rest = self.0.get(at..)?;
             let inside = rest.get(1..)?;
-            let end = inside.find(|letter: char| !letter.is_ascii_uppercase() && letter != '_' && !letter.is_ascii_digit());
+            let end =
+                inside.find(|letter: char| !letter.is_ascii_uppercase() && letter != '_' && !letter.is_ascii_digit());
             let end = end.unwrap_or(inside.len());
             let (name, behind) = (inside.get(..end)?, inside.get(end..)?);
             // `%%` is a per cent sign, and anything else is none of ours.
@@ -255,9 +258,10 @@ mod tests {
 
     #[test]
     fn operators_are_found_wherever_they_stand() {
-        assert_eq!(told("a %REQ(X?Y):5% b%STREAM_ID%c %%PATH% 100% %START_TIME(%s)%"), [
-            "%REQ", "%STREAM_ID%", "%START_TIME"
-        ]);
+        assert_eq!(
+            told("a %REQ(X?Y):5% b%STREAM_ID%c %%PATH% 100% %START_TIME(%s)%"),
+            ["%REQ", "%STREAM_ID%", "%START_TIME"]
+        );
         assert_eq!(told("%%%REQ(:path)%"), ["%REQ"]);
         assert_eq!(told("50 % of %RESP(x)%"), ["%RESP"]);
         assert_eq!(told(""), Vec::<&str>::new());

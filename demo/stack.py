@@ -81,7 +81,8 @@ HOST_CALLS = [
 # Nothing a caller writes may stand in it unescaped: %STREAM_ID%, which repeats `x-request-id`, would let callers forge lines.
 LOG_LINE = (
     '{"record":[%FILTER_STATE(wasm.rerank_guard_record:PLAIN)%],'
-    '"envoy":{"code":%RESPONSE_CODE%,"flags":"%RESPONSE_FLAGS%","details":"%RESPONSE_CODE_DETAILS%","stream":"%UNIQUE_ID%"}}\n'
+    '"envoy":{"code":%RESPONSE_CODE%,"flags":"%RESPONSE_FLAGS%","details":"%RESPONSE_CODE_DETAILS%","stream":"%UNIQUE_ID%",'
+    '"log":"%ACCESS_LOG_TYPE%"}}\n'
 )
 
 

@@ -254,7 +254,7 @@ impl Config {
             flaws.push("limits: write sizes from 1 to 67108864 bytes".to_owned());
         }
         for name in &written.request_headers {
-            let why = why_not_upstream(name).or_else(|| taken(name, &written.callers, &written.credentials, &routes));
+            let why = why_not_upstream(name).or_else(|| taken(name, &callers, &written.credentials, &routes));
             flaws.extend(why.map(|why| format!("request_headers: `{}` {why}", name.escape_debug())));
         }
         for name in &written.response_headers {

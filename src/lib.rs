@@ -26,3 +26,4 @@ pub mod policy;
 pub mod schema;
 pub mod shared;
 pub mod time;
+mod visible;

@@ -105,6 +105,21 @@ struct Line<'l> {
 struct Envoy {
     code: Option<u64>,
     details: Option<String>,
+    /// When the line was written, if the format says so (`%ACCESS_LOG_TYPE%`).
+    log: Option<String>,
+}
+
+impl Envoy {
+    /// Whether the line was written before the end of its stream: Envoy can be told to log a stream when it begins, and while it
+    /// lasts. Without a word on when, a stream of which nothing has come of yet has neither a status nor details.
+    fn is_early(&self) -> bool {
+        match self.log.as_deref() {
+            None | Some("" | "-" | "NotSet") => {
+                self.code.unwrap_or(0) == 0 && matches!(self.details.as_deref(), None | Some("" | "-"))
+            }
+            Some(when) => !matches!(when, "DownstreamEnd" | "TcpConnectionEnd"),
+        }
+    }
 }
 
 /// What of a record is about its chain.
@@ -116,6 +131,7 @@ struct Head {
     seq: u64,
     prev: Option<String>,
     hash: String,
+    decision_id: Option<String>,
     time: Option<Time>,
     result: Option<Outcome>,
 }
@@ -137,6 +153,8 @@ struct Draft {
 pub(crate) struct Chains {
     pub(crate) chains: BTreeMap<String, Chain>,
     pub(crate) records: u64,
+    /// Decisions whose call went upstream and whose record has not come yet, with the last line that said so.
+    drafts: HashMap<String, Spot>,
 }
 
 impl Chains {
@@ -160,19 +178,30 @@ impl Chains {
             return unreadable(format!("the line is no JSON: {malformed}"));
         }
         match serde_json::from_str::<Line<'_>>(text) {
-            Ok(Line { record: Some(records), envoy }) if records.is_empty() => vec![without_record(envoy, at)],
-            Ok(Line { record: Some(records), .. }) => {
-                records.into_iter().flat_map(|record| self.record(record.get(), at)).collect()
+            Ok(Line { record: None, envoy: None }) => self.record(text, at, false),
+            Ok(Line { record, envoy }) => {
+                let is_early = envoy.as_ref().is_some_and(Envoy::is_early);
+                let records = record.unwrap_or_default();
+                if records.is_empty() {
+                    return if is_early { Vec::new() } else { vec![without_record(envoy, at)] };
+                }
+                records.into_iter().flat_map(|record| self.record(record.get(), at, is_early)).collect()
             }
-            Ok(Line { record: None, envoy: Some(envoy) }) => vec![without_record(Some(envoy), at)],
-            Ok(Line { record: None, envoy: None }) => self.record(text, at),
             Err(_) => unreadable("the line is neither a line of an access log nor a record".to_owned()),
         }
     }
 
     /// What only shows when everything was seen.
     pub(crate) fn end(&self) -> Vec<Found> {
-        let mut found = Vec::new();
+        let draft = |(id, at): (&String, &Spot)| Found {
+            at: Some(*at),
+            kind: Kind::Draft,
+            chain: None,
+            seq: None,
+            what: unfinished(Some(id)),
+        };
+        let mut found: Vec<Found> = self.drafts.iter().map(draft).collect();
+        found.sort_by_key(|found| found.at.map(|at| (at.file, at.line)));
         for (name, chain) in &self.chains {
             for (from, (to, at)) in &chain.skipped {
                 let which =
@@ -189,16 +218,25 @@ impl Chains {
         found
     }
 
-    fn record(&mut self, text: &str, at: Spot) -> Vec<Found> {
+    /// `is_early`: its line was written before the end of the stream.
+    fn record(&mut self, text: &str, at: Spot, is_early: bool) -> Vec<Found> {
         let Ok(head) = serde_json::from_str::<Head>(text) else {
             let (kind, what) = match serde_json::from_str::<Draft>(text) {
-                Ok(Draft { kind, decision_id }) if kind == "sent" => (Kind::Draft, unfinished(decision_id.as_deref())),
+                Ok(Draft { kind, decision_id: Some(id) }) if kind == "sent" => {
+                    // Its record may still come; it can stand in more than one line until then.
+                    self.drafts.insert(id, at);
+                    return Vec::new();
+                }
+                Ok(Draft { kind, decision_id: None }) if kind == "sent" => (Kind::Draft, unfinished(None)),
                 _ => (Kind::Unreadable, "no sealed record".to_owned()),
             };
             return vec![Found { at: Some(at), kind, chain: None, seq: None, what }];
         };
+        if let Some(id) = &head.decision_id {
+            self.drafts.remove(id);
+        }
         self.records = self.records.saturating_add(1);
-        let mut found = Vec::new();
+        let mut found: Vec<Found> = Vec::new();
         let mut tell = |kind, what| {
             found.push(Found { at: Some(at), kind, chain: Some(head.chain.clone()), seq: Some(head.seq), what });
         };
@@ -218,6 +256,10 @@ impl Chains {
             tell(Kind::Draft, unfinished(None));
         }
         self.chains.entry(head.chain.clone()).or_default().link(&head, at, &mut tell);
+        if is_early {
+            // Logs of the upstream's side may print a record a second time.
+            found.retain(|one| one.kind != Kind::Repeated);
+        }
         found
     }
 }
@@ -433,6 +475,43 @@ mod tests {
         assert_eq!(walk(&["", " "]), []);
         let sent = Sealer::new("eu1", 3).seal("\"v\":1,\"type\":\"sent\",\"decision_id\":\"ab\"");
         assert_eq!(walk(&[logged(&sent)]), [(Some(1), Kind::Draft, Some(0))]);
+    }
+
+    #[test]
+    fn what_envoy_logs_during_a_call_is_no_finding_once_the_call_has_its_record() {
+        let call = Sealer::new("eu1", 1).seal("\"v\":1,\"type\":\"call\",\"decision_id\":\"ab\"");
+        let draft = "{\"v\":1,\"type\":\"sent\",\"decision_id\":\"ab\"}";
+        let line = |record: &str, code: u64, details: &str, log: &str| {
+            format!(
+                "{{\"record\":[{record}],\"envoy\":{{\"code\":{code},\"details\":\"{details}\",\"log\":\"{log}\"}}}}"
+            )
+        };
+        let (start, periodic, end) = ("DownstreamStart", "DownstreamPeriodic", "DownstreamEnd");
+        // A format that does not say when leaves `log` out, or empty.
+        for (start, periodic, end) in [(start, periodic, end), ("", "", "")] {
+            let good = [
+                line("", 0, "", start),
+                line("", 0, "-", periodic),
+                line(draft, 0, "", periodic),
+                line(draft, 0, "", periodic),
+                line(draft, 200, "via_upstream", periodic),
+                line(&call, 200, "via_upstream", end),
+            ];
+            assert_eq!(walk(&good), []);
+            assert_eq!(walk(&good[..5]), [(Some(5), Kind::Draft, None)], "once, where it was last seen");
+        }
+        let trapped = [line("", 0, "", start), line(draft, 0, "", periodic), line(draft, 503, "wasm_fail_stream", end)];
+        assert_eq!(walk(&trapped), [(Some(3), Kind::Draft, None)]);
+        for unrecorded in [line("", 0, "downstream_remote_disconnect", ""), line("", 0, "", end), line("", 200, "", "")]
+        {
+            assert_eq!(walk(&[&unrecorded]), [(Some(1), Kind::Unrecorded, None)], "{unrecorded}");
+        }
+        let printed_by_the_upstreams_log = line(&call, 200, "", "UpstreamEnd");
+        let last = line(&call, 200, "via_upstream", end);
+        assert_eq!(walk(&[&last, &printed_by_the_upstreams_log]), []);
+        assert_eq!(walk(&[&last, &last]), [(Some(2), Kind::Repeated, Some(0))]);
+        let another = draft.replace("ab", "cd");
+        assert_eq!(walk(&[&line(&another, 0, "", ""), &last]), [(Some(1), Kind::Draft, None)]);
     }
 
     #[test]

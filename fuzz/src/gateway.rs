@@ -128,6 +128,22 @@ impl Host for Mesh {
     fn shared(&self) -> &dyn SharedMemory {
         self
     }
+
+    fn peer(&self) -> Option<String> {
+        None
+    }
+
+    fn details(&self) -> Option<String> {
+        Some("via_upstream".to_owned())
+    }
+
+    fn status(&self) -> Option<u16> {
+        None
+    }
+
+    fn may_have_reached_upstream(&self) -> bool {
+        true
+    }
 }
 
 impl SharedMemory for Mesh {

@@ -1,11 +1,10 @@
 //! What the approver is asked, and the digest that binds its answer to the call.
 
-use crate::audit::digest as sha256;
+use crate::audit::{Members, Names, digest as sha256};
 use crate::call::Call;
 use crate::caller::Caller;
 use crate::policy::{Approval, Decision};
 use crate::time::Span;
-use serde::Serialize;
 
 /// One call under one approval.
 #[derive(Debug, Clone, Copy)]
@@ -37,51 +36,28 @@ impl Bound<'_> {
     /// Over a JSON object whose members stand in a fixed order, behind a domain prefix; `body` goes in as its own SHA-256.
     #[must_use]
     pub fn digest(&self) -> String {
-        #[derive(Serialize)]
-        struct Canonical<'a> {
-            v: u8,
-            gateway: &'a str,
-            iss: &'a str,
-            sub: &'a str,
-            method: &'a str,
-            authority: &'a str,
-            path: &'a str,
-            cluster: &'a str,
-            dialect: &'a str,
-            operation: &'a str,
-            model: &'a str,
-            dataset: &'a str,
-            tenant: Option<&'a str>,
-            documents: u64,
-            top_n: u64,
-            return_documents: bool,
-            body: String,
-            approval: &'a str,
-        }
         let Self { gateway, caller, method, authority, path, cluster, call, body, approval } = *self;
-        let canonical = Canonical {
-            v: 1,
-            gateway,
-            iss: caller.issuer(),
-            sub: caller.subject(),
-            method,
-            authority,
-            path,
-            cluster,
-            dialect: &call.dialect,
-            operation: &call.operation,
-            model: &call.model,
-            dataset: &call.dataset,
-            tenant: call.tenant.as_deref(),
-            documents: call.documents,
-            top_n: call.top_n,
-            return_documents: call.return_documents,
-            body: sha256(&[body]),
-            approval,
-        };
-        // Strings, numbers and booleans only: this cannot fail. Were it to, the empty text would bind nothing a receipt could name.
-        let text = serde_json::to_vec(&canonical).unwrap_or_default();
-        sha256(&[b"rerank-guard/approval/v1\n", &text])
+        // Written out byte by byte: nothing here can fail, and so no two calls can share the digest of nothing.
+        let mut canonical = Members::with_room(640);
+        canonical.add("v", 1_u64);
+        canonical.add("gateway", gateway);
+        canonical.add("iss", caller.issuer());
+        canonical.add("sub", caller.subject());
+        canonical.add("method", method);
+        canonical.add("authority", authority);
+        canonical.add("path", path);
+        canonical.add("cluster", cluster);
+        canonical.add("dialect", &call.dialect);
+        canonical.add("operation", &call.operation);
+        canonical.add("model", &call.model);
+        canonical.add("dataset", &call.dataset);
+        canonical.add("tenant", call.tenant.as_deref());
+        canonical.add("documents", call.documents);
+        canonical.add("top_n", call.top_n);
+        canonical.add("return_documents", call.return_documents);
+        canonical.add("body", sha256(&[body]));
+        canonical.add("approval", approval);
+        sha256(&[b"rerank-guard/approval/v1\n", &canonical.bytes()])
     }
 }
 
@@ -100,6 +76,8 @@ pub struct Asking<'a> {
     pub caller: &'a Caller,
     /// For what.
     pub call: &'a Call,
+    /// The names that the caller chose, as people may see them.
+    pub names: &'a Names,
     /// Why.
     pub decision: &'a Decision,
     /// The query, masked with every mask there is.
@@ -124,7 +102,7 @@ impl Asking<'_> {
             "ttl_s": self.approval.ttl.secs_up(),
             "requester": {"iss": self.caller.issuer(), "sub": self.caller.subject(), "groups": self.caller.groups()},
             "resource": {
-                "model": call.model, "dataset": call.dataset, "tenant": call.tenant,
+                "model": self.names.model, "dataset": self.names.dataset, "tenant": self.names.tenant,
                 "operation": &*call.operation,
             },
             "params": {

@@ -5,7 +5,7 @@ mod record;
 mod written;
 
 pub use chain::{Broken, Chain, KeyedDigest, digest, keyed_digest, verify};
-pub use record::{Approved, Record};
+pub use record::{Approved, Names, Record};
 pub(crate) use written::Members;
 
 use serde::Deserialize;

@@ -22,7 +22,9 @@ pub struct Record<'a> {
     pub request_id: Option<&'a str>,
     /// This gateway.
     pub gateway: &'a str,
-    /// The request's method, cut to 16 characters.
+    /// The address and port the request came from, as Envoy knows them.
+    pub peer: Option<&'a str>,
+    /// The request's method, or `other`.
     pub method: &'a str,
     /// The route's path template; a path that fits none may hold anything and is not recorded.
     pub route: Option<&'a str>,
@@ -32,8 +34,12 @@ pub struct Record<'a> {
     pub cluster: Option<&'a str>,
     /// Who called, if that was proved.
     pub caller: Option<&'a Caller>,
+    /// The id of the token they showed, masked.
+    pub token_id: Option<&'a str>,
     /// What they asked for, if it was readable.
     pub call: Option<&'a Call>,
+    /// The names in it.
+    pub names: Option<&'a Names>,
     /// What the policy said, if it was asked.
     pub decision: Option<&'a Decision>,
     /// The bundle that the call was judged by, or the one in force where it was not; None before there is one.
@@ -42,18 +48,23 @@ pub struct Record<'a> {
     pub(crate) second_opinion: Option<&'a SecondOpinion>,
     /// The human side.
     pub approval: Option<&'a Approved>,
-    /// The name of the credential that went upstream.
+    /// The name of the credential that the request was let go under.
     pub credential: Option<&'a str>,
-    /// `served`, `passed`, `aborted`, or the problem's code.
+    /// Whether it is no call, and was let pass because it is listed.
+    pub passes: bool,
+    /// `served` (an upstream answered), `failed` (Envoy answered by itself), `passed`, `aborted`, or the problem's code.
     pub outcome: &'static str,
     /// Why, in one word.
     pub reason: &'a str,
     /// The status the caller got; none if the stream ended before.
     pub status: Option<u16>,
-    /// The status the upstream answered.
+    /// Whether an upstream saw the request: `answered`, `unanswered` (it may have), `unreached` (none did). None: it was never
+    /// let go.
+    pub upstream: Option<&'static str>,
+    /// The status that an upstream answered.
     pub upstream_status: Option<u16>,
     /// How long the upstream took to its headers.
-    pub upstream: Option<Span>,
+    pub waited: Option<Span>,
     /// How long it all took.
     pub duration: Span,
     /// What was masked: kinds, counts, pointers.
@@ -68,6 +79,17 @@ pub struct Record<'a> {
     pub response_digest: Option<&'a str>,
     /// Of a stream, how many records left, each masked; None for other answers.
     pub records: Option<u32>,
+}
+
+/// The names of a call that its caller chose, as records and approvers may see them: masked for every kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names {
+    /// The model.
+    pub model: String,
+    /// The dataset.
+    pub dataset: String,
+    /// The tenant.
+    pub tenant: Option<String>,
 }
 
 /// The approval of a call, as far as it came.
@@ -95,12 +117,14 @@ impl Record<'_> {
         record.add("decision_id", self.decision_id);
         record.add("request_id", self.request_id);
         record.add("gateway", self.gateway);
+        record.add("peer", self.peer);
         record.some_object("actor", self.caller, |actor, caller| {
             actor.add("iss", caller.issuer());
             actor.add("sub", caller.subject());
             actor.add("groups", caller.groups());
             actor.add("proof", caller.proof().name());
             actor.add("kid", caller.key_id());
+            actor.add("jti", self.token_id);
         });
         record.object("call", |call| self.asked(call));
         record.object("decision", |decision| self.decided(decision));
@@ -126,12 +150,12 @@ impl Record<'_> {
         asked.add("route", self.route);
         asked.add("authority", self.authority);
         asked.add("body_digest", self.request_digest);
-        let Some(call) = self.call else { return };
+        let (Some(call), Some(names)) = (self.call, self.names) else { return };
         asked.add("dialect", &call.dialect);
         asked.add("operation", &call.operation);
-        asked.add("model", &call.model);
-        asked.add("dataset", &call.dataset);
-        asked.add("tenant", call.tenant.as_deref());
+        asked.add("model", &names.model);
+        asked.add("dataset", &names.dataset);
+        asked.add("tenant", names.tenant.as_deref());
         asked.add("documents", call.documents);
         asked.add("document_bytes", call.largest_document);
         asked.add("query_bytes", call.query.len());
@@ -142,7 +166,7 @@ impl Record<'_> {
 
     fn decided(&self, decided: &mut Members) {
         // Refused before there was a call to decide on, or let pass because it is listed.
-        let undecided = if self.outcome == "passed" { "pass" } else { "deny" };
+        let undecided = if self.passes { "pass" } else { "deny" };
         let decision = self.decision;
         let names = |of: fn(&Decision) -> &[Rc<str>]| decision.map_or(&[][..], of);
         decided.add("effect", decision.map_or(undecided, |decision| decision.effect.as_str()));
@@ -193,8 +217,9 @@ impl Record<'_> {
         result.add("outcome", self.outcome);
         result.add("reason", self.reason);
         result.add("status", self.status);
+        result.add("upstream", self.upstream);
         result.add("upstream_status", self.upstream_status);
-        result.add("upstream_ms", self.upstream.map(|span| span.0));
+        result.add("upstream_ms", self.waited.map(|span| span.0));
         result.add("duration_ms", self.duration.0);
         result.objects("masks", self.found, masked);
         // Left out where the request is not masked, as most are not.

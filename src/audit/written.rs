@@ -2,6 +2,7 @@
 //! a document in between, and in steps of a fixed size, which in wasm are single stores where a copy of any other is a call.
 
 use crate::time::Time;
+use crate::visible::is_visible;
 use std::io::Write as _;
 use std::rc::Rc;
 
@@ -15,6 +16,11 @@ impl Members {
         let mut text = Vec::with_capacity(bytes);
         text.push(b'{');
         Self(text)
+    }
+
+    /// The object so far, but for its closing brace, as bytes: that cannot fail.
+    pub(crate) fn bytes(self) -> Vec<u8> {
+        self.0
     }
 
     /// The object but for its closing brace.
@@ -116,7 +122,11 @@ impl Value for str {
     #[inline(never)]
     fn write(&self, out: &mut Vec<u8>) {
         out.push(b'"');
-        escaped(self, out);
+        if self.is_ascii() {
+            escaped(self, out);
+        } else {
+            self.chars().for_each(|character| one_visible(character, out));
+        }
         out.push(b'"');
     }
 }
@@ -218,7 +228,7 @@ fn escaped(text: &str, out: &mut Vec<u8>) {
     rest.iter().for_each(|byte| one_escaped(*byte, out));
 }
 
-/// Whether one of eight bytes may not stand in a JSON string as it is. May say so of a byte beyond ASCII that follows such a one.
+/// Whether one of eight ASCII bytes may not stand in a JSON string as it is.
 fn has_to_be_escaped(eight: u64) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let below = |bytes: u64, least: u64| bytes.wrapping_sub(ONES * least) & !bytes;
@@ -231,6 +241,21 @@ fn one_escaped(byte: u8, out: &mut Vec<u8>) {
         b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
         0..0x20 => drop(write!(out, "\\u{byte:04x}")),
         _ => out.push(byte),
+    }
+}
+
+/// One character of a text that is not all ASCII. What a person would not see in the line of a log, or would see at another place,
+/// is escaped.
+fn one_visible(character: char, out: &mut Vec<u8>) {
+    if let Ok(byte @ 0..0x80) = u8::try_from(u32::from(character)) {
+        return one_escaped(byte, out);
+    }
+    if is_visible(character) {
+        out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+    } else {
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            let _ = write!(out, "\\u{unit:04x}");
+        }
     }
 }
 
@@ -278,6 +303,12 @@ mod tests {
         for time in [Time(0), Time(1_795_532_400_123), Time(u64::MAX)] {
             assert_eq!(written(|object| object.add("t", time)), format!("{{\"t\":\"{time}\"}}"));
         }
+    }
+
+    #[test]
+    fn what_hides_or_turns_text_round_is_escaped() {
+        let text = written(|object| object.add("t", "\u{202e}a\u{200b}é\u{85}\u{e0041}\"\n"));
+        assert_eq!(text, r#"{"t":"\u202ea\u200bé\u0085\udb40\udc41\"\u000a"}"#);
     }
 
     proptest! {

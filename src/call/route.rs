@@ -110,6 +110,9 @@ impl Route {
                     written.dialect
                 ));
             }
+            (Some(model), false) if !super::is_model_name(model) => {
+                return Err("model: write 1 to 256 visible characters of ASCII without blanks".to_owned());
+            }
             _ => {}
         }
         let mut naming = Places::default();

@@ -147,7 +147,8 @@ pub(super) fn check_rfc9068(claims: &Claims) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// No control characters, which could end a line of a header or a record.
+/// No control characters, which could end a line of a header or a record, and none that nobody sees, which could make it pass for
+/// another.
 pub(super) fn is_printable(text: &str) -> bool {
-    !text.chars().any(char::is_control)
+    text.chars().all(crate::visible::is_visible)
 }

@@ -74,7 +74,7 @@ impl Callers {
     /// What has ended.
     pub fn check_still_valid(&mut self, caller: &Caller, proof_ends: Option<Time>, now: Time) -> Result<(), Refusal> {
         let latest = self.heed(now).latest;
-        if caller.expires.is_some_and(|expires| latest >= expires) {
+        if caller.valid_until.is_some_and(|until| latest >= until) {
             return Err(Refusal::Expired);
         }
         if proof_ends.is_some_and(|ends| latest >= ends) { Err(Refusal::ProofRefused("iat")) } else { Ok(()) }
@@ -100,6 +100,7 @@ impl Callers {
             key_id: Some(token::encode(&peer.certificate).into()),
             token_id: None,
             expires: None,
+            valid_until: None,
             binding: Binding::Certificate(peer.certificate),
         }))
     }
@@ -200,6 +201,7 @@ impl Callers {
             key_id: key.id.clone(),
             token_id: promise.token_id,
             expires: Some(promise.expires),
+            valid_until: Some(promise.expires.plus(issuer.window.skew)),
             binding: promise.binding,
             claims: Kept::new(token.payload),
         };

@@ -154,6 +154,24 @@ impl Host for Envoy {
     fn shared(&self) -> &dyn SharedMemory {
         &Shared
     }
+
+    fn peer(&self) -> Option<String> {
+        text(&["source", "address"])
+    }
+
+    fn details(&self) -> Option<String> {
+        text(&["response", "code_details"])
+    }
+
+    fn status(&self) -> Option<u16> {
+        number(&["response", "code"]).and_then(|status| u16::try_from(status).ok()).filter(|status| *status != 0)
+    }
+
+    fn may_have_reached_upstream(&self) -> bool {
+        // An address of ours is there once the last attempt has a connection. What came of attempts before it is not told.
+        number(&["upstream", "request_attempt_count"]).is_none_or(|attempts| attempts > 1)
+            || text(&["upstream", "local_address"]).is_some()
+    }
 }
 
 /// Envoy's shared data: one map for all VMs of the process with this `vm_id`.
@@ -187,6 +205,12 @@ impl SharedMemory for Shared {
 fn text(path: &[&str]) -> Option<String> {
     let bytes = hostcalls::get_property(path.to_vec()).ok()??;
     String::from_utf8(bytes).ok().filter(|text| !text.is_empty())
+}
+
+/// A property that is a whole number.
+fn number(path: &[&str]) -> Option<i64> {
+    let bytes = hostcalls::get_property(path.to_vec()).ok()??;
+    Some(i64::from_le_bytes(*bytes.as_array()?))
 }
 
 fn from_hexadecimal(digits: &str) -> Option<[u8; 32]> {

@@ -188,14 +188,9 @@ impl HttpContext for Stream {
             return Action::Continue;
         }
         self.at(Side::Response, |exchange| {
-            if exchange.is_sent()
-                && let Some(step) = exchange.answered_by(host::now(), &host::Envoy)
-            {
-                return step;
-            }
             let wanted = exchange.wants_response_headers();
             let headers = if wanted { host::headers(MapType::HttpResponseHeaders) } else { Headers::default() };
-            exchange.response_headers(&headers, end, host::now())
+            exchange.response_headers(&headers, end, host::now(), &host::Envoy)
         })
     }
 
@@ -213,7 +208,7 @@ impl HttpContext for Stream {
 
     fn on_log(&mut self) {
         let Some(exchange) = &mut self.exchange else { return };
-        host::leave_record(&exchange.sealed_record(host::now()));
+        host::leave_record(&exchange.sealed_record(host::now(), &host::Envoy));
         let (outcome, reason) = exchange.outcome();
         self.metrics.call(outcome, reason);
         self.metrics.masked(exchange.found());

@@ -14,6 +14,8 @@ use crate::mask::{Masks, mask_text};
 use crate::origin::Authority;
 use crate::policy::{Policy, Question, fetched};
 use crate::time::{Span, Time};
+use crate::visible::visible;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -280,14 +282,25 @@ impl Guard {
         bundle.masks(names, &keys)
     }
 
-    /// The query as an approver may see it: masked for every kind, and cut to 512 bytes. Nothing where that fails.
+    /// The query as an approver may see it: masked for every kind, cut to 512 bytes, and with whatever cannot be seen written out.
+    /// Nothing where that fails.
     pub(super) fn preview(&self, query: &str) -> String {
-        let masked = mask_text(query.as_bytes(), &self.config.every_mask, &[]);
-        let Ok(masked) = masked else { return String::new() };
-        let (new, _) = masked.into_parts();
-        let text = new.and_then(|new| String::from_utf8(new).ok()).unwrap_or_else(|| query.to_owned());
-        let end = (0..=512.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        text.get(..end).unwrap_or_default().to_owned()
+        self.masked(query).map(|text| visible(cut(&text, 512)).into_owned()).unwrap_or_default()
+    }
+
+    /// What a caller chose (a name, an id, a host), as records and approvers may see it: masked for every kind, and cut to 256
+    /// bytes. `*` where that fails.
+    pub(super) fn shown(&self, text: &str) -> String {
+        self.masked(text).map_or_else(|| "*".to_owned(), |text| cut(&text, 256).to_owned())
+    }
+
+    /// A text masked for every kind. None: it cannot be.
+    fn masked<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
+        let (new, _) = mask_text(text.as_bytes(), &self.config.every_mask, &[]).ok()?.into_parts();
+        match new {
+            None => Some(Cow::Borrowed(text)),
+            Some(new) => String::from_utf8(new).ok().map(Cow::Owned),
+        }
     }
 
     /// Whether a receipt is seen for the first time in this VM. The approver consumes it; this is the second line.
@@ -329,6 +342,11 @@ impl Guard {
         let record = chain.close(record);
         if records.is_empty() { record } else { records + &record }
     }
+}
+
+/// The beginning of a text, in whole characters.
+fn cut(text: &str, bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes)).unwrap_or_default()
 }
 
 /// What whoever proves nothing is told.

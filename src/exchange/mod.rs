@@ -11,6 +11,7 @@
 
 mod bundles;
 mod downward;
+mod ending;
 mod events;
 mod facts;
 mod guard;
@@ -33,7 +34,7 @@ pub use permit::Edits;
 pub use reply::{Problem, Reply, Ticket};
 
 use crate::approval::Receipt;
-use crate::audit::{Approved, Members, Record};
+use crate::audit::{Approved, Members, Names, Record};
 use crate::call::Call;
 use crate::caller::{Caller, NativeSignatures};
 use crate::mask::Found;
@@ -43,6 +44,7 @@ use crate::shared::SharedMemory;
 use crate::time::{Span, Time};
 use bundles::InForce;
 pub(crate) use bundles::SecondOpinion;
+use ending::Ending;
 use head::{MediaType, RequestHead};
 use permit::Permit;
 use std::rc::Rc;
@@ -68,6 +70,14 @@ pub trait Host {
     fn was_held_back(&self) -> bool;
     /// What all workers of the process remember together.
     fn shared(&self) -> &dyn SharedMemory;
+    /// The address and port a request comes from, for its record.
+    fn peer(&self) -> Option<String>;
+    /// How the answer came about, in the host's own words.
+    fn details(&self) -> Option<String>;
+    /// The status of the answer, as far as there is one.
+    fn status(&self) -> Option<u16>;
+    /// Whether the request may have been put on a connection to an upstream. True where that is not known.
+    fn may_have_reached_upstream(&self) -> bool;
 }
 
 /// A client certificate.
@@ -197,7 +207,11 @@ struct Sent {
 #[derive(Debug, Default)]
 struct Story {
     caller: Option<Rc<Caller>>,
+    /// The id of the caller's token, as the record may show it.
+    token_id: Option<String>,
     call: Option<Call>,
+    /// The names in it, as people may see them.
+    names: Option<Names>,
     /// The bundle that the call is judged by.
     bundle: Option<Rc<InForce>>,
     decision: Option<Decision>,
@@ -208,12 +222,21 @@ struct Story {
     authority: Option<String>,
     /// The Envoy cluster that the request goes to.
     cluster: Option<String>,
-    method: String,
+    method: &'static str,
     route: Option<usize>,
     request_id: Option<String>,
+    /// When the request was let go upstream.
     sent: Option<Time>,
-    upstream_status: Option<u16>,
-    upstream: Option<Span>,
+    /// The status of the answer that came, whoever made it.
+    answer_status: Option<u16>,
+    /// Who made that answer, or ended the stream.
+    ending: Option<Ending>,
+    /// Whether an upstream answered, whatever came of its answer.
+    answered: bool,
+    /// Whether an upstream may have seen the request, where none answered.
+    reached: Option<bool>,
+    /// How long it was until that answer came.
+    waited: Option<Span>,
     status: Option<u16>,
     /// Whether the answer's headers have gone before its end.
     open: bool,
@@ -256,7 +279,7 @@ impl Exchange {
     /// Where the request went that is answered now: Envoy chooses its route anew after the request was edited, and a module learns of
     /// that choice only here. The filter behind this one has held it to the cluster that was judged; where there is none and it led
     /// elsewhere, what was sent is lost: nothing of the answer leaves, the record says so, and the route is closed for a while.
-    pub fn answered_by(&mut self, now: Time, host: &dyn Host) -> Option<Step> {
+    fn strays(&mut self, now: Time, host: &dyn Host) -> Option<Step> {
         let (Stage::Upstream(_), Some(at)) = (&self.stage, self.story.route) else { return None };
         let guard = self.guard.clone();
         let cluster = host.cluster()?;
@@ -273,14 +296,80 @@ impl Exchange {
         Some(self.refuse(Problem::Unmaskable, "wrong-cluster"))
     }
 
-    /// What happened so far, in the bounded words of metrics: the outcome, and the reason where it was refused.
+    /// What happened so far, in the bounded words of metrics: the outcome, and the reason. `served` is only what an upstream
+    /// answered; `failed` is what Envoy answered by itself.
     #[must_use]
     pub fn outcome(&self) -> (&'static str, &'static str) {
-        match (self.story.problem, self.story.reason, self.story.status, &self.stage) {
-            (Some(problem), Some(reason), _, _) => (problem, reason),
-            (_, _, _, Stage::Passing) => ("passed", "listed"),
-            (_, _, Some(_), Stage::Over) => ("served", "ok"),
-            _ => ("aborted", "stream-ended"),
+        let story = &self.story;
+        if let (Some(problem), Some(reason)) = (story.problem, story.reason) {
+            return (problem, reason);
+        }
+        let is_passing = matches!(self.stage, Stage::Passing);
+        match (story.ending, story.status) {
+            (Some(Ending::Envoy(reason)), Some(_)) if is_passing => ("passed", reason),
+            // What has begun to leave is no answer of Envoy's, which ends it.
+            (Some(Ending::Envoy(reason)), _) => (if story.open { "aborted" } else { "failed" }, reason),
+            (Some(Ending::Upstream), Some(_)) if is_passing => ("passed", "listed"),
+            (Some(Ending::Upstream), Some(status)) if matches!(self.stage, Stage::Over) => {
+                ("served", ending::of_status(status))
+            }
+            (Some(Ending::BrokeOff), _) => ("aborted", "upstream-broke-off"),
+            (Some(Ending::Redirected), _) => ("aborted", "internal-redirect"),
+            (Some(Ending::Gone), _) => ("aborted", "caller-gone"),
+            (Some(Ending::Upstream) | None, _) => ("aborted", "stream-ended"),
+        }
+    }
+
+    /// Whether an upstream saw the request, in a word: `answered`, `unanswered` (it may have seen it), `unreached` (none did).
+    /// None: it was never let go.
+    fn upstream(&self) -> Option<&'static str> {
+        let story = &self.story;
+        if story.sent.is_none() && !matches!(self.stage, Stage::Passing) {
+            None
+        } else if self.is_answered() {
+            Some("answered")
+        } else if story.reached == Some(false) {
+            Some("unreached")
+        } else {
+            Some("unanswered")
+        }
+    }
+
+    fn is_answered(&self) -> bool {
+        self.story.answered || self.story.ending.is_some_and(Ending::is_answered)
+    }
+
+    /// Learns from the host who made the answer whose headers came.
+    fn learn_who_answers(&mut self, headers: &Headers, now: Time, host: &dyn Host) {
+        let story = &mut self.story;
+        story.answer_status = headers.one(":status").and_then(|status| status.parse().ok());
+        story.waited = story.sent.map(|sent| now.since(sent));
+        let ending = Ending::of(host.details().as_deref());
+        story.ending = Some(ending);
+        story.answered = ending.is_answered();
+        if !story.answered && story.sent.is_some() {
+            story.reached = Some(host.may_have_reached_upstream());
+        }
+    }
+
+    /// Learns from the host how a stream ended whose answer is not over.
+    fn learn_how_it_ended(&mut self, host: &dyn Host) {
+        if self.story.problem.is_some() || matches!(self.stage, Stage::Over | Stage::Broken) {
+            return;
+        }
+        let story = &mut self.story;
+        let ending = Ending::of(host.details().as_deref());
+        story.ending = Some(ending);
+        match ending {
+            // It came with an answer that Envoy kept from every filter.
+            Ending::Redirected => (story.answered, story.answer_status) = (true, host.status()),
+            // In the place of what was held: nothing of that left.
+            Ending::Envoy(_) if !story.open => story.status = host.status().or(story.status),
+            _ => {}
+        }
+        let was_let_go = story.sent.is_some() || matches!(self.stage, Stage::Passing);
+        if was_let_go && !story.answered && !ending.is_answered() {
+            story.reached = Some(host.may_have_reached_upstream());
         }
     }
 
@@ -306,15 +395,17 @@ impl Exchange {
         draft.add("gateway", self.guard.config.gateway.as_str());
         draft.add("iss", story.caller.as_ref().map(|caller| caller.issuer()));
         draft.add("sub", story.caller.as_ref().map(|caller| caller.subject()));
-        draft.add("model", story.call.as_ref().map(|call| call.model.as_str()));
-        draft.add("dataset", story.call.as_ref().map(|call| call.dataset.as_str()));
+        draft.add("jti", story.token_id.as_deref());
+        draft.add("authority", story.authority.as_deref());
+        draft.add("model", story.names.as_ref().map(|names| names.model.as_str()));
+        draft.add("dataset", story.names.as_ref().map(|names| names.dataset.as_str()));
         draft.add("credential", story.credential.as_deref());
         draft.add("cluster", story.cluster.as_deref());
         draft.close()
     }
 
     /// The record but for its closing brace, as the story stands now.
-    fn record(&self, now: Time) -> String {
+    fn record(&self, now: Time, peer: Option<&str>) -> String {
         let (outcome, reason) = self.outcome();
         let story = &self.story;
         let bundle = story.bundle.clone().or_else(|| self.guard.latest_bundle());
@@ -324,22 +415,27 @@ impl Exchange {
             decision_id: &self.id,
             request_id: story.request_id.as_deref(),
             gateway: &self.guard.config.gateway,
-            method: &story.method,
+            peer,
+            method: story.method,
             route: route.map(|route| route.template.as_str()),
             authority: story.authority.as_deref(),
             cluster: story.cluster.as_deref(),
             caller: story.caller.as_deref(),
+            token_id: story.token_id.as_deref(),
             call: story.call.as_ref(),
+            names: story.names.as_ref(),
             decision: story.decision.as_ref(),
             policy: bundle.as_ref().map(|bundle| &bundle.policy),
             second_opinion: story.second_opinion.as_ref(),
             approval: story.approval.as_ref(),
             credential: story.credential.as_deref(),
+            passes: matches!(self.stage, Stage::Passing),
             outcome,
             reason,
             status: story.status,
-            upstream_status: story.upstream_status,
-            upstream: story.upstream,
+            upstream: self.upstream(),
+            upstream_status: story.answer_status.filter(|_| self.is_answered()),
+            waited: story.waited.filter(|_| self.is_answered()),
             duration: now.since(self.started),
             found: &story.found,
             request_found: &story.request_found,
@@ -354,16 +450,21 @@ impl Exchange {
     /// The record as a sealed link of the VM's chain, after those of what happened to bundles since the call before, with commas
     /// between them. Call it once, at the end.
     #[must_use]
-    pub fn sealed_record(&mut self, now: Time) -> String {
+    pub fn sealed_record(&mut self, now: Time, host: &dyn Host) -> String {
+        self.learn_how_it_ended(host);
         // Also of a stream that broke off: what left of it.
         if let Some(digest) = self.story.streamed.as_mut().and_then(|streamed| streamed.digest.take()) {
             self.story.response_digest = Some(digest.finish());
         }
-        self.guard.seal(self.record(now))
+        self.guard.seal(self.record(now, host.peer().as_deref()))
     }
 
     /// The host did not do what it was asked to: nothing goes on, whatever was decided.
     pub fn withhold(&mut self) -> Reply {
+        if matches!(self.stage, Stage::Upstream(_)) {
+            // It was to be let go, and was not.
+            (self.story.sent, self.story.credential) = (None, None);
+        }
         let problem = Problem::NotReady;
         let reply = problem.reply(&self.id);
         self.refuse(problem, "host-refused");

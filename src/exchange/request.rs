@@ -7,7 +7,7 @@ use super::permit::{Edits, Permit};
 use super::upward;
 use super::{CallOut, Consultation, Exchange, Headers, Host, Incoming, Problem, Refused, Sent, Stage, Step, Ticket};
 use crate::approval::{self, Answer, Asking, Bound, Receipt, Terms};
-use crate::audit::Approved;
+use crate::audit::{Approved, Names};
 use crate::call::{Call, Dialect, NoCall, Role, set_member};
 use crate::caller::Caller;
 use crate::mask::{Unmaskable, mask_parts};
@@ -31,8 +31,8 @@ impl Exchange {
     fn admit(&mut self, headers: Headers, end: bool, now: Time, host: &dyn Host) -> Result<Step, Refused> {
         let guard = self.guard.clone();
         let method = headers.one(":method").unwrap_or_default();
-        self.story.method = method.chars().take(16).collect();
-        self.story.request_id = headers.one("x-request-id").filter(|id| is_plain_id(id)).map(str::to_owned);
+        self.story.method = known_method(method);
+        self.story.request_id = headers.one("x-request-id").filter(|id| is_plain_id(id)).map(|id| guard.shown(id));
         if headers.is_empty() {
             return Err((Problem::TooLarge, "headers-unreadable"));
         }
@@ -65,6 +65,7 @@ impl Exchange {
             return Err((Problem::WrongMethod, "wrong-method"));
         }
         let (caller, proof_ends) = guard.identify(&headers, &authority, now, host)?;
+        self.story.token_id = caller.token_id().map(|id| guard.shown(id));
         self.story.caller = Some(caller.clone());
         // Without a bundle there is no use in reading the body.
         guard.bundle(now)?;
@@ -131,6 +132,11 @@ impl Exchange {
         let route = guard.config.routes.get(incoming.route).ok_or_else(undecidable)?;
         let dialect = guard.config.dialects.get(route.dialect).ok_or_else(undecidable)?;
         let call = Call::read(route, &dialect.dialect, &incoming.head, body).map_err(no_call)?;
+        self.story.names = Some(Names {
+            model: guard.shown(&call.model),
+            dataset: guard.shown(&call.dataset),
+            tenant: call.tenant.as_deref().map(|tenant| guard.shown(tenant)),
+        });
         self.story.request_digest = guard.content_digest(body);
         let bundle = guard.bundle(now)?;
         let caller = incoming.caller.clone();
@@ -260,7 +266,8 @@ impl Exchange {
         let guard = self.guard.clone();
         let undecidable = || (Problem::Forbidden, "undecidable");
         let Stage::Asking(consultation) = &mut self.stage else { return Err(undecidable()) };
-        let (Some(decision), Some(call), Some(bundle)) = (&self.story.decision, &self.story.call, &self.story.bundle)
+        let (Some(decision), Some(call), Some(names), Some(bundle)) =
+            (&self.story.decision, &self.story.call, &self.story.names, &self.story.bundle)
         else {
             return Err(undecidable());
         };
@@ -276,6 +283,7 @@ impl Exchange {
                 approval,
                 caller: &incoming.caller,
                 call,
+                names,
                 decision,
                 masked_query: &consultation.masked_query,
                 wait: settings.wait,
@@ -481,6 +489,12 @@ fn prefers_async(value: &[u8]) -> bool {
     value
         .split(|byte| *byte == b',' || *byte == b';')
         .any(|item| item.trim_ascii().eq_ignore_ascii_case(b"respond-async"))
+}
+
+/// The method for the record. Any token may stand there, also somebody's number: what is not known is told as `other`.
+fn known_method(method: &str) -> &'static str {
+    const KNOWN: [&str; 10] = ["POST", "GET", "HEAD", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
+    KNOWN.into_iter().find(|known| *known == method).unwrap_or("other")
 }
 
 fn is_plain_id(id: &str) -> bool {

@@ -3,7 +3,7 @@
 use super::downward;
 use super::head::MediaType;
 use super::permit::Edits;
-use super::{Exchange, Head, Headers, Problem, Refused, Sent, Stage, Step};
+use super::{Exchange, Head, Headers, Host, Problem, Refused, Sent, Stage, Step};
 use crate::mask::{Unmaskable, mask_json, mask_text};
 use crate::time::Time;
 
@@ -15,38 +15,41 @@ impl Exchange {
     }
 
     /// The response's headers. `end`: it has no body.
-    pub fn response_headers(&mut self, headers: &Headers, end: bool, now: Time) -> Step {
+    pub fn response_headers(&mut self, headers: &Headers, end: bool, now: Time, host: &dyn Host) -> Step {
+        if matches!(self.stage, Stage::Upstream(_) | Stage::Passing | Stage::New | Stage::Body(_) | Stage::Asking(_)) {
+            self.learn_who_answers(headers, now, host);
+        }
+        if let Some(step) = self.strays(now, host) {
+            return step;
+        }
         let sent = match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Upstream(sent) => sent,
             // What Envoy itself answers before anything went upstream (a limit, a time-out), and our own replies.
             other => {
                 self.stage = other;
                 if matches!(self.stage, Stage::Passing | Stage::New | Stage::Body(_) | Stage::Asking(_)) {
-                    self.story.status = headers.one(":status").and_then(|status| status.parse().ok());
+                    self.story.status = self.story.answer_status;
                 }
                 return Step::Continue;
             }
         };
-        match self.inspect(sent, headers, end, now) {
+        match self.inspect(sent, headers, end) {
             Ok(step) => step,
             Err((problem, reason)) => self.refuse(problem, reason),
         }
     }
 
-    fn inspect(&mut self, sent: Sent, headers: &Headers, end: bool, now: Time) -> Result<Step, Refused> {
+    fn inspect(&mut self, sent: Sent, headers: &Headers, end: bool) -> Result<Step, Refused> {
         let unmaskable = |reason: &'static str| (Problem::Unmaskable, reason);
-        self.story.upstream = self.story.sent.map(|sent| now.since(sent));
-        let status: u16 = headers
-            .one(":status")
-            .and_then(|status| status.parse().ok())
-            .ok_or_else(|| unmaskable("response-headers-unreadable"))?;
-        self.story.upstream_status = Some(status);
+        let status = self.story.answer_status.ok_or_else(|| unmaskable("response-headers-unreadable"))?;
         if headers.iter().any(|(_, value)| sent.permit.as_whom().is_told_by(value)) {
             return Err(unmaskable("response-leaks-credential"));
         }
         // The caller's credential is not what the upstream saw, so its refusal is none of the caller's.
         if status == 401 || status == 407 {
-            return Err((Problem::UpstreamRefused, "upstream-refused-credential"));
+            let is_upstreams = self.story.answered;
+            let reason = if is_upstreams { "upstream-refused-credential" } else { "refused-behind-guard" };
+            return Err((Problem::UpstreamRefused, reason));
         }
         if !headers.is_plain() {
             return Err(unmaskable("response-encoded"));
@@ -137,7 +140,7 @@ impl Exchange {
         if body.len() > guard.config.limits.response_bytes {
             return Err(unmaskable("response-too-large"));
         }
-        let success = self.story.upstream_status.is_some_and(|status| (200..300).contains(&status));
+        let success = self.story.answer_status.is_some_and(|status| (200..300).contains(&status));
         let empty_error = body.is_empty() && !success;
         let mut edits = Edits { headers: head, body: None };
         if !empty_error {
@@ -167,7 +170,7 @@ impl Exchange {
         }
         let length = edits.body.as_ref().map_or(body.len(), Vec::len);
         edits.headers.push(("content-length".to_owned(), length.to_string()));
-        self.story.status = self.story.upstream_status;
+        self.story.status = self.story.answer_status;
         Ok(Step::Release(edits))
     }
 }

@@ -125,7 +125,7 @@ impl Exchange {
             };
         }
         self.story.open = true;
-        self.story.status = self.story.upstream_status;
+        self.story.status = self.story.answer_status;
         // Without a length: it would be that of another body.
         let headers = std::mem::take(&mut streaming.head);
         Ok(Step::Release(Edits { headers, body: Some(masked) }))

@@ -48,6 +48,22 @@ impl Host for NoHost {
     fn shared(&self) -> &dyn SharedMemory {
         self
     }
+
+    fn peer(&self) -> Option<String> {
+        None
+    }
+
+    fn details(&self) -> Option<String> {
+        Some("via_upstream".to_owned())
+    }
+
+    fn status(&self) -> Option<u16> {
+        None
+    }
+
+    fn may_have_reached_upstream(&self) -> bool {
+        true
+    }
 }
 
 impl SharedMemory for NoHost {
@@ -185,7 +201,7 @@ fn status(step: &Step) -> u16 {
 }
 
 fn record(exchange: &mut Exchange) -> Value {
-    let record = exchange.sealed_record(NOW);
+    let record = exchange.sealed_record(NOW, &NoHost);
     assert!(!record.contains(SECRET) && !record.contains("eyJ"), "{record}");
     serde_json::from_str(&record).unwrap()
 }
@@ -236,7 +252,7 @@ fn an_allowed_call_goes_up_under_the_gateways_credential_alone() {
         ("date", "now"),
         ("x-request-id", "r-9"),
     ];
-    assert_eq!(exchange.response_headers(&answer(&headers), false, NOW), Step::Hold);
+    assert_eq!(exchange.response_headers(&answer(&headers), false, NOW, &NoHost), Step::Hold);
     let body = br#"{"results":[{"index":0,"relevance_score":0.5,"document":{"text":"ann@example.org"}}]}"#;
     assert_eq!(exchange.response_body(body.len(), true), Step::Read);
     let Step::Release(edits) = exchange.response_whole(body) else { panic!("not released") };
@@ -386,7 +402,9 @@ fn streams_that_carry_no_call_are_refused_unless_listed() {
     );
     let headers = head(&[(":method", "GET"), (":path", "/healthz"), (":authority", "Gateway.test:443")]);
     assert_eq!(step, Step::Release(Edits { headers, body: None }));
-    assert_eq!(record(&mut exchange)["result"]["outcome"], "passed");
+    exchange.response_headers(&answer(OK_JSON), true, NOW, &NoHost);
+    let passed = record(&mut exchange);
+    assert_eq!((&passed["result"]["outcome"], &passed["decision"]["effect"]), (&json!("passed"), &json!("pass")));
     assert_eq!(status(&world.exchange().request_headers(Headers::default(), true, NOW, &NoHost)), 413);
 }
 
@@ -534,17 +552,17 @@ fn an_answer_that_cannot_be_masked_does_not_leave() {
         (vec![("content-type", "application/json")], 502),
     ] {
         let mut exchange = sent(&world);
-        assert_eq!(status(&exchange.response_headers(&answer(&headers), false, NOW)), expected, "{headers:?}");
+        assert_eq!(status(&exchange.response_headers(&answer(&headers), false, NOW, &NoHost)), expected, "{headers:?}");
         assert_eq!(exchange.response_body(10, true), Step::Continue, "our own reply goes on");
     }
     for body in [&b""[..], b"{", b"not json", b"{\"a\":\"\xa1\"}", b"{} {}"] {
         let mut exchange = sent(&world);
-        assert_eq!(exchange.response_headers(&answer(OK_JSON), false, NOW), Step::Hold);
+        assert_eq!(exchange.response_headers(&answer(OK_JSON), false, NOW, &NoHost), Step::Hold);
         assert_eq!(exchange.response_body(body.len(), true), Step::Read);
         assert_eq!(status(&exchange.response_whole(body)), 502, "{body:?}");
     }
     let mut exchange = sent(&world);
-    exchange.response_headers(&answer(OK_JSON), false, NOW);
+    exchange.response_headers(&answer(OK_JSON), false, NOW, &NoHost);
     assert_eq!(status(&exchange.response_body(4097, false)), 502);
 }
 
@@ -558,7 +576,12 @@ fn the_credential_does_not_come_back_in_any_spelling() {
         format!(r#"{{"{SECRET}":1}}"#),
     ] {
         let mut exchange = sent(&world);
-        exchange.response_headers(&answer(&[(":status", "400"), ("content-type", "application/json")]), false, NOW);
+        exchange.response_headers(
+            &answer(&[(":status", "400"), ("content-type", "application/json")]),
+            false,
+            NOW,
+            &NoHost,
+        );
         assert_eq!(status(&exchange.response_whole(body.as_bytes())), 502);
     }
 }
@@ -572,7 +595,7 @@ fn errors_of_the_upstream_are_masked_too() {
     ] {
         let mut exchange = sent(&world);
         assert_eq!(
-            exchange.response_headers(&answer(&[(":status", "429"), ("content-type", media)]), false, NOW),
+            exchange.response_headers(&answer(&[(":status", "429"), ("content-type", media)]), false, NOW, &NoHost),
             Step::Hold
         );
         let Step::Release(edits) = exchange.response_whole(body.as_bytes()) else { panic!("not released") };
@@ -611,7 +634,7 @@ fn a_stream_leaves_record_by_record_and_breaks_off_for_good() {
     let lines: &[(&str, &str)] =
         &[(":status", "200"), ("content-type", "application/x-ndjson"), ("content-length", "999999")];
     let mut exchange = sent(&world);
-    assert_eq!(exchange.response_headers(&answer(lines), false, NOW), Step::Hold);
+    assert_eq!(exchange.response_headers(&answer(lines), false, NOW, &NoHost), Step::Hold);
     let mut part = |body: &str, end| {
         let step = exchange.response_body(body.len(), end);
         if step == Step::Read { exchange.response_whole(body.as_bytes()) } else { step }
@@ -635,7 +658,7 @@ fn a_stream_leaves_record_by_record_and_breaks_off_for_good() {
     );
 
     let mut exchange = sent(&world);
-    exchange.response_headers(&answer(lines), false, NOW);
+    exchange.response_headers(&answer(lines), false, NOW, &NoHost);
     assert_eq!(exchange.response_body(1, false), Step::Read);
     assert!(matches!(exchange.response_whole(b"1\n"), Step::Release(_)));
     assert_eq!(exchange.response_trailers(), Step::Continue);
@@ -644,7 +667,7 @@ fn a_stream_leaves_record_by_record_and_breaks_off_for_good() {
     assert_eq!(result["body_digest"], keyed_digest(DIGEST_KEY.as_bytes(), b"1\n").unwrap());
     // Behind trailers nothing can be added, so the last line did not leave.
     let mut exchange = sent(&world);
-    exchange.response_headers(&answer(lines), false, NOW);
+    exchange.response_headers(&answer(lines), false, NOW, &NoHost);
     assert_eq!(exchange.response_body(1, false), Step::Read);
     assert!(matches!(exchange.response_whole(b"1\n2"), Step::Release(_)));
     assert_eq!(status(&exchange.response_trailers()), 502);
@@ -655,11 +678,11 @@ fn a_stream_leaves_record_by_record_and_breaks_off_for_good() {
     );
     // Nothing left of one that was refused before it began.
     let mut exchange = sent(&world);
-    exchange.response_headers(&answer(lines), false, NOW);
+    exchange.response_headers(&answer(lines), false, NOW, &NoHost);
     assert_eq!(exchange.response_body(1, false), Step::Read);
     assert_eq!(status(&exchange.response_whole(b"x\n")), 502);
     let result = record(&mut exchange)["result"].clone();
     assert_eq!((result.get("records"), &result["body_digest"]), (None, &Value::Null));
     let closed = self::world();
-    assert_eq!(status(&sent(&closed).response_headers(&answer(lines), false, NOW)), 502);
+    assert_eq!(status(&sent(&closed).response_headers(&answer(lines), false, NOW, &NoHost)), 502);
 }

@@ -66,7 +66,7 @@ pub(super) fn in_passing(headers: &Headers, guard: &Guard) -> Result<Head, Refus
 
 fn carried(headers: &Headers, is_listed: &dyn Fn(&str) -> bool, guard: &Guard) -> Result<Head, Refused> {
     let mut head = Head::with_capacity(12);
-    for (name, value) in headers.iter() {
+    for (name, _) in headers.iter() {
         match name {
             // They were decided on, and a request without them is none.
             ":method" | ":path" | ":authority" | ":scheme" => {

@@ -417,6 +417,7 @@ def expect_refused(gateway: Gateway, reply: Reply, status: int, code: str, reaso
     problem = expect_problem(reply, status, code, reason)
     expect_nothing_sent(gateway)
     assert reply.record["credential"] is None
+    assert reply.record["result"]["upstream"] is reply.record["result"]["upstream_status"] is None
     # A policy may allow what the gateway then withholds; nothing else may be recorded as allowed and be refused.
     decision, result = reply.record["decision"], reply.record["result"]
     assert decision["effect"] in ("deny", "approval") or result["reason"] in WITHHELD_ANYWAY, (decision, result)
@@ -445,7 +446,11 @@ def expect_served(reply: Reply, status: int = 200) -> dict:
     """A call that went through; gives its record."""
     assert reply.status == status, f"{reply.status} {reply.body[:300]!r}"
     record = reply.record
-    assert record["result"]["outcome"] == "served" and record["result"]["status"] == status
+    result = record["result"]
+    assert result["outcome"] == "served" and result["status"] == status
+    # What was served is an upstream's: the record and Envoy's own word on the stream agree.
+    assert (result["upstream"], result["upstream_status"], reply.line["envoy"]["details"]) == ("answered", status, "via_upstream"), reply.line
+    assert result["reason"] == ("ok" if status < 300 else f"upstream-{status // 100}xx")
     if reply.one("transfer-encoding") != "chunked":
         assert reply.one("content-length") == str(len(reply.body))
     expect_record(record)
@@ -478,6 +483,7 @@ def expect_record(record: dict) -> None:
     assert abs(time.time() - calendar.timegm(time.strptime(record["time"][:19], "%Y-%m-%dT%H:%M:%S"))) < 300
     assert record["policy"]["id"] == "e2e" and record["policy"]["serial"] == 7 and len(record["policy"]["sha256"]) >= 64
     assert record["decision"]["effect"] in ("allow", "deny", "approval", "pass")
+    assert re.fullmatch(r"127\.0\.0\.1:[0-9]+", record["peer"]), record["peer"]
     assert isinstance(record["seq"], int) and record["chain"] and record["hash"].startswith("sha256:")
 
 

@@ -14,7 +14,7 @@ import stack
 from gateway import (COHERE, HR, ROUTES, SECRETS, approved, body, expect_nothing_sent, expect_problem, expect_refused, expect_seen, expect_served,
                      plugin)
 from test_workers import expect_keys_on_both
-from wire import Answer, Http1, Http2, answer_json, head_of
+from wire import Answer, Http1, Http2, Response, head_of
 
 OURS = "gateway.example"
 PREFIX = {"prefix": "/cohere/"}
@@ -199,8 +199,8 @@ def test_with_two_workers_no_call_reaches_another_cluster(services, start):
 
     def client(number):
         statuses = []
-        with Http1(gateway.port) as connection:
-            for call in range(12):
+        for call in range(12):
+            with Http1(gateway.port) as connection:
                 host, headers, status = kinds[(number + call) % 4]
                 content = json.dumps(body()).encode()
                 every = [("host", host), *headers, ("authorization", f"Bearer {people.token()}"), ("content-type", "application/json"),
@@ -302,8 +302,12 @@ def test_over_http2_the_authority_is_held_too(gateway, cohere):
             stream = client.headers([
                 (":method", "POST"), (":path", COHERE), (":scheme", "http"), *authorities, ("authorization", f"Bearer {people.token()}"),
                 ("content-type", "application/json"), ("content-length", str(len(content)))])
-            client.data(stream, content, end=True)
-            return client.response(stream)
+            try:
+                client.data(stream, content, end=True)
+                return client.response(stream)
+            except ConnectionResetError:
+                # Envoy's codec refused it.
+                return Response()
 
     assert call((":authority", "evil.example")).status == 421
     for authorities in [[(":authority", "evil.example"), ("host", OURS)], [("host", "evil.example")], []]:
@@ -361,7 +365,7 @@ SKEW = 30  # seconds, the default leeway
 def short_lived():
     """A token that is good for a moment more, and when it ends."""
     now = int(time.time())
-    return people.token(iat=now - 300, exp=now - SKEW + 2), now + 2
+    return people.token(iat=now - 300, exp=now - SKEW + 4), now + 4
 
 
 def until(moment):
@@ -414,9 +418,9 @@ def test_a_token_is_good_to_its_end_also_from_the_cache(gateway, cohere):
 
 
 @pytest.mark.parametrize("what", ["the rule", "the bundle"])
-def test_what_expires_while_people_are_asked_allows_nothing(services, start, what):
-    bundle = copy.deepcopy(harness.BUNDLE)
-    ends = int(time.time()) + 4
+def test_what_expires_while_people_are_asked_allows_nothing(changeable, what):
+    services, bundle = changeable.services, copy.deepcopy(harness.BUNDLE)
+    ends = int(time.time()) + 8
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ends))
     if what == "the rule":
         for rule in bundle["rules"]:
@@ -425,8 +429,7 @@ def test_what_expires_while_people_are_asked_allows_nothing(services, start, wha
     else:
         bundle["bundle"]["not_after"] = moment
     approver = {**plugin()["approver"], "timeout": "20s", "wait": "500ms"}
-    gateway = start(plugin(bundle={"inline": bundle}, approver=approver))
-    services.fresh()
+    gateway = changeable.change(plugin(bundle={"inline": bundle}, approver=approver))
 
     def slowly(request):
         until(ends)

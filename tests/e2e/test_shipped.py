@@ -73,7 +73,7 @@ def test_an_allowed_call_is_served_and_masked_under_the_upstreams_credential(shi
     assert people.EMAIL.encode() not in answer.body and b"[email]" in answer.body
     record = line["record"][0]
     assert (record["result"]["outcome"], record["actor"]["sub"], record["call"]["dataset"]) == ("served", "ann", "web-docs")
-    assert set(line) == {"record", "envoy"} and set(line["envoy"]) == {"code", "flags", "details", "stream"}
+    assert set(line) == {"record", "envoy"} and set(line["envoy"]) == {"code", "flags", "details", "stream", "log"}
     requests = seen(up)[before:]
     assert [(one["method"], one["path"]) for one in requests] == [("POST", target)]
     # The demo's upstream tells digests of credentials, so that nobody reads them there.

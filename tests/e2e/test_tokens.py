@@ -112,7 +112,7 @@ def test_a_byte_that_is_no_utf8_in_the_token_is_refused_and_the_module_lives(gat
 
 def test_a_byte_that_is_no_utf8_in_another_header_harms_nobody(gateway, cohere):
     expect_served(gateway.call(headers=[("x-note", b"caf\xa1"), ("accept-encoding", b"\xa1"), ("prefer", b"\xa1")]))
-    assert cohere.seen[0].all("x-note") == ["caf\xa1"]
+    assert cohere.seen[0].all("x-note") == []
     reply = gateway.call("/by-header/v1/rerank", headers=[("x-dataset", b"web-\xa1")])
     assert reply.status == 422 and reply.record["result"]["outcome"] == "malformed-call"
     reply = gateway.call(headers=[("content-type", b"application/json\xa1")])

@@ -19,6 +19,7 @@ import h2.config
 import h2.connection
 import h2.errors
 import h2.events
+import h2.exceptions
 import hpack
 
 Header = tuple[bytes, bytes]
@@ -229,12 +230,14 @@ class Server:
                     if answer.hold:
                         answer.hold.wait(PATIENCE)
                     headers = [(":status", str(answer.status)), *answer.headers]
-                    if answer.metadata:
-                        peer.send_headers(event.stream_id, headers)
-                        connection.sendall(peer.data_to_send() + metadata(event.stream_id, answer.metadata))
-                        peer.send_data(event.stream_id, answer.body, end_stream=True)
-                    else:
-                        send_h2(peer, event.stream_id, headers, answer.body, answer.trailers)
+                    # Who asked may have reset the stream by now.
+                    with suppress(h2.exceptions.ProtocolError):
+                        if answer.metadata:
+                            peer.send_headers(event.stream_id, headers)
+                            connection.sendall(peer.data_to_send() + metadata(event.stream_id, answer.metadata))
+                            peer.send_data(event.stream_id, answer.body, end_stream=True)
+                        else:
+                            send_h2(peer, event.stream_id, headers, answer.body, answer.trailers)
                 connection.sendall(peer.data_to_send())
 
 
@@ -270,7 +273,7 @@ class Http1:
                     return response
                 response.status = int(head[0].split(b" ")[1])
             response.headers = [header(line) for line in head[1:]]
-            if response.status != 204:
+            if response.status not in (204, 304):
                 response.body, response.trailers = read_body(self._reader, response, to_end=True)
             response.whole = True
         except EOFError as error:

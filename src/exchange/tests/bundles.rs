@@ -59,7 +59,7 @@ fn without_a_bundle_nobody_is_let_in_and_with_the_first_good_one_they_are() {
     let mut exchange = world.exchange();
     let step = exchange.request_headers(world.headers("/web/v2/rerank", &[]), false, NOW, &NoHost);
     assert_eq!(status(&step), 503);
-    let record: Value = serde_json::from_str(&exchange.sealed_record(NOW)).unwrap();
+    let record: Value = serde_json::from_str(&exchange.sealed_record(NOW, &NoHost)).unwrap();
     assert_eq!((&record["result"]["reason"], &record["policy"]), (&json!("no-bundle-yet"), &Value::Null));
     assert_eq!(world.hears(&bundle(3, |_| {}), 1), "loaded");
     sent(&world);
@@ -83,8 +83,8 @@ fn events_are_links_of_the_chain_before_the_call_that_comes_next() {
     let world = fetching(true);
     world.hears(&bundle(8, |_| {}), 0);
     world.hears(&bundle(6, |_| {}), 60);
-    let records = sent(&world).sealed_record(NOW);
-    let next = sent(&world).sealed_record(NOW);
+    let records = sent(&world).sealed_record(NOW, &NoHost);
+    let next = sent(&world).sealed_record(NOW, &NoHost);
     // No text in these records has what stands between them.
     let one_a_line = records.replace("\"},{\"v\"", "\"}\n{\"v\"");
     let mut previous = None;
@@ -110,7 +110,7 @@ fn events_that_had_no_room_are_counted() {
     for serial in 8..108 {
         assert_eq!(world.hears(&bundle(serial, |_| {}), serial * 100), "loaded");
     }
-    let all: Vec<Value> = serde_json::from_str(&format!("[{}]", sent(&world).sealed_record(NOW))).unwrap();
+    let all: Vec<Value> = serde_json::from_str(&format!("[{}]", sent(&world).sealed_record(NOW, &NoHost))).unwrap();
     assert_eq!(all.len(), 65);
     assert_eq!((&all[0]["lost_before"], &all[1]["lost_before"]), (&json!(36), &json!(0)));
 }
@@ -125,13 +125,13 @@ fn a_call_is_masked_and_recorded_by_the_bundle_that_decided_it() {
         bundle["rules"].as_array_mut().unwrap().remove(1);
     });
     assert_eq!(world.hears(&other, 0), "loaded");
-    exchange.response_headers(&answer(OK_JSON), false, NOW);
+    exchange.response_headers(&answer(OK_JSON), false, NOW, &NoHost);
     let Step::Release(edits) = exchange.response_whole(br#"{"a":"ann@example.org"}"#) else { panic!("not released") };
     assert_eq!(edits.body.as_deref(), Some(&br#"{"a":"[email]"}"#[..]));
-    let all: Vec<Value> = serde_json::from_str(&format!("[{}]", exchange.sealed_record(NOW))).unwrap();
+    let all: Vec<Value> = serde_json::from_str(&format!("[{}]", exchange.sealed_record(NOW, &NoHost))).unwrap();
     assert_eq!((&all[1]["policy"]["serial"], &all[1]["decision"]["masks"]), (&json!(7), &json!(["pii"])));
     let mut next = sent(&world);
-    next.response_headers(&answer(OK_JSON), false, NOW);
+    next.response_headers(&answer(OK_JSON), false, NOW, &NoHost);
     let Step::Release(edits) = next.response_whole(br#"{"a":"ann@example.org"}"#) else { panic!("not released") };
     assert_eq!(edits.body, None);
 }
@@ -164,7 +164,7 @@ fn what_people_approved_is_held_against_the_bundle_in_force_by_then() {
         let receipt = world.receipt(&json!({"req": digest}));
         let approved = json!({"status": "approved", "id": "a-1", "receipt": receipt}).to_string();
         let step = exchange.answered(Some((200, approved.as_bytes())), NOW, &NoHost);
-        let all: Vec<Value> = serde_json::from_str(&format!("[{}]", exchange.sealed_record(NOW))).unwrap();
+        let all: Vec<Value> = serde_json::from_str(&format!("[{}]", exchange.sealed_record(NOW, &NoHost))).unwrap();
         match outcome {
             Ok(query) => {
                 let Step::Release(edits) = step else { panic!("{what}: {step:?}") };
@@ -208,10 +208,10 @@ fn a_shadow_bundle_is_recorded_and_changes_nothing() {
     // One that is fetched: whatever comes, calls go on as they did.
     let world = shadowed(json!({"fetched": fetched()}));
     assert_eq!(world.hears_as(Role::Shadow, b"garbage", 0), "refused");
-    let all: Vec<Value> = serde_json::from_str(&format!("[{}]", sent(&world).sealed_record(NOW))).unwrap();
+    let all: Vec<Value> = serde_json::from_str(&format!("[{}]", sent(&world).sealed_record(NOW, &NoHost))).unwrap();
     assert_eq!((&all[0]["role"], &all[1]["decision"].get("shadow_bundle")), (&json!("shadow"), &None));
     assert_eq!(world.hears_as(Role::Shadow, &signed(&strict), 60), "loaded");
-    let all: Vec<Value> = serde_json::from_str(&format!("[{}]", sent(&world).sealed_record(NOW))).unwrap();
+    let all: Vec<Value> = serde_json::from_str(&format!("[{}]", sent(&world).sealed_record(NOW, &NoHost))).unwrap();
     assert_eq!(all[1]["decision"]["shadow_bundle"]["effect"], "deny");
     assert_eq!(all[1]["policy"]["serial"], 7);
 }

@@ -32,6 +32,22 @@ impl Host for At {
     fn shared(&self) -> &dyn SharedMemory {
         &NoHost
     }
+
+    fn peer(&self) -> Option<String> {
+        None
+    }
+
+    fn details(&self) -> Option<String> {
+        NoHost.details()
+    }
+
+    fn status(&self) -> Option<u16> {
+        None
+    }
+
+    fn may_have_reached_upstream(&self) -> bool {
+        true
+    }
 }
 
 #[test]

@@ -35,6 +35,22 @@ impl Host for Remembering {
     fn shared(&self) -> &dyn SharedMemory {
         &self.0
     }
+
+    fn peer(&self) -> Option<String> {
+        None
+    }
+
+    fn details(&self) -> Option<String> {
+        Some("via_upstream".to_owned())
+    }
+
+    fn status(&self) -> Option<u16> {
+        None
+    }
+
+    fn may_have_reached_upstream(&self) -> bool {
+        true
+    }
 }
 
 /// The world with more rules, and with routes that speak more dialects.

@@ -1,0 +1,167 @@
+//! How an answer came about, by what the host knows: what Envoy answers by itself looks like an upstream's answer and is none.
+
+/// Who made an answer, or ended the stream without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// An upstream answered.
+    Upstream,
+    /// An upstream answered, and its answer broke off.
+    BrokeOff,
+    /// An upstream answered with a redirect that Envoy itself followed.
+    Redirected,
+    /// The caller, or the connection to it, is gone.
+    Gone,
+    /// Envoy, or another filter in it.
+    Envoy(&'static str),
+}
+
+/// What is told of an answer of Envoy's own that has no reason of its own here.
+const ENVOYS: &str = "answered-by-envoy";
+
+/// How Envoy's words begin (`%RESPONSE_CODE_DETAILS%`), and what records and metrics say, in a bounded number of words.
+const WORDS: [(&str, Ending); 40] = [
+    ("via_upstream", Ending::Upstream),
+    ("upstream_reset_after_response_started", Ending::BrokeOff),
+    ("late_upstream_reset", Ending::BrokeOff),
+    ("internal_redirect", Ending::Redirected),
+    ("downstream_remote_disconnect", Ending::Gone),
+    ("http2.remote_re", Ending::Gone),
+    ("http3.remote_re", Ending::Gone),
+    ("downstream_local_disconnect", Ending::Envoy("connection-closed")),
+    ("duration_timeout", Ending::Envoy("connection-closed")),
+    ("http1.", Ending::Envoy("malformed-request")),
+    ("http2.", Ending::Envoy("malformed-request")),
+    ("http3.", Ending::Envoy("malformed-request")),
+    ("cluster_not_found", Ending::Envoy("no-cluster")),
+    ("no_healthy_upstream", Ending::Envoy("no-healthy-upstream")),
+    ("maintenance_mode", Ending::Envoy("no-healthy-upstream")),
+    ("response_timeout", Ending::Envoy("upstream-timeout")),
+    ("upstream_response_timeout", Ending::Envoy("upstream-timeout")),
+    ("upstream_per_try", Ending::Envoy("upstream-timeout")),
+    ("upstream_max_stream_duration_reached", Ending::Envoy("upstream-timeout")),
+    ("stream_idle_timeout", Ending::Envoy("stream-timeout")),
+    ("max_duration_timeout", Ending::Envoy("stream-timeout")),
+    ("request_overall_timeout", Ending::Envoy("request-timeout")),
+    ("request_header_timeout", Ending::Envoy("request-timeout")),
+    ("route_not_found", Ending::Envoy("no-route")),
+    ("direct_response", Ending::Envoy("direct-response")),
+    ("request_payload_too_large", Ending::Envoy("request-above-buffer")),
+    ("request_headers_too_large", Ending::Envoy("request-above-buffer")),
+    ("response_payload_too_large", Ending::Envoy("response-above-buffer")),
+    ("response_headers_too_large", Ending::Envoy("response-above-buffer")),
+    ("fault_filter", Ending::Envoy("fault-injected")),
+    ("local_rate_limited", Ending::Envoy("rate-limited")),
+    ("request_rate_limited", Ending::Envoy("rate-limited")),
+    ("rate_limiter_error", Ending::Envoy("rate-limited")),
+    ("ext_authz", Ending::Envoy("denied-behind-guard")),
+    ("rbac_access_denied", Ending::Envoy("denied-behind-guard")),
+    ("jwt_authn_access_denied", Ending::Envoy("denied-behind-guard")),
+    ("overload", Ending::Envoy("overloaded")),
+    ("overload_manager", Ending::Envoy("overloaded")),
+    ("adaptive_concurrency", Ending::Envoy("overloaded")),
+    ("admission_control", Ending::Envoy("overloaded")),
+];
+
+/// An upstream that gave no answer, and why: it stands in braces behind this.
+const UNANSWERED: &str = "upstream_reset_before_response_started";
+
+impl Ending {
+    /// What Envoy's words say. Words that are not known, or none at all, are Envoy's: an upstream has to be told to be one.
+    pub(super) fn of(details: Option<&str>) -> Self {
+        let Some(details) = details else { return Self::Envoy(ENVOYS) };
+        if let Some(why) = details.strip_prefix(UNANSWERED) {
+            return Self::Envoy(unanswered(why));
+        }
+        let known = WORDS.iter().find(|(start, ending)| match ending {
+            // These two are whole, and what an upstream did is not told by how a word begins.
+            Self::Upstream | Self::Redirected => details == *start,
+            _ => details.starts_with(start),
+        });
+        known.map_or(Self::Envoy(ENVOYS), |(_, ending)| *ending)
+    }
+
+    /// Whether an upstream answered.
+    pub(super) const fn is_answered(self) -> bool {
+        matches!(self, Self::Upstream | Self::BrokeOff | Self::Redirected)
+    }
+}
+
+/// The reset of a request that has had no answer.
+fn unanswered(why: &str) -> &'static str {
+    if why.contains("connection_failure") || why.contains("connection_timeout") {
+        "upstream-unreachable"
+    } else if why.contains("overflow") {
+        "upstream-overflow"
+    } else if why.contains("protocol_error") {
+        "upstream-protocol-error"
+    } else {
+        "upstream-reset"
+    }
+}
+
+/// What metrics and records call an upstream's answer of this status that went on to the caller.
+pub(super) const fn of_status(status: u16) -> &'static str {
+    match status {
+        200..300 => "ok",
+        300..400 => "upstream-3xx",
+        400..500 => "upstream-4xx",
+        500..600 => "upstream-5xx",
+        _ => "upstream-odd-status",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of Envoy 1.40, as it said them.
+    #[test]
+    fn only_an_upstream_is_taken_for_one() {
+        for (details, ending) in [
+            ("via_upstream", Ending::Upstream),
+            ("via_upstream_or_so", Ending::Envoy(ENVOYS)),
+            ("VIA_UPSTREAM", Ending::Envoy(ENVOYS)),
+            ("", Ending::Envoy(ENVOYS)),
+            ("-", Ending::Envoy(ENVOYS)),
+            ("lua_response", Ending::Envoy(ENVOYS)),
+            ("cache.response_from_cache_filter", Ending::Envoy(ENVOYS)),
+            ("upstream_reset_after_response_started{protocol_error}", Ending::BrokeOff),
+            ("internal_redirect", Ending::Redirected),
+            ("downstream_remote_disconnect", Ending::Gone),
+            ("http2.remote_reset", Ending::Gone),
+            ("http2.inbound_empty_frames_flood", Ending::Envoy("malformed-request")),
+            ("http1.codec_error", Ending::Envoy("malformed-request")),
+            ("cluster_not_found", Ending::Envoy("no-cluster")),
+            (
+                "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}",
+                Ending::Envoy("upstream-unreachable"),
+            ),
+            ("upstream_reset_before_response_started{overflow}", Ending::Envoy("upstream-overflow")),
+            ("upstream_reset_before_response_started{protocol_error}", Ending::Envoy("upstream-protocol-error")),
+            ("upstream_reset_before_response_started{connection_termination}", Ending::Envoy("upstream-reset")),
+            ("upstream_per_try_timeout", Ending::Envoy("upstream-timeout")),
+            ("response_timeout", Ending::Envoy("upstream-timeout")),
+            ("fault_filter_abort", Ending::Envoy("fault-injected")),
+            ("request_payload_too_large", Ending::Envoy("request-above-buffer")),
+            ("direct_response", Ending::Envoy("direct-response")),
+        ] {
+            assert_eq!(Ending::of(Some(details)), ending, "{details}");
+            assert_eq!(
+                ending.is_answered(),
+                matches!(ending, Ending::Upstream | Ending::BrokeOff | Ending::Redirected)
+            );
+        }
+        assert_eq!(Ending::of(None), Ending::Envoy(ENVOYS));
+    }
+
+    #[test]
+    fn only_a_success_is_ok() {
+        let ok: Vec<u16> = (0..=999).filter(|status| of_status(*status) == "ok").collect();
+        assert_eq!(ok, (200..300).collect::<Vec<_>>());
+        assert_eq!((of_status(302), of_status(429), of_status(503)), ("upstream-3xx", "upstream-4xx", "upstream-5xx"));
+        assert_eq!(
+            (of_status(199), of_status(600), of_status(999)),
+            ("upstream-odd-status", "upstream-odd-status", "upstream-odd-status")
+        );
+    }
+}

@@ -278,14 +278,17 @@ impl Exchange {
         let (Stage::Upstream(_), Some(at)) = (&self.stage, self.story.route) else { return None };
         let guard = self.guard.clone();
         let cluster = host.cluster()?;
-        if guard.config.routes.get(at).is_some_and(|route| route.clusters.contains(&cluster)) {
-            self.story.cluster = Some(cluster);
+        if self.story.cluster.as_deref() == Some(cluster.as_str()) {
             return None;
         }
+        let is_allowed = guard.config.routes.get(at).is_some_and(|route| route.clusters.contains(&cluster));
         self.story.cluster = Some(cluster);
         if host.was_held_back() {
             (self.story.sent, self.story.credential) = (None, None);
             return Some(self.refuse(Problem::Forbidden, "cluster-changed"));
+        }
+        if is_allowed {
+            return None;
         }
         guard.close(at, now);
         Some(self.refuse(Problem::Unmaskable, "wrong-cluster"))

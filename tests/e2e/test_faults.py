@@ -164,6 +164,8 @@ class Call:
         if self.fault == "none-h2" and self.deed not in ("text", "leak", "html"):
             # One thread serves all streams of a connection: it neither hangs nor cuts one off.
             self.deed = "answer"
+        if self.caller in ("leaves", "h2-resets") and chance.random() < 0.5:
+            self.fault, self.deed = "none", "hang"
         self.status = chance.choice(STATUSES)
         self.got: "int | None" = None
         self.padding = "x" * chance.choice([0, 0, 5_000])
@@ -235,7 +237,7 @@ def faulty(services):
         services.upstreams[name].always(upstreams.answer)
     wasm = Path(TRAP) if Path(TRAP).is_file() else None
     gateway = Gateway(services, configuration(), wasm=wasm, ready=False, clusters=clusters(services, dead), shape=shape, concurrency=2,
-                      stream_idle_timeout="2s")
+                      stream_idle_timeout="4s")
     try:
         until_served(gateway)
         yield gateway, upstreams, wasm is not None
@@ -291,7 +293,8 @@ def expect_told(call, record, answers) -> None:
     else:
         assert result["upstream_status"] is result["upstream_ms"] is None and result["outcome"] != "served", context
     assert (result["reason"] == "ok") == (result["outcome"] == "served" and 200 <= result["upstream_status"] < 300), context
-    if call.got is not None:
+    if call.got is not None and result["reason"] != "internal-redirect":
+        # Envoy runs a redirect it follows as another stream, which is refused: it has no token of a caller.
         assert result["status"] == call.got == line["code"], context
     if line["details"] == "via_upstream":
         assert upstream == "answered", context

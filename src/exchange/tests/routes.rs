@@ -143,11 +143,11 @@ fn an_answer_from_another_cluster_does_not_leave_and_closes_the_route_for_a_whil
     for cluster in [Some("tei"), Some("tei-2"), None] {
         let (mut exchange, step) = sent(NOW);
         assert!(matches!(step, Step::Release(_)));
-        assert_eq!(exchange.strays(NOW, &At(cluster)), None, "{cluster:?}");
+        assert_eq!(exchange.answered_by(NOW, &At(cluster)), None, "{cluster:?}");
         assert_eq!(record(&mut exchange)["cluster"], json!(cluster.unwrap_or("tei")));
     }
     let (mut exchange, _) = sent(NOW);
-    let step = exchange.strays(NOW, &At(Some("evil"))).unwrap();
+    let step = exchange.answered_by(NOW, &At(Some("evil"))).unwrap();
     assert_eq!(status(&step), 502);
     let record = record(&mut exchange);
     assert_eq!((&record["result"]["reason"], &record["cluster"]), (&json!("wrong-cluster"), &json!("evil")));
@@ -192,28 +192,12 @@ fn what_the_filter_behind_held_back_was_not_sent() {
         fn shared(&self) -> &dyn SharedMemory {
             &NoHost
         }
-
-        fn peer(&self) -> Option<String> {
-            None
-        }
-
-        fn details(&self) -> Option<String> {
-            NoHost.details()
-        }
-
-        fn status(&self) -> Option<u16> {
-            None
-        }
-
-        fn may_have_reached_upstream(&self) -> bool {
-            false
-        }
     }
     let world = world();
     for _ in 0..2 {
         let (mut exchange, step) = world.ask("/web/v2/rerank", CALL);
         assert!(matches!(step, Step::Release(_)), "the route is not closed: nothing was lost");
-        assert_eq!(status(&exchange.strays(NOW, &Held).unwrap()), 403);
+        assert_eq!(status(&exchange.answered_by(NOW, &Held).unwrap()), 403);
         let record = record(&mut exchange);
         assert_eq!((&record["result"]["reason"], &record["credential"]), (&json!("cluster-changed"), &Value::Null));
         assert!(!exchange.is_sent());

@@ -16,10 +16,9 @@ pub fn why_not_upstream(name: &str) -> Option<&'static str> {
     if name.starts_with("x-envoy-") || name.starts_with("x-rerank-guard-") || name.starts_with("x-istio-") {
         return Some("is a header of the mesh's own, which no caller may set: leave it out");
     }
-    let says = |words: &[&str]| words.iter().any(|word| *word == name);
     if name == "via"
         || ROUTING.iter().any(|part| name.contains(part))
-        || says(&CLIENT_ADDRESSES)
+        || CLIENT_ADDRESSES.contains(&name)
         || name.starts_with("content-")
         || name.starts_with("sec-")
     {

@@ -279,7 +279,7 @@ impl Exchange {
     /// Where the request went that is answered now: Envoy chooses its route anew after the request was edited, and a module learns of
     /// that choice only here. The filter behind this one has held it to the cluster that was judged; where there is none and it led
     /// elsewhere, what was sent is lost: nothing of the answer leaves, the record says so, and the route is closed for a while.
-    fn strays(&mut self, now: Time, host: &dyn Host) -> Option<Step> {
+    fn answered_by(&mut self, now: Time, host: &dyn Host) -> Option<Step> {
         let (Stage::Upstream(_), Some(at)) = (&self.stage, self.story.route) else { return None };
         let guard = self.guard.clone();
         let cluster = host.cluster()?;

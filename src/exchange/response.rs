@@ -19,7 +19,7 @@ impl Exchange {
         if matches!(self.stage, Stage::Upstream(_) | Stage::Passing | Stage::New | Stage::Body(_) | Stage::Asking(_)) {
             self.learn_who_answers(headers, now, host);
         }
-        if let Some(step) = self.strays(now, host) {
+        if let Some(step) = self.answered_by(now, host) {
             return step;
         }
         let sent = match std::mem::replace(&mut self.stage, Stage::Over) {

@@ -192,6 +192,22 @@ fn what_the_filter_behind_held_back_was_not_sent() {
         fn shared(&self) -> &dyn SharedMemory {
             &NoHost
         }
+
+        fn peer(&self) -> Option<String> {
+            None
+        }
+
+        fn details(&self) -> Option<String> {
+            Some("rbac_access_denied_matched_policy[none]".to_owned())
+        }
+
+        fn status(&self) -> Option<u16> {
+            None
+        }
+
+        fn may_have_reached_upstream(&self) -> bool {
+            false
+        }
     }
     let world = world();
     for _ in 0..2 {

@@ -1,6 +1,11 @@
 //! The plugin configuration: the platform team's document. One that was read is whole: every name in it resolves, in the bundle
 //! too.
 
+mod demo;
+mod needs;
+
+pub use needs::{Cluster, Purpose, Way};
+
 use crate::approval;
 use crate::audit;
 use crate::call::{Dialect, Route, Template, WrittenDialect, WrittenRoute, is_header_name};
@@ -197,6 +202,7 @@ impl Config {
         if written.gateway.is_empty() || written.gateway.len() > 128 || written.gateway.chars().any(char::is_control) {
             flaws.push("gateway: write a name of 1 to 128 characters, such as eu1/rerank".to_owned());
         }
+        flaws.extend(demo::published_keys(&written));
         let shadow = written.bundle.shadow.as_deref();
         let bundle = supply(&written.bundle, "bundle", embedded, &mut flaws);
         let shadow = shadow.map(|shadow| supply(shadow, "bundle.shadow", embedded, &mut flaws)).unwrap_or_default();
@@ -458,7 +464,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn sound() -> Value {
+    pub(super) fn sound() -> Value {
         json!({
             "gateway": "eu1/test",
             "bundle": {"inline": {

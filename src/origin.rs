@@ -105,6 +105,11 @@ impl Named {
         }
     }
 
+    /// Its host, in lower case.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Whether a request to `authority` is one to this name. A name without a port also stands for the ports of http and https.
     #[must_use]
     pub fn fits(&self, authority: &Authority) -> bool {
@@ -129,6 +134,11 @@ impl Origin {
         let scheme = Scheme::read(scheme).ok_or_else(no_origin)?;
         let name = Named::read(name).map_err(|what| if name.contains('*') { what } else { no_origin() })?;
         Ok(Self { scheme, name })
+    }
+
+    /// Its host, in lower case.
+    pub(crate) fn host(&self) -> &str {
+        self.name.host()
     }
 
     /// Whether a request to `authority` is one to this origin.

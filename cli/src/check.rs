@@ -3,12 +3,13 @@
 use crate::bundle::{self, Loaded};
 use crate::config::{self, Checked};
 use crate::document::{Document, Malformed};
-use crate::envoy::{self, At, Filters};
+use crate::envoy::{self, At, Filters, Note};
 use crate::inner::Inner;
 use crate::report::{Finding, Severity, Source, say, say_json};
 use crate::{End, Output};
 use rerank_guard::policy::{Flaw, Part, Place};
 use serde_json::{Value, json};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
@@ -144,27 +145,46 @@ fn look(source: &Source, document: &Document, embedded: Option<&[u8]>) -> Told {
     let locate = |flaw: &Flaw| document.locate(&source.text, &flaw.place, flaw.part);
     if filters.ours.is_empty() && !envoy::is_envoys(&document.value) {
         let checked = config::check(&document.value, embedded);
-        told.take(&checked, |flaw| (Some(flaw.place.to_string()), locate(flaw)));
+        told.take(&checked, locate);
     } else if filters.ours.is_empty() {
         let flaw = Flaw::new(Place::root(), "no filter of rerank-guard is in this Envoy configuration");
-        told.errors.push(finding(&flaw, None, locate(&flaw)));
+        told.add(Severity::Error, finding(&flaw, None, locate(&flaw)));
     }
     for filter in &filters.ours {
-        let own = match filter.plugin() {
-            Some(plugin) => told.look_inside(source, document, &plugin, embedded),
+        let inside = filter.plugin().map(|plugin| Inside::of(source, document, &plugin));
+        let checked = match &inside {
+            Some(Ok(inside)) => {
+                let checked = config::check(inside.value(), embedded);
+                told.take(&checked, |flaw| inside.locate(source, document, flaw));
+                checked.config
+            }
+            Some(Err(malformed)) => {
+                let Finding { what, hint, at, .. } = malformed;
+                let (what, hint, at) = (what.clone(), hint.clone(), at.clone());
+                told.add(Severity::Error, Finding { what, hint, place: None, at });
+                None
+            }
             None => {
                 let what = format!("the filter `{}` has no configuration that can be read", filter.name());
                 let flaw = Flaw::new(filter.place(), what).hint("write JSON in a StringValue");
-                told.errors.push(finding(&flaw, None, locate(&flaw)));
+                told.add(Severity::Error, finding(&flaw, None, locate(&flaw)));
                 None
             }
         };
-        for (severity, flaw) in filter.around(own.as_ref(), &filters) {
-            let place = flaw.place.steps();
-            let last = place.get(place.len().saturating_sub(2)..).unwrap_or_default();
-            let last = config::join(&Place::root(), last).to_string();
-            let list = if severity == Severity::Error { &mut told.errors } else { &mut told.warnings };
-            list.push(finding(&flaw, Some(last), locate(&flaw)));
+        for Note { severity, mut flaw, field } in filters.around(filter, checked.as_ref()) {
+            let found = match (&field, &inside) {
+                (Some(field), Some(Ok(inside))) => {
+                    flaw.place = inside.follow(field);
+                    finding(&flaw, Some(field.clone()), inside.locate(source, document, &flaw))
+                }
+                _ => {
+                    let place = flaw.place.steps();
+                    let last = place.get(place.len().saturating_sub(2)..).unwrap_or_default();
+                    let last = config::join(&Place::root(), last).to_string();
+                    finding(&flaw, Some(last), locate(&flaw))
+                }
+            };
+            told.add(severity, found);
         }
     }
     told.errors.sort_by_key(|finding| finding.at.as_ref().map(|at| at.start));
@@ -172,49 +192,78 @@ fn look(source: &Source, document: &Document, embedded: Option<&[u8]>) -> Told {
     told
 }
 
-impl Told {
-    /// Checks the plugin's configuration inside of Envoy's; gives it back if it can be read.
-    fn look_inside(
-        &mut self,
-        source: &Source,
-        document: &Document,
-        plugin: &At<'_>,
-        embedded: Option<&[u8]>,
-    ) -> Option<Value> {
-        let outer = document.locate(&source.text, &plugin.place, Part::Value);
+/// The plugin's own document, inside of Envoy's.
+enum Inside<'t> {
+    /// A text of JSON.
+    Text { read: Document, text: &'t str, inner: Option<Inner<'t>>, whole: Option<Range<usize>> },
+    /// An object, which Envoy hands on in another form; it is looked at all the same.
+    Object { value: &'t Value, place: Place },
+}
+
+impl<'t> Inside<'t> {
+    fn of(source: &Source, document: &Document, plugin: &At<'t>) -> Result<Self, Finding> {
+        let whole = document.locate(&source.text, &plugin.place, Part::Value);
         let Some(text) = plugin.value.as_str() else {
-            let checked = config::check(plugin.value, embedded);
-            self.take(&checked, |flaw| {
-                let place = config::join(&plugin.place, flaw.place.steps());
-                (Some(flaw.place.to_string()), document.locate(&source.text, &place, flaw.part))
-            });
-            return Some(plugin.value.clone());
+            return Ok(Self::Object { value: plugin.value, place: plugin.place.clone() });
         };
-        let inner = outer.as_ref().and_then(|at| Inner::find(&source.text, at, text));
-        // Where the text is written with escapes, the whole of it is pointed to.
-        let outside = |at| match (&inner, at) {
-            (Some(inner), Some(at)) => inner.outside(&at),
-            _ => outer.clone(),
-        };
+        let inner = whole.as_ref().and_then(|at| Inner::find(&source.text, at, text));
         match Document::json(text) {
-            Ok(read) => {
-                let checked = config::check(&read.value, embedded);
-                self.take(&checked, |flaw| {
-                    (Some(flaw.place.to_string()), outside(read.locate(text, &flaw.place, flaw.part)))
-                });
-                Some(read.value)
-            }
+            Ok(read) => Ok(Self::Text { read, text, inner, whole }),
             Err(Malformed { what, hint, at }) => {
-                self.errors.push(Finding { what, hint, place: None, at: outside(at) });
-                None
+                let at = outside(inner.as_ref(), whole.as_ref(), at);
+                Err(Finding { what, hint, place: None, at })
             }
         }
     }
 
-    fn take(&mut self, checked: &Checked, locate: impl Fn(&Flaw) -> (Option<String>, Option<std::ops::Range<usize>>)) {
+    fn value(&self) -> &Value {
+        match self {
+            Self::Text { read, .. } => &read.value,
+            Self::Object { value, .. } => value,
+        }
+    }
+
+    /// The place that a path such as `approver.cluster` names.
+    fn follow(&self, field: &str) -> Place {
+        match self {
+            Self::Text { read, .. } => read.follow(field),
+            Self::Object { .. } => Place::root(),
+        }
+    }
+
+    fn locate(&self, source: &Source, document: &Document, flaw: &Flaw) -> Option<Range<usize>> {
+        match self {
+            Self::Text { read, text, inner, whole } => {
+                outside(inner.as_ref(), whole.as_ref(), read.locate(text, &flaw.place, flaw.part))
+            }
+            Self::Object { place, .. } => {
+                document.locate(&source.text, &config::join(place, flaw.place.steps()), flaw.part)
+            }
+        }
+    }
+}
+
+/// Where the text is written with escapes, the whole of it is pointed to.
+fn outside(inner: Option<&Inner<'_>>, whole: Option<&Range<usize>>, at: Option<Range<usize>>) -> Option<Range<usize>> {
+    match (inner, at) {
+        (Some(inner), Some(at)) => inner.outside(&at),
+        _ => whole.cloned(),
+    }
+}
+
+impl Told {
+    /// Two filters in one configuration have much around them in common; it is told once.
+    fn add(&mut self, severity: Severity, finding: Finding) {
+        let list = if severity == Severity::Error { &mut self.errors } else { &mut self.warnings };
+        if !list.contains(&finding) {
+            list.push(finding);
+        }
+    }
+
+    fn take(&mut self, checked: &Checked, locate: impl Fn(&Flaw) -> Option<Range<usize>>) {
         for flaw in &checked.flaws {
-            let (place, at) = locate(flaw);
-            self.errors.push(finding(flaw, place.filter(|_| !flaw.place.steps().is_empty()), at));
+            let place = Some(flaw.place.to_string()).filter(|_| !flaw.place.steps().is_empty());
+            self.add(Severity::Error, finding(flaw, place, locate(flaw)));
         }
         if let Some(config) = &checked.config {
             let fetched = || config.bundle.fetched.as_ref().and_then(|fetched| fetched.id.clone()).unwrap_or_default();
@@ -228,6 +277,6 @@ impl Told {
     }
 }
 
-fn finding(flaw: &Flaw, place: Option<String>, at: Option<std::ops::Range<usize>>) -> Finding {
+fn finding(flaw: &Flaw, place: Option<String>, at: Option<Range<usize>>) -> Finding {
     Finding { what: flaw.what.clone(), hint: flaw.hint.clone(), place, at }
 }

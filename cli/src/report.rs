@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::ops::Range;
 
 /// Something wrong in a file.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
     pub(crate) what: String,
     pub(crate) hint: Option<String>,

@@ -23,6 +23,7 @@ mod peer;
 mod pinned;
 mod place;
 mod presented;
+mod published;
 mod refusal;
 mod replay;
 mod roca;
@@ -49,6 +50,7 @@ pub use peer::Peer;
 pub use pinned::{PINNED_LIFETIME, PinnedKey, verify_pinned};
 pub use place::Found;
 pub use presented::{Connection, Presented, Unknown};
+pub(crate) use published::{is_published_ed25519, jwk_is_published};
 pub use refusal::Refusal;
 pub use settings::{
     BadSignatureSettings, CacheSettings, DiscoverySettings, DnsSettings, DpopSettings, GroupsSettings, HostSettings,

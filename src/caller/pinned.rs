@@ -15,7 +15,7 @@ pub const PINNED_LIFETIME: Span = Span::from_secs(300);
 
 /// A public key in the configuration: one JWK for EdDSA (Ed25519) or ES256.
 #[derive(Debug)]
-pub struct PinnedKey(Key);
+pub struct PinnedKey(pub(super) Key);
 
 impl<'de> Deserialize<'de> for PinnedKey {
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {

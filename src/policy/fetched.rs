@@ -105,6 +105,13 @@ impl<'de> Deserialize<'de> for BundleKey {
     }
 }
 
+impl BundleKey {
+    /// Whether everybody can sign with it.
+    pub(crate) fn is_published(&self) -> bool {
+        self.key.is_published()
+    }
+}
+
 impl Settings {
     /// What cannot work, a line each that begins with the field.
     #[must_use]

@@ -6,6 +6,7 @@
 //! enough, signatures by unknown keys say nothing, and a wrong one under a trusted key's name refuses the whole.
 
 use super::{Flaw, Policy};
+use crate::caller::is_published_ed25519;
 use crate::json;
 use crate::time::Time;
 use base64::Engine as _;
@@ -43,6 +44,11 @@ impl TrustedKey {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Whether everybody can sign with it.
+    pub(crate) fn is_published(&self) -> bool {
+        is_published_ed25519(&*self.key)
     }
 }
 

@@ -19,6 +19,8 @@ import h2.config
 import h2.connection
 import h2.errors
 import h2.events
+import h2.exceptions
+import hpack
 
 Header = tuple[bytes, bytes]
 PATIENCE = 10.0
@@ -73,6 +75,8 @@ class Answer:
     cut: Optional[int] = None  # closes the connection after so many bytes of the body
     hold: Optional[threading.Event] = None  # answers only once this is set
     reset: bool = False  # resets the connection instead of answering
+    interim: list[tuple[str, str]] = field(default_factory=list)  # headers of a 103 that goes before; over HTTP/1.1
+    metadata: list[tuple[str, str]] = field(default_factory=list)  # goes behind the headers as a METADATA frame; over HTTP/2
     pieces: Optional[Iterable[bytes]] = None  # sent one by one as chunks, in place of the body; with `cut` their end is left out
 
 
@@ -180,6 +184,8 @@ class Server:
             if answer.reset:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 return
+            if answer.interim:
+                connection.sendall(head_of("HTTP/1.1 103 Early Hints", answer.interim))
             connection.sendall(head_of(f"HTTP/1.1 {answer.status} X", self._framed(answer)))
             if answer.pieces is not None:
                 for piece in answer.pieces:
@@ -223,7 +229,15 @@ class Server:
                     answer = self._note(open_requests.pop(event.stream_id))
                     if answer.hold:
                         answer.hold.wait(PATIENCE)
-                    send_h2(peer, event.stream_id, [(":status", str(answer.status)), *answer.headers], answer.body, answer.trailers)
+                    headers = [(":status", str(answer.status)), *answer.headers]
+                    # Who asked may have reset the stream by now.
+                    with suppress(h2.exceptions.ProtocolError):
+                        if answer.metadata:
+                            peer.send_headers(event.stream_id, headers)
+                            connection.sendall(peer.data_to_send() + metadata(event.stream_id, answer.metadata))
+                            peer.send_data(event.stream_id, answer.body, end_stream=True)
+                        else:
+                            send_h2(peer, event.stream_id, headers, answer.body, answer.trailers)
                 connection.sendall(peer.data_to_send())
 
 
@@ -310,6 +324,8 @@ class Http2:
 
     def __init__(self, port: int):
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        # Every byte that came while a response was read, for what `h2` does not tell.
+        self.received = b""
         self._peer = h2_peer(client=True)
         self._peer.initiate_connection()
         self._flush()
@@ -340,6 +356,7 @@ class Http2:
         """Reads the stream's response. One that is reset is not `whole`."""
         response = Response(whole=False)
         while data := self._socket.recv(65536):
+            self.received += data
             ended = False
             for event in self._peer.receive_data(data):
                 if getattr(event, "stream_id", None) not in (None, stream):
@@ -446,6 +463,25 @@ def h2_peer(*, client: bool) -> h2.connection.H2Connection:
     config = h2.config.H2Configuration(
         client_side=client, header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False)
     return h2.connection.H2Connection(config)
+
+
+METADATA = 0x4D
+
+
+def metadata(stream: int, pairs: Iterable[tuple[str, str]]) -> bytes:
+    """A METADATA frame, an extension that Envoy knows: its pairs come compressed like headers."""
+    block = hpack.Encoder().encode(list(pairs))
+    return len(block).to_bytes(3, "big") + bytes([METADATA, 0x4]) + stream.to_bytes(4, "big") + block
+
+
+def frames(data: bytes) -> list[tuple[int, bytes]]:
+    """The kinds and contents of the HTTP/2 frames in what a peer sent."""
+    found, at = [], 0
+    while at + 9 <= len(data):
+        size = int.from_bytes(data[at : at + 3], "big")
+        found.append((data[at + 3], data[at + 9 : at + 9 + size]))
+        at += 9 + size
+    return found
 
 
 def send_h2(peer: h2.connection.H2Connection, stream: int, headers: list, body: bytes, trailers: list) -> None:

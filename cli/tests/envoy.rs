@@ -1,0 +1,858 @@
+//! `rerank-guard check` on Envoy configurations: each thing that leaves the filter unsafe is told where it stands.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "all of it is tests")]
+
+mod common;
+
+use common::{EXAMPLE, Scratch, example, root, run, run_with};
+use serde_json::{Value, json};
+
+fn minimal() -> String {
+    std::fs::read_to_string(root().join("envoy/minimal.yaml")).unwrap()
+}
+
+/// What is told of a configuration: the kind, what it says, and the line that it points to.
+fn told(text: &str) -> Vec<(&'static str, String, String)> {
+    let ran = run_with(&["check", "--config", "-", "--output", "json"], text);
+    let report = ran.json();
+    let file = &report["files"][0];
+    let lines: Vec<&str> = text.lines().collect();
+    let mut told = Vec::new();
+    for (kind, list) in [("error", "findings"), ("warning", "warnings")] {
+        for one in file[list].as_array().unwrap() {
+            let line = one["line"].as_u64().map_or("", |line| lines[usize::try_from(line).unwrap() - 1]);
+            told.push((kind, one["what"].as_str().unwrap().to_owned(), line.to_owned()));
+        }
+    }
+    assert_eq!(ran.code, i32::from(told.iter().any(|(kind, ..)| *kind == "error")), "{told:?}");
+    told
+}
+
+/// minimal.yaml with one thing changed, what is told of it then (the beginning), and what stands where it is told.
+type Case = (&'static str, &'static str, &'static str, &'static str);
+
+/// Each case is told once, and nothing else of that kind.
+fn expect(kind: &str, cases: &[Case]) {
+    let minimal = minimal();
+    for (right, wrong, what, at) in cases {
+        assert!(minimal.contains(right), "{right}");
+        let told = told(&minimal.replacen(right, wrong, 1));
+        let fitting: Vec<_> = told.iter().filter(|(_, said, _)| said.starts_with(what)).collect();
+        assert_eq!(fitting.len(), 1, "{wrong}: {what}: {told:?}");
+        assert_eq!(fitting[0].0, kind, "{wrong}: {told:?}");
+        assert!(fitting[0].2.contains(at), "{wrong}: {told:?}");
+        let others: Vec<_> = told.iter().filter(|(_, said, _)| !said.starts_with(what)).collect();
+        assert!(kind == "error" || others.is_empty(), "{wrong}: {others:?}");
+    }
+}
+
+#[test]
+fn check_takes_the_configurations_that_ship() {
+    assert_eq!(run(&["check", "--strict", "--config", "envoy/minimal.yaml"]).err, "");
+    let ran = run(&["check", "--config", "envoy/minimal.yaml", "--config", "envoy/full.yaml"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(
+        ran.out,
+        "envoy/minimal.yaml: ok, gateway `demo/minimal`, bundle `minimal`, serial 1\n\
+         envoy/full.yaml: ok, gateway `demo/full`; its bundle is in the module and not checked with it: name it with `--bundle`\n"
+    );
+    let with = |bundle| run(&["check", "--config", "envoy/full.yaml", "--bundle", bundle]);
+    assert_eq!(with(EXAMPLE).out, "envoy/full.yaml: ok, gateway `demo/full`, bundle `search`, serial 1\n");
+    // A bundle with a credential that the configuration does not have.
+    let other = Scratch::new("other.yaml", &example().replace("jina-prod", "voyage-prod"));
+    let ran = with(other.path());
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("error: the bundle uses `voyage-prod`, which is not here: add it"), "{}", ran.err);
+    assert_eq!(with("policies/none.yaml").code, 2);
+}
+
+/// What the demo's file leaves open is told, and the file says why.
+#[test]
+fn the_demo_is_told_to_speak_plain_http() {
+    let full = std::fs::read_to_string(root().join("envoy/full.yaml")).unwrap();
+    let mut said: Vec<_> = told(&full).into_iter().map(|(kind, what, _)| (kind, what)).collect();
+    said.sort();
+    said.dedup();
+    let said: Vec<_> = said.iter().map(|(kind, what)| (*kind, what.split(" over ").next().unwrap())).collect();
+    assert_eq!(
+        said,
+        [
+            ("warning", "credentials, documents and answers go"),
+            ("warning", "keys come"),
+            ("warning", "people are asked"),
+            ("warning", "tokens, documents and answers go"),
+        ]
+    );
+    assert!(full.contains("`rerank-guard check` warns"), "the file explains them");
+}
+
+const MANAGER: &str = "stat_prefix: rerank";
+
+#[test]
+fn what_opens_a_way_past_the_filter_is_refused() {
+    expect(
+        "error",
+        &[
+            (MANAGER, "proxy_100_continue: true", "interim answers", "proxy_100_continue"),
+            (MANAGER, "proxy_100_continue: yes", "interim answers", "proxy_100_continue"),
+            (MANAGER, "proxy100Continue: True", "interim answers", "proxy100Continue"),
+            (MANAGER, "http3_protocol_options: {allow_metadata: true}", "metadata frames", "allow_metadata"),
+            (
+                MANAGER,
+                "upgrade_configs: [{upgrade_type: websocket, filters: [{name: envoy.filters.http.router}]}]",
+                "upgraded requests go through filters of their own",
+                "upgrade_configs",
+            ),
+            (
+                "http_filters:\n",
+                "http_filters: [{name: composite}]\n          other_filters:\n",
+                "only some calls reach the filter",
+                "name: rerank-guard",
+            ),
+            (
+                "- match: {path: /rerank}",
+                "- typed_per_filter_config: {rerank-guard: {\"@type\": type.googleapis.com/envoy.config.route.v3.FilterConfig, \
+             disabled: on}}\n                match: {path: /rerank}",
+                "the filter is switched off for these calls",
+                "disabled: on",
+            ),
+            (
+                "- match: {path: /rerank}",
+                "- typed_per_filter_config: {envoy.filters.http.rbac: {}}\n                match: {path: /rerank}",
+                "the filter that holds Envoy's route is changed",
+                "envoy.filters.http.rbac: {}",
+            ),
+            (
+                "code: {local: {filename: target/wasm32-wasip1/release/rerank_guard.wasm}}",
+                "code: {remote: {http_uri: {uri: a, cluster: upstream, timeout: 1s}}}",
+                "whoever serves the module chooses which one runs",
+                "remote",
+            ),
+            (
+                MANAGER,
+                "http2_protocol_options: {initial_stream_window_size: 65536}",
+                "a stream's buffer of 65536 bytes is full",
+                "initial_stream_window_size",
+            ),
+            (
+                "- name: rerank-guard",
+                "- name: buffer\n            typed_config: {\"@type\": \
+             type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer, max_request_bytes: 5000}\n          \
+             - name: rerank-guard",
+                "this buffer of 5000 bytes is Envoy's for the filter too",
+                "max_request_bytes",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn where_a_call_can_go_besides_its_clusters_is_refused() {
+    const ROUTE: &str = "- match: {path: /rerank}\n                route: {cluster: upstream, timeout: 30s}";
+    const CAN_GO: &str = "calls to `/rerank` can go to `issuer`, which is none of the clusters of `routes[0]`";
+    let before = |route: &str| format!("- {route}\n              {ROUTE}");
+    let minimal = minimal();
+    assert!(minimal.contains(ROUTE));
+    for (routes, what, at) in [
+        (before("{match: {prefix: /}, route: {cluster: issuer}}"), CAN_GO, "issuer"),
+        (
+            before("{match: {prefix: /re, headers: [{name: x-team, present_match: true}]}, route: {cluster: issuer}}"),
+            CAN_GO,
+            "x-team",
+        ),
+        (before("{match: {path: /RERANK, case_sensitive: false}, route: {cluster: issuer}}"), CAN_GO, "RERANK"),
+        (before("{match: {path_separated_prefix: /rerank}, route: {cluster: issuer}}"), CAN_GO, "issuer"),
+        (before("{match: {safe_regex: {regex: \"/re.*\"}}, route: {cluster: issuer}}"), CAN_GO, "issuer"),
+        (before("{match: {prefix: /, query_parameters: [{name: a}]}, route: {cluster: issuer}}"), CAN_GO, "issuer"),
+        (
+            before("{match: {prefix: /, runtime_fraction: {default_value: {numerator: 1}}}, route: {cluster: issuer}}"),
+            CAN_GO,
+            "issuer",
+        ),
+        (
+            before(
+                "{match: {prefix: /}, route: {weighted_clusters: {clusters: [{name: upstream, weight: 9}, {name: issuer, weight: 1}]}}}",
+            ),
+            CAN_GO,
+            "weighted",
+        ),
+        (
+            before("{match: {prefix: /}, route: {cluster_header: x-cluster}}"),
+            "who can be seen nowhere chooses the cluster",
+            "x-cluster",
+        ),
+        (
+            before("{match: {prefix: /}, route: {weighted_clusters: {clusters: [{cluster_header: x, weight: 1}]}}}"),
+            "who can be seen nowhere chooses the cluster",
+            "cluster_header",
+        ),
+        (
+            before("{match: {prefix: /}, route: {cluster_specifier_plugin: lua}}"),
+            "who can be seen nowhere chooses the cluster",
+            "lua",
+        ),
+        (
+            before("{match: {prefix: /}, route: {inline_cluster_specifier_plugin: {extension: {name: a}}}}"),
+            "who can be seen nowhere chooses the cluster",
+            "inline_cluster",
+        ),
+        (
+            ROUTE.replace("timeout: 30s", "request_mirror_policies: [{cluster: issuer}]"),
+            "a copy of every call goes to another cluster",
+            "mirror",
+        ),
+        (
+            ROUTE.replace("timeout: 30s", "requestMirrorPolicies: [{cluster: upstream}]"),
+            "a copy of every call goes to another cluster",
+            "Mirror",
+        ),
+        (
+            ROUTE.replace("timeout: 30s", "retry_policy: {retry_on: 5xx, refresh_cluster_on_retry: true}"),
+            "a call that is tried again may go to another cluster",
+            "refresh_cluster",
+        ),
+        (
+            ROUTE.replace("timeout: 30s", "internal_redirect_policy: {max_internal_redirects: 1}"),
+            "the upstream says where the call goes next",
+            "internal_redirect_policy",
+        ),
+        (
+            ROUTE.replace("timeout: 30s", "host_rewrite_header: x-host"),
+            "what a caller sent decides",
+            "host_rewrite_header",
+        ),
+        (
+            ROUTE.replace("timeout: 30s", "path_rewrite: \"/%REQ(accept)%\""),
+            "what a caller sent decides",
+            "path_rewrite",
+        ),
+        (ROUTE.replace("timeout: 30s", "idle_timeout: 0s"), "a call that is held may hang for ever", "idle_timeout"),
+        (
+            format!(
+                "{ROUTE}\n                request_headers_to_add: [{{header: {{key: Content-Type, value: text/plain}}}}]"
+            ),
+            "`content-type` is written anew after the call was decided",
+            "Content-Type",
+        ),
+        (
+            format!("{ROUTE}\n                per_request_buffer_limit_bytes: 1000"),
+            "Envoy's buffer of 1000 bytes is full",
+            "per_request_buffer_limit_bytes",
+        ),
+    ] {
+        let told = told(&minimal.replacen(ROUTE, &routes, 1));
+        let fitting: Vec<_> =
+            told.iter().filter(|(kind, said, _)| *kind == "error" && said.starts_with(what)).collect();
+        assert_eq!(fitting.len(), 1, "{routes}: {told:?}");
+        assert!(fitting[0].2.contains(at), "{routes}: {told:?}");
+    }
+    // Routes that such a call cannot fall into, or only where they may.
+    for routes in [
+        before("{match: {prefix: /other}, route: {cluster: issuer}}"),
+        before("{match: {path: /rerank/}, route: {cluster: issuer}}"),
+        before("{match: {prefix: /rerank/}, route: {cluster: issuer}}"),
+        before("{match: {prefix: /}, route: {cluster: upstream}}"),
+        format!("{ROUTE}\n              - {{match: {{prefix: /}}, route: {{cluster: issuer}}}}"),
+    ] {
+        let told = told(&minimal.replacen(ROUTE, &routes, 1));
+        assert!(
+            !told.iter().any(|(kind, said, _)| *kind == "error" || said.starts_with("calls to")),
+            "{routes}: {told:?}"
+        );
+    }
+}
+
+#[test]
+fn virtual_hosts_count_where_calls_can_be_addressed_to_them() {
+    let minimal = minimal();
+    let second = |domain: &str| {
+        let host = format!(
+            "- name: second\n              domains: [\"{domain}\"]\n              routes:\n              \
+             - {{match: {{prefix: /}}, route: {{cluster: issuer}}}}\n            - name: rerank"
+        );
+        minimal.replacen("- name: rerank\n              domains", &format!("{host}\n              domains"), 1)
+    };
+    // `origins` are 127.0.0.1 and localhost; `host`, by which Envoy chooses anew, is tei.internal.
+    for (domain, leads) in [
+        ("localhost", true),
+        ("LOCALHOST:*", true),
+        ("127.0.0.1:10000", true),
+        ("*.internal", true),
+        ("tei.*", true),
+        ("tei.internal", true),
+        ("second.example", false),
+    ] {
+        let told = told(&second(domain));
+        let is_told = told
+            .iter()
+            .any(|(kind, said, _)| *kind == "error" && said.starts_with("calls to `/rerank` can go to `issuer`"));
+        assert_eq!(is_told, leads, "{domain}: {told:?}");
+    }
+    // Any host will do where the plugin names none.
+    let any = second("second.example").replace("\"origins\": [\"http://127.0.0.1:*\", \"http://localhost:*\"],\n", "");
+    assert!(
+        told(&any).iter().any(|(kind, said, _)| *kind == "error" && said.starts_with("calls to `/rerank` can go to"))
+    );
+}
+
+#[test]
+fn clusters_that_are_not_what_they_are_for_are_told() {
+    let minimal = minimal();
+    let upstream = "- name: upstream\n    connect_timeout: 2s\n    type: STRICT_DNS\n";
+    assert!(minimal.contains(upstream));
+    let custom = |kind: &str, more: &str| {
+        let package = format!("envoy.extensions.clusters.{kind}.v3.ClusterConfig");
+        format!(
+            "- name: upstream\n    connect_timeout: 2s\n    cluster_type: {{name: envoy.clusters.{kind}, typed_config: {{\"@type\": \
+             type.googleapis.com/{package}{more}}}}}\n"
+        )
+    };
+    let options = |options: &str| {
+        format!(
+            "{upstream}    typed_extension_protocol_options: {{envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {{\"@type\": \
+             type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, {options}}}}}\n"
+        )
+    };
+    for (kind, cluster, what) in [
+        ("error", custom("dynamic_forward_proxy", ""), "whoever names a host sends the credential there"),
+        (
+            "error",
+            upstream.replace("STRICT_DNS", "ORIGINAL_DST"),
+            "the credential goes to the address that the caller chose",
+        ),
+        ("error", custom("aggregate", ", clusters: [issuer]"), "calls to `/rerank` can go to `issuer`"),
+        ("error", custom("composite", ", clusters: [{name: issuer}]"), "calls to `/rerank` can go to `issuer`"),
+        ("warning", custom("reverse_connection", ""), "where calls to this cluster go cannot be seen here"),
+        (
+            "error",
+            options("request_mirror_policies: [{cluster: issuer}]"),
+            "a copy of every call goes to another cluster",
+        ),
+        (
+            "error",
+            options("explicit_http_config: {http2_protocol_options: {allow_metadata: true}}"),
+            "metadata frames pass",
+        ),
+        (
+            "warning",
+            options(
+                "explicit_http_config: {http_protocol_options: {}}, http_filters: [{name: lua, typed_config: {\"@type\": a.Lua}}]",
+            ),
+            "the filter `lua` can change the call",
+        ),
+        ("error", upstream.replace("name: upstream", "name: elsewhere"), "there is no cluster `upstream`"),
+    ] {
+        let told = told(&minimal.replacen(upstream, &cluster, 1));
+        let fitting = told.iter().filter(|(had, said, _)| *had == kind && said.starts_with(what)).count();
+        assert_eq!(fitting, 1, "{cluster}: {told:?}");
+    }
+}
+
+#[test]
+fn what_anybody_can_read_or_forge_is_warned_of() {
+    expect(
+        "warning",
+        &[
+            (
+                "address: 127.0.0.1, port_value: 10000",
+                "address: 0.0.0.0, port_value: 10000",
+                "tokens, documents and answers go over plain HTTP on 0.0.0.0",
+                "0.0.0.0",
+            ),
+            (
+                "address: 127.0.0.1, port_value: 10000",
+                "address: \"::\", port_value: 10000",
+                "tokens, documents and answers go over plain HTTP on ::",
+                "::",
+            ),
+            (
+                "address: 127.0.0.1, port_value: 10002",
+                "address: idp.example, port_value: 80",
+                "keys come over plain HTTP",
+                "- name: issuer",
+            ),
+            (
+                "address: 127.0.0.1, port_value: 10001",
+                "address: tei.internal, port_value: 80",
+                "credentials, documents and answers go over plain HTTP",
+                "- name: upstream",
+            ),
+            (
+                "address: 127.0.0.1, port_value: 9901",
+                "address: 10.0.0.1, port_value: 9901",
+                "who reaches 10.0.0.1 can read",
+                "10.0.0.1",
+            ),
+            (MANAGER, "tracing: {random_sampling: {value: 1}}", "spans repeat the path", "tracing"),
+        ],
+    );
+}
+
+#[test]
+fn tls_that_verifies_nothing_is_warned_of() {
+    let minimal = minimal();
+    let local = "endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 10002}}}}]}]";
+    assert!(minimal.contains(local));
+    let tls = |context: &str| {
+        let kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
+        let remote = local.replace("127.0.0.1", "idp.example");
+        let socket = format!("    transport_socket: {{name: tls, typed_config: {{\"@type\": {kind}, {context}}}}}");
+        told(&minimal.replacen(local, &format!("{remote}\n{socket}"), 1))
+    };
+    let ca = "trusted_ca: {filename: /ca.pem}";
+    let names = "match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: idp.example}}]";
+    for (context, what) in [
+        ("sni: idp.example".to_owned(), Some("the server may show any certificate")),
+        ("common_tls_context: {validation_context: {}}".to_owned(), Some("the server may show any certificate")),
+        (
+            format!("common_tls_context: {{validation_context: {{{ca}}}}}"),
+            Some("any certificate of these authorities will do"),
+        ),
+        (
+            format!("common_tls_context: {{validation_context: {{{ca}, match_typed_subject_alt_names: []}}}}"),
+            Some("any certificate of these authorities will do"),
+        ),
+        (
+            format!(
+                "common_tls_context: {{validation_context: {{{ca}, {names}, trust_chain_verification: ACCEPT_UNTRUSTED}}}}"
+            ),
+            Some("certificates are looked at and believed"),
+        ),
+        (
+            format!("common_tls_context: {{key_log: {{path: /k}}, validation_context: {{{ca}, {names}}}}}"),
+            Some("the keys of TLS connections are written down"),
+        ),
+        (format!("sni: idp.example, common_tls_context: {{validation_context: {{{ca}, {names}}}}}"), None),
+        (
+            format!(
+                "sni: idp.example, auto_sni_san_validation: true, common_tls_context: {{validation_context: {{{ca}}}}}"
+            ),
+            None,
+        ),
+        ("common_tls_context: {validation_context: {verify_certificate_spki: [a]}}".to_owned(), None),
+        ("common_tls_context: {validation_context_sds_secret_config: {name: ca}}".to_owned(), None),
+    ] {
+        let told = tls(&context);
+        match what {
+            Some(what) => {
+                assert!(told.len() == 1 && told[0].0 == "warning" && told[0].1.starts_with(what), "{context}: {told:?}")
+            }
+            None => assert_eq!(told, [], "{context}"),
+        }
+    }
+}
+
+#[test]
+fn settings_that_are_probably_not_meant_are_warned_of() {
+    let lua = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua";
+    let behind =
+        format!("- {{name: lua, typed_config: {{\"@type\": {lua}}}}}\n          - name: envoy.filters.http.router");
+    let behind: &'static str = behind.leak();
+    expect(
+        "warning",
+        &[
+            ("normalize_path: true", "", "paths reach Envoy's routes as callers wrote them", ""),
+            ("path_with_escaped_slashes_action: REJECT_REQUEST", "", "upstreams may read `%2F`", ""),
+            (
+                "path_with_escaped_slashes_action: REJECT_REQUEST",
+                "path_with_escaped_slashes_action: UNESCAPE_AND_FORWARD",
+                "upstreams may read `%2F`",
+                "UNESCAPE",
+            ),
+            ("merge_slashes: false", "merge_slashes: true", "doubled slashes are merged", "merge_slashes"),
+            (
+                "headers_with_underscores_action: REJECT_REQUEST",
+                "max_headers_count: 50",
+                "a header `api_key` is `api-key`",
+                "",
+            ),
+            ("use_remote_address: true", "", "callers choose the address", ""),
+            (
+                MANAGER,
+                "http_protocol_options: {allow_chunked_length: true}",
+                "requests may tell two lengths",
+                "allow_chunked_length",
+            ),
+            (
+                MANAGER,
+                "http_protocol_options: {accept_http_10: true}",
+                "a caller of HTTP/1.0 cannot tell",
+                "accept_http_10",
+            ),
+            (MANAGER, "upgrade_configs: [{upgrade_type: websocket}]", "no call is upgraded", "websocket"),
+            (
+                MANAGER,
+                "local_reply_config: {mappers: [{status_code: 400}]}",
+                "Envoy writes the filter's own refusals anew",
+                "local_reply",
+            ),
+            (
+                "suppress_envoy_headers: true",
+                "suppress_envoy_headers: false",
+                "Envoy's own headers tell the upstream",
+                "suppress",
+            ),
+            (
+                "- name: envoy.filters.http.router",
+                behind,
+                "the filter `lua` can change the call that was decided",
+                "lua",
+            ),
+            (
+                "- match: {path: /rerank}",
+                "- {match: {path: /rank/}, route: {cluster: upstream}}\n              - match: {path: /rerank}",
+                "no call comes here",
+                "/rank/",
+            ),
+            ("[UPSTREAM_API_KEY]", "[UPSTREAM_API_KEY, HOME]", "the module gets `HOME`", "HOME"),
+            ("stream_idle_timeout: 35s", "", "a call that is held ends after Envoy's own five minutes", ""),
+        ],
+    );
+}
+
+#[test]
+fn another_way_to_the_upstream_is_warned_of() {
+    let proxy = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy";
+    let listener = format!(
+        "listeners:\n  - name: other\n    filter_chains: [{{filters: [{{name: tcp, typed_config: {{\"@type\": {proxy}, cluster: upstream}}}}]}}]"
+    );
+    let told = told(&minimal().replacen("listeners:", &listener, 1));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].1.starts_with("another way to `upstream`"), "{told:?}");
+}
+
+#[test]
+fn routes_and_clusters_that_come_from_elsewhere_are_told_to_be_unseen() {
+    let minimal = minimal();
+    let (before, rest) = minimal.split_once("          route_config:").unwrap();
+    let (_, after) = rest.split_once("  clusters:\n").unwrap();
+    let rds =
+        format!("{before}          rds: {{route_config_name: a, config_source: {{ads: {{}}}}}}\n  clusters:\n{after}");
+    let unseen = told(&rds);
+    assert!(
+        unseen.iter().any(|(kind, said, _)| *kind == "warning" && said.starts_with("routes that come from elsewhere")),
+        "{unseen:?}"
+    );
+    let cds = minimal.replacen("static_resources:", "dynamic_resources: {cds_config: {ads: {}}}\nstatic_resources:", 1);
+    let (before, after) = cds.split_once("  - name: issuer\n").unwrap();
+    let (_, after) = after.split_once("admin:").unwrap();
+    let unseen = told(&format!("{before}admin:{after}"));
+    assert_eq!(unseen.len(), 1, "{unseen:?}");
+    assert!(unseen[0].1.starts_with("not here, and so not checked: the clusters `issuer`"), "{unseen:?}");
+}
+
+/// The key is for demos; a demo believes no issuer that anybody could have.
+#[test]
+fn keys_that_everybody_can_sign_with_are_refused_outside_the_demo() {
+    let full = std::fs::read_to_string(root().join("envoy/full.yaml")).unwrap();
+    let demo: Value =
+        serde_json::from_str(&std::fs::read_to_string(root().join("demo/approver-key.json")).unwrap()).unwrap();
+    let refused = |text: &str| {
+        let told = told(text);
+        told.iter()
+            .filter(|(kind, said, _)| *kind == "error" && said.starts_with("everybody can sign with this key"))
+            .count()
+    };
+    assert_eq!(refused(&full), 0);
+    assert_eq!(refused(&full.replace("\"gateway\": \"demo/full\"", "\"gateway\": \"eu1/rerank\"")), 1);
+    assert_eq!(
+        refused(&full.replace("\"issuer\": \"https://idp.example\"", "\"issuer\": \"https://login.acme.com\"")),
+        1
+    );
+    let key = json!({"kty": "OKP", "crv": "Ed25519", "kid": "mine", "x": demo["x"]});
+    let minimal = minimal().replace("demo/minimal", "eu1/rerank");
+    let issuer = "{\"jwks\": {\"cluster\": \"issuer\", \"authority\": \"idp.example\", \"path\": \"/jwks.json\"}}";
+    assert!(minimal.contains(issuer));
+    let inline = format!("{{\"inline\": {{\"keys\": [{key}]}}}}, \"algorithms\": [\"EdDSA\"]");
+    assert_eq!(refused(&minimal.replacen(issuer, &inline, 1)), 1);
+    let fetched = format!(
+        "\"bundle\": {{\"fetched\": {{\"cluster\": \"issuer\", \"authority\": \"a\", \"path\": \"/b\", \"keys\": [{key}]}},"
+    );
+    assert_eq!(refused(&minimal.replacen("\"bundle\": {", &fetched, 1)), 1);
+}
+
+#[test]
+fn check_refuses_an_envoy_configuration_that_leaves_the_filter_unsafe() {
+    let minimal = minimal();
+    let record = "%FILTER_STATE(wasm.rerank_guard_record:PLAIN)%";
+    let limit = "per_connection_buffer_limit_bytes: 8388608";
+    for (right, wrong, at, what) in [
+        (
+            "allow_on_headers_stop_iteration: true",
+            "root_id: a",
+            "name: rerank-guard",
+            "headers are not held until the body is decided on",
+        ),
+        (
+            "failure_policy: FAIL_RELOAD",
+            "failure_policy: FAIL_CLOSED",
+            "FAIL_CLOSED",
+            "a module that trapped is not made anew",
+        ),
+        (
+            "failure_policy: FAIL_RELOAD",
+            "failure_policy: FAIL_OPEN",
+            "FAIL_OPEN",
+            "a module that trapped is not made anew",
+        ),
+        ("vm_id: rerank-guard", "vm_id: \"\"", "vm_id:", "shared memory is keyed by `vm_id` alone, and there is none"),
+        (
+            "proxy_on_delete: {}",
+            "proxy_on_new: {}",
+            "proxy_on_vm_start",
+            "the module needs more capabilities: proxy_on_delete",
+        ),
+        (
+            "proxy_set_effective_context: {}",
+            "",
+            "proxy_on_vm_start",
+            "the module needs more capabilities: proxy_set_effective_context",
+        ),
+        ("request_timeout: 60s", "request_timeout: 0s", "request_timeout: 0s", "a call that is held may hang for ever"),
+        ("request_timeout: 60s", "", "v3.HttpConnectionManager", "a call that is held has no end"),
+        (
+            "stream_idle_timeout: 35s",
+            "stream_idle_timeout: 0s",
+            "stream_idle_timeout: 0s",
+            "a call that is held may hang for ever",
+        ),
+        ("[UPSTREAM_API_KEY]", "[OTHER]", "[OTHER]", "`UPSTREAM_API_KEY` never reaches the module"),
+        (
+            "{host_env_keys: [UPSTREAM_API_KEY]}",
+            "{key_values: {UPSTREAM_API_KEY: a-secret}}",
+            "a-secret",
+            "the secret `UPSTREAM_API_KEY` stands in the configuration, which Envoy shows",
+        ),
+        ("%UNIQUE_ID%", "%STREAM_ID%", "%STREAM_ID%", "the access log repeats what the caller sent: `%STREAM_ID%`"),
+        ("%UNIQUE_ID%", "%REQ(:path)%", "%REQ(:path)%", "the access log repeats what the caller sent: `%REQ`"),
+        (
+            "- name: envoy.access_loggers.file",
+            "- filter: {duration_filter: {}}\n            name: envoy.access_loggers.file",
+            "duration_filter",
+            "the record is only logged of some calls",
+        ),
+        (
+            "log_format:",
+            "access_log_format:",
+            "v3.FileAccessLog",
+            "Envoy's default format repeats the caller's path and headers",
+        ),
+        (
+            "- name: rerank-guard",
+            "- is_optional: true\n            name: rerank-guard",
+            "is_optional: true",
+            "Envoy starts without the filter",
+        ),
+        (
+            "failure_policy: FAIL_RELOAD",
+            "fail_open: true",
+            "fail_open: true",
+            "calls go on unguarded when the module fails",
+        ),
+        (record, "", "- name: envoy.access_loggers.file", "no access log has the record of every call"),
+        (
+            limit,
+            "per_connection_buffer_limit_bytes: 4194304",
+            "bytes: 4194304",
+            "Envoy's buffer of 4194304 bytes is full before a body of `limits` (4194304 bytes) is there",
+        ),
+        (
+            limit,
+            "",
+            "- name: rerank",
+            "Envoy's buffer of 1048576 bytes is full before a body of `limits` (4194304 bytes) is there",
+        ),
+        (
+            "- name: rerank-guard",
+            "- disabled: true\n            name: rerank-guard",
+            "disabled: true",
+            "the filter is switched off",
+        ),
+        (
+            "- match: {path: /rerank}",
+            "- typed_per_filter_config: {rerank-guard: {disabled: true}}\n                match: {path: /rerank}",
+            "typed_per_filter_config",
+            "the filter is switched off for these calls",
+        ),
+        ("\"dialect\": \"tei\"", "\"dialect\": \"tie\"", "\"tie\"", "`tie` is not known: write one of"),
+        ("\"audiences\": [", "\"audience\": [", "\"audience\": [", "unknown field `audience`, expected one of"),
+        ("\"rules\": [", "\"rule\": [", "\"rule\": [", "unknown name `rule`"),
+        ("\"routes\": [", "\"routes\": ", "]", "expected"),
+    ] {
+        assert!(minimal.contains(right), "{right}");
+        let text = minimal.replacen(right, wrong, 1);
+        let ran = run_with(&["check", "--config", "-", "--output", "json"], &text);
+        assert_eq!(ran.code, 1, "{wrong}");
+        let told = ran.json();
+        let found = told["files"][0]["findings"].as_array().unwrap();
+        let found: Vec<&Value> = found.iter().filter(|one| one["what"].as_str().unwrap().starts_with(what)).collect();
+        assert_eq!(found.len(), 1, "{wrong}: {told}");
+        let line = text.lines().nth(usize::try_from(found[0]["line"].as_u64().unwrap()).unwrap() - 1).unwrap();
+        assert!(line.contains(at), "{wrong}: {line}");
+    }
+    let none =
+        minimal.replace("rerank-guard", "other").replace("rerank_guard", "other").replace("\"routes\"", "\"paths\"");
+    let ran = run_with(&["check", "--config", "-"], &none);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.starts_with("error: no filter of rerank-guard is in this Envoy configuration"), "{}", ran.err);
+    let object = minimal.replace("google.protobuf.StringValue", "google.protobuf.Struct").replace("value: |", "value:");
+    let ran = run_with(&["check", "--config", "-"], &object.replace("\"tei\",", "\"tie\","));
+    assert_eq!(ran.code, 1);
+    for what in ["error: Envoy does not hand this to the module as JSON", "^^^^^ routes[0].dialect"] {
+        assert!(ran.err.contains(what), "{}", ran.err);
+    }
+    let wasm = |vm: &str| {
+        let kind = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+        format!("{{name: other, typed_config: {{\"@type\": {kind}, config: {{vm_config: {{vm_id: {vm}}}}}}}}}")
+    };
+    let router = "- name: envoy.filters.http.router";
+    for (vm, code) in [("shared", 1), ("own", 0)] {
+        let both = minimal
+            .replace("vm_id: rerank-guard", "vm_id: shared")
+            .replace(router, &format!("- {}\n          {router}", wasm(vm)));
+        let ran = run_with(&["check", "--config", "-"], &both);
+        let is_told = ran.err.contains("another module has the `vm_id` `shared` too");
+        assert_eq!((ran.code, is_told), (code, code == 1), "{}", ran.err);
+    }
+    // A filter alone, as patches of larger configurations hold it.
+    let (before, _) = minimal.split_once(router).unwrap();
+    let (_, filter) = before.split_once("          - name: rerank-guard\n").unwrap();
+    let patch = format!("filter_patches:\n          - name: rerank-guard\n{}", filter.trim_end());
+    let ran = run_with(&["check", "--config", "-"], &patch);
+    assert_eq!((ran.code, ran.err.starts_with("warning: the filter's listener is not here")), (0, true), "{}", ran.err);
+    let idle = run_with(&["check", "--config", "-"], &minimal.replace("stream_idle_timeout: 35s", ""));
+    assert_eq!((idle.code, idle.err.starts_with("warning: a call that is held ends after")), (0, true), "{}", idle.err);
+}
+
+#[test]
+fn check_shows_the_flaws_of_a_plugin_configuration_where_they_stand() {
+    let text = "gateway: eu1/rerank\nbundle: {embedded: true}\ncallers:\n  issuers:\n  - issuer: https://idp.example\n    \
+                audiences: [rerank-guard]\n    keys: {jwks: {cluster: idp, authority: idp.example, path: /jwks.json}}\n\
+                routes:\n- path: /{dataset}/rerank\n  dialect: tie\n  model: m\n  dataset: {segment: dataset}\n  \
+                credentials: [other]\ncredentials: {tei: {env: KEY}}\nlimits: {request_bytes: 0}\n";
+    let ran = run_with(&["check", "--config", "-"], text);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    for line in [
+        "10 |   dialect: tie",
+        "   |            ^^^ routes[0].dialect",
+        "   |         ^^^^^^^^^^^^^^^^^^ limits",
+        "error: write sizes from 1 to 67108864 bytes",
+    ] {
+        assert!(ran.err.lines().any(|have| have.contains(line)), "no line `{line}` in\n{}", ran.err);
+    }
+    let good = text.replace("tie", "tei").replace("other", "tei").replace("limits: {request_bytes: 0}\n", "");
+    let ran = run_with(&["check", "--config", "-", "--output", "json"], &good);
+    assert_eq!((ran.code, &ran.json()["files"][0]["gateways"][0]["bundle"]), (0, &json!(null)), "{}", ran.out);
+}
+
+/// Whatever is wrong with a plugin's document: the tool refuses exactly what the module would not start with, given an environment
+/// with the variables that `host_env_keys` lists.
+#[test]
+fn the_tool_and_the_module_refuse_the_same() {
+    use rerank_guard::{config::Config, exchange::Guard};
+    let minimal = minimal();
+    let begin = minimal.find("value: |\n").unwrap() + "value: |\n".len();
+    let end = begin + minimal[begin..].find("\n          # Envoy chooses the route anew").unwrap();
+    let sound: Value = serde_json::from_str(&minimal[begin..end]).unwrap();
+    let pair = ed25519_compact::KeyPair::from_seed(ed25519_compact::Seed::new([7; 32]));
+    let x = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, *pair.pk);
+    let key = json!({"kty": "OKP", "crv": "Ed25519", "kid": "a", "alg": "EdDSA", "x": x});
+    let approver = json!({"cluster": "issuer", "authority": "a", "issuer": "https://a.example", "key": key});
+    let fetched = json!({"cluster": "issuer", "authority": "a", "path": "/b", "keys": [key]});
+    type Change<'c> = Box<dyn Fn(&mut Value) + 'c>;
+    let set = |pointer: &'static str, value: Value| -> Change<'_> {
+        Box::new(move |document: &mut Value| {
+            let (parent, name) = pointer.rsplit_once('/').unwrap();
+            document.pointer_mut(parent).unwrap()[name] = value.clone();
+        })
+    };
+    let inline = "/bundle/inline";
+    assert!(sound.pointer(inline).is_some());
+    let changes: Vec<Change<'_>> = vec![
+        Box::new(|_| {}),
+        set("/gateway", json!("eu1/rerank")),
+        set("/gateway", json!("a\nb")),
+        set("/bundle/shadow", json!({"fetched": fetched})),
+        set("/bundle/shadow", json!({"fetched": {"cluster": "issuer"}})),
+        set("/bundle/shadow", json!({"shadow": {}})),
+        set("/bundle/shadow", sound["bundle"].clone()),
+        set("/bundle/fetched", fetched.clone()),
+        set(
+            "/bundle/fetched",
+            json!({"cluster": "issuer", "authority": "a", "path": "/b", "id": "other", "keys": [key]}),
+        ),
+        set(
+            "/bundle/fetched",
+            json!({"cluster": "issuer", "authority": "a", "path": "/b", "min_serial": 2, "keys": [key]}),
+        ),
+        set("/bundle/fetched", json!({"cluster": "issuer", "authority": "a", "path": "/b", "keys": []})),
+        set("/bundle/fetched", json!({"cluster": "", "authority": "a", "path": "/b", "keys": [key]})),
+        set("/bundle/embedded", json!(true)),
+        set("/bundle/inline/rules", json!([])),
+        set("/bundle/inline/rules", json!(1)),
+        set("/bundle/inline/approvals", json!({"desk": {"groups": ["leads"], "min": 1, "ttl": "10m"}})),
+        Box::new(|document| {
+            document["bundle"]["inline"]["approvals"] = json!({"desk": {"groups": ["leads"], "min": 1, "ttl": "10m"}});
+            document["bundle"]["inline"]["rules"][0]["require"]["approval"] = json!("desk");
+        }),
+        set("/approver", approver.clone()),
+        set("/approver", json!({"cluster": "", "authority": "a", "issuer": "https://a.example", "key": key})),
+        set(
+            "/approver",
+            json!({"cluster": "issuer", "authority": "a", "issuer": "https://a.example", "key": key, "timeout": "1s"}),
+        ),
+        set(
+            "/approver",
+            json!({"cluster": "issuer", "authority": "a", "issuer": "https://a.example", "key": {"kty": "oct"}}),
+        ),
+        set(
+            "/approver",
+            json!({"cluster": "issuer", "authority": "a", "path": "x", "issuer": "https://a.example", "key": key}),
+        ),
+        set("/callers/issuers/0/audiences", json!([])),
+        set("/callers/issuers/0/algorithms", json!(["HS256"])),
+        set("/callers/issuers/0/clock_skew", json!("1h")),
+        set("/callers/issuers/0/keys", json!({"inline": {"keys": [key]}})),
+        set("/callers/issuers", json!([])),
+        set(
+            "/callers/issuers/0/keys",
+            json!({"jwks": {"cluster": "issuer", "authority": "a", "path": "/k", "timeout": "1h"}}),
+        ),
+        set("/pseudonym_keys", json!({"k": {"env": "PSEUDONYMS"}})),
+        set("/pseudonym_keys", json!({"k": {"env": "UPSTREAM_API_KEY"}})),
+        set("/audit", json!({"digest_key_env": "DIGESTS"})),
+        set("/audit", json!({"digest_key_env": "UPSTREAM_API_KEY"})),
+        set("/credentials/tei-local/env", json!("OTHER")),
+        set("/credentials/tei-local/header", json!("host")),
+        set("/credentials", json!({})),
+        set("/routes", json!([])),
+        set("/routes/0/dialect", json!("tie")),
+        set("/routes/0/clusters", json!([])),
+        set("/routes/0/credentials", json!(["other"])),
+        set("/routes/0/host", json!("https://a")),
+        set("/limits", json!({"request_bytes": 0})),
+        set("/limits", json!({"request_byte": 1})),
+        set("/response_headers", json!(["X"])),
+        set("/pass", json!([{"method": "GET", "path": "/healthz"}])),
+        set("/pass", json!([{"method": "GET", "path": "/rerank"}])),
+        set("/dialects", json!([{"name": "tei"}])),
+        set("/origins", json!(["x"])),
+        set("/typo", json!(1)),
+    ];
+    let (mut taken, mut refused) = (0, 0);
+    for (number, change) in changes.iter().enumerate() {
+        let mut document = sound.clone();
+        change(&mut document);
+        let text = document.to_string();
+        let listed = |name: &str| (name == "UPSTREAM_API_KEY").then(|| "0123456789abcdef0123456789abcdef".to_owned());
+        let module = Config::read(text.as_bytes(), None)
+            .map_err(|flaws| flaws.to_string())
+            .and_then(|config| Guard::new(config, &listed, 1).map_err(|unready| unready.to_string()));
+        let indented = format!("{}{text}", " ".repeat(20));
+        let told = told(&format!("{}{indented}{}", &minimal[..begin], &minimal[end..]));
+        let errors: Vec<_> = told.iter().filter(|(kind, ..)| *kind == "error").collect();
+        assert_eq!(errors.is_empty(), module.is_ok(), "{number}: the module: {module:?}; the tool: {told:?}");
+        if module.is_ok() { taken += 1 } else { refused += 1 }
+    }
+    assert!(taken >= 8 && refused >= 25, "{taken} taken, {refused} refused");
+}

@@ -541,6 +541,28 @@ fn routes_and_clusters_that_come_from_elsewhere_are_told_to_be_unseen() {
     assert!(unseen[0].1.starts_with("not here, and so not checked: the clusters `issuer`"), "{unseen:?}");
 }
 
+#[test]
+fn what_an_older_envoy_cannot_read_is_refused() {
+    let with = |text: &str, version: &str| run_with(&["check", "--strict", "--config", "-", "--envoy", version], text);
+    let minimal = minimal();
+    assert_eq!(with(&minimal, "1.40").code, 0, "{}", with(&minimal, "1.40").err);
+    for version in ["1.36", "v1.37.0", "1.39.3"] {
+        let ran = with(&minimal, version);
+        assert_eq!(ran.code, 1, "{version}");
+        assert!(ran.err.contains("does not know `capability_restriction_config` in `vm_config`"), "{}", ran.err);
+    }
+    // The same list beside `vm_config`.
+    let begin = minimal.find("                  # A sandbox:").unwrap();
+    let end = minimal.find("                # The platform team's document").unwrap();
+    let moved: String = minimal[begin..end].lines().map(|line| format!("{}\n", &line[2..])).collect();
+    let moved = format!("{}{moved}{}", &minimal[..begin], &minimal[end..]);
+    for version in ["1.36", "1.37", "1.39", "1.40"] {
+        assert_eq!(with(&moved, version).code, 0, "{version}: {}", with(&moved, version).err);
+    }
+    assert!(with(&moved, "1.35").err.contains("may leave calls hanging"));
+    assert_eq!(with(&minimal, "new").code, 2);
+}
+
 /// The key is for demos; a demo believes no issuer that anybody could have.
 #[test]
 fn keys_that_everybody_can_sign_with_are_refused_outside_the_demo() {

@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test bench bench-mask bench-decisions empty memory eval schema wasm trap tools lint unit e2e fuzz fuzz-seeds compose-test deny clean check-tools
+.PHONY: help demo run test bench bench-mask bench-decisions empty memory eval schema wasm trap tools lint unit e2e fuzz fuzz-seeds compose-test envoys deny clean check-tools
 
 WASM := target/wasm32-wasip1/release/rerank_guard.wasm
 TRAP_WASM := target/wasm32-wasip1/trap/rerank_guard.wasm
@@ -97,6 +97,9 @@ fuzz-seeds: check-tools ## every fuzz target over its seeds, without a fuzzer
 $(CARGO_FUZZ):
 	@command -v c++ >/dev/null || { echo "c++ is missing: libFuzzer is built with it (Debian: apt-get install g++)" >&2; exit 1; }
 	cargo install --quiet --locked --root fuzz/target/tools cargo-fuzz@0.13.2
+
+envoys: wasm $(VENV)/envoy ## which versions of Envoy load the files in envoy/, as they are and with the sandbox where older ones read it
+	@$(VENV)/bin/python tests/envoys.py
 
 compose-test: wasm ## envoy/docker-compose.yaml for real, where a Docker engine runs
 	@sh envoy/compose-test.sh

@@ -3,7 +3,7 @@
 use crate::bundle::{self, Loaded};
 use crate::config::{self, Checked};
 use crate::document::{Document, Malformed};
-use crate::envoy::{self, At, Filters, Note};
+use crate::envoy::{self, At, Filters, Note, Version};
 use crate::inner::Inner;
 use crate::report::{Finding, Severity, Source, say, say_json};
 use crate::{End, Output};
@@ -24,6 +24,9 @@ pub(crate) struct Arguments {
     /// The bundle that is built into the module, for configurations that ask for it with `bundle: {embedded: true}`.
     #[arg(long, value_name = "FILE", requires = "configs")]
     bundle: Option<PathBuf>,
+    /// The version of Envoy that is to run the configurations, such as 1.37: what it cannot read is refused.
+    #[arg(long, value_name = "VERSION", requires = "configs", value_parser = Version::read)]
+    envoy: Option<Version>,
     /// Take warnings for findings.
     #[arg(long)]
     strict: bool,
@@ -52,7 +55,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> End {
     for path in &arguments.configs {
         tell(match bundle::read(path) {
             Ok((source, document, _)) => {
-                let told = look(&source, &document, embedded.as_deref().map(str::as_bytes));
+                let told = look(&source, &document, embedded.as_deref().map(str::as_bytes), arguments.envoy);
                 tell_config(path, &source, &told, arguments.strict, output)
             }
             Err(refused) => refused.tell(path, output),
@@ -139,7 +142,7 @@ fn tell_config(path: &Path, source: &Source, told: &Told, strict: bool, output: 
     (end, value)
 }
 
-fn look(source: &Source, document: &Document, embedded: Option<&[u8]>) -> Told {
+fn look(source: &Source, document: &Document, embedded: Option<&[u8]>, version: Option<Version>) -> Told {
     let mut told = Told::default();
     let filters = Filters::of(&document.value);
     let locate = |flaw: &Flaw| document.locate(&source.text, &flaw.place, flaw.part);
@@ -171,7 +174,7 @@ fn look(source: &Source, document: &Document, embedded: Option<&[u8]>) -> Told {
                 None
             }
         };
-        for Note { severity, mut flaw, field } in filters.around(filter, checked.as_ref()) {
+        for Note { severity, mut flaw, field } in filters.around(filter, checked.as_ref(), version) {
             let found = match (&field, &inside) {
                 (Some(field), Some(Ok(inside))) => {
                     flaw.place = inside.follow(field);

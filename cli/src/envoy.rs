@@ -11,11 +11,13 @@ mod notes;
 mod paths;
 mod process;
 mod routes;
+mod version;
 mod words;
 
 pub(crate) use at::At;
 pub(crate) use filter::Filter;
 pub(crate) use notes::Note;
+pub(crate) use version::Version;
 
 use clusters::Clusters;
 use notes::Notes;
@@ -83,9 +85,12 @@ impl<'v> Filters<'v> {
     }
 
     /// What around a filter is not as it must be. Without the plugin's own configuration, what depends on it is not looked at.
-    pub(crate) fn around(&self, filter: &Filter<'v>, config: Option<&Config>) -> Vec<Note> {
+    pub(crate) fn around(&self, filter: &Filter<'v>, config: Option<&Config>, version: Option<Version>) -> Vec<Note> {
         let mut notes = Notes::default();
         filter.check(config, &self.others, &mut notes);
+        if let Some(version) = version {
+            version::check(version, &filter.entry, &filter.wasm, &mut notes);
+        }
         process::check(&self.root, &mut notes);
         if let Some(config) = config {
             clusters::check(config, &self.clusters, &mut notes);

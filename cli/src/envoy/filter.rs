@@ -56,7 +56,7 @@ const CAPABILITIES: [&str; 40] = [
 pub(crate) struct Filter<'v> {
     pub(super) entry: At<'v>,
     /// Holds `config`.
-    wasm: At<'v>,
+    pub(super) wasm: At<'v>,
     pub(super) around: Around<'v>,
 }
 

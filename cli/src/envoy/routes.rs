@@ -27,6 +27,10 @@ pub(super) fn check(manager: &At<'_>, config: &Config, clusters: &Clusters<'_>, 
     judge.common(&table, notes);
     let hosts = table.items("virtual_hosts");
     for host in &hosts {
+        // Other services may share the listener.
+        if !ways.iter().any(|way| addressed(&table, way).iter().any(|one| one.place == host.place)) {
+            continue;
+        }
         unseen(host, notes);
         judge.common(host, notes);
         for route in host.items("routes") {

@@ -3,6 +3,7 @@
 use super::at::At;
 use super::notes::Notes;
 use rerank_guard::config::Config;
+use rerank_guard::policy::Step;
 
 /// The filter state that holds a call's record.
 const RECORD: &str = "wasm.rerank_guard_record";
@@ -123,6 +124,8 @@ fn records(manager: &At<'_>, notes: &mut Notes) {
 
 fn operators(at: &At<'_>, text: &str, config: Option<&Config>, notes: &mut Notes) {
     const HINT: &str = "take it out: the record says what may be said";
+    let is_log = |step: &Step| matches!(step, Step::Name(name) if ["access_log", "accessLog", "upstream_log", "upstreamLog"].contains(&name.as_str()));
+    let who = if at.place.steps().iter().any(is_log) { "the access log" } else { "this" };
     let mut told = Vec::new();
     for operator in Operators(text) {
         let Operator { name, written, argument } = operator;
@@ -131,10 +134,10 @@ fn operators(at: &At<'_>, text: &str, config: Option<&Config>, notes: &mut Notes
         }
         told.push(name);
         if CALLERS.contains(&name) {
-            let what = format!("the access log repeats what the caller sent: `{written}`");
+            let what = format!("{who} repeats what the caller sent: `{written}`");
             notes.error(at.place.clone(), what, HINT);
         } else if UPSTREAMS.contains(&name) {
-            let what = format!("the access log repeats what the upstream sent: `{written}`");
+            let what = format!("{who} repeats what the upstream sent: `{written}`");
             notes.error(at.place.clone(), what, HINT);
         } else if name == "ENVIRONMENT" {
             environment(at, argument, config, notes);

@@ -15,6 +15,7 @@ use serde::Serialize;
 pub fn digest(
     gateway: &str,
     caller: &Caller,
+    person: Option<&str>,
     method: &str,
     path: &str,
     call: &Call,
@@ -27,6 +28,8 @@ pub fn digest(
         gateway: &'a str,
         iss: &'a str,
         sub: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        person: Option<&'a str>,
         method: &'a str,
         path: &'a str,
         dialect: &'a str,
@@ -45,6 +48,7 @@ pub fn digest(
         gateway,
         iss: caller.issuer(),
         sub: caller.subject(),
+        person,
         method,
         path,
         dialect: &call.dialect,
@@ -76,6 +80,8 @@ pub struct Asking<'a> {
     pub approval: &'a Approval,
     /// Who asks.
     pub caller: &'a Caller,
+    /// Who that is as a person, where a claim names people.
+    pub person: Option<&'a str>,
     /// For what.
     pub call: &'a Call,
     /// Why.
@@ -91,6 +97,12 @@ impl Asking<'_> {
     #[must_use]
     pub fn body(&self) -> Vec<u8> {
         let call = self.call;
+        let mut requester = serde_json::json!({
+            "iss": self.caller.issuer(), "sub": self.caller.subject(), "groups": self.caller.groups(),
+        });
+        if let (Some(person), Some(members)) = (self.person, requester.as_object_mut()) {
+            members.insert("person".to_owned(), person.into());
+        }
         let body = serde_json::json!({
             "v": 1,
             "request_digest": self.request_digest,
@@ -100,7 +112,7 @@ impl Asking<'_> {
             "min": self.approval.min,
             "groups": self.approval.groups,
             "ttl_s": self.approval.ttl.secs_up(),
-            "requester": {"iss": self.caller.issuer(), "sub": self.caller.subject(), "groups": self.caller.groups()},
+            "requester": requester,
             "resource": {
                 "model": call.model, "dataset": call.dataset, "tenant": call.tenant,
                 "operation": &*call.operation,

@@ -10,6 +10,7 @@ use super::issuer::choose;
 use super::peer::{Named, Peer};
 use super::presented::Presented;
 use super::refusal::Refusal;
+use super::replay::Holder;
 use super::signature::{self, NativeSignatures};
 use super::source::NoKeys;
 use super::token;
@@ -50,7 +51,7 @@ impl Callers {
             }
         };
         // A cached token is proved, its sender is not: that is another one each time.
-        self.check_sender(caller.binding, presented, moment, native, memory)?;
+        self.check_sender(&caller, presented, moment, native, memory)?;
         Ok(caller)
     }
 
@@ -97,13 +98,13 @@ impl Callers {
 
     fn check_sender(
         &mut self,
-        binding: Binding,
+        caller: &Caller,
         presented: &Presented<'_>,
         moment: Moment,
         native: &dyn NativeSignatures,
         memory: &dyn SharedMemory,
     ) -> Result<(), Refusal> {
-        match (binding, presented.is_dpop) {
+        match (caller.binding, presented.is_dpop) {
             (Binding::None, false) => Ok(()),
             (Binding::Certificate(demanded), false) => match presented.connection.certificate() {
                 Some(shown) if shown == demanded => Ok(()),
@@ -116,8 +117,9 @@ impl Callers {
                     Shown::Nothing => return Err(Refusal::ProofMissing),
                     Shown::Several => return Err(Refusal::SeveralProofs),
                 };
+                let holder = Holder { thumbprint: &demanded, issuer: &caller.issuer, subject: &caller.subject };
                 let source = self.bad_signatures.admit(presented.connection, moment.now)?;
-                let verdict = self.proofs.check(shown, presented.token, &demanded, moment, native, memory);
+                let verdict = self.proofs.check(shown, presented.token, holder, moment, native, memory);
                 if verdict == Err(Refusal::ProofRefused("signature")) {
                     self.bad_signatures.count(source, presented.connection, moment.now);
                 }

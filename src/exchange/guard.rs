@@ -1,7 +1,7 @@
 //! What all calls of one VM share: the configuration, the secrets, the keys, the chain of records.
 
 use super::bundles::{InForce, Role, SecondOpinion, Slot, Supplied};
-use super::events::Queue;
+use super::events::{Event, Queue};
 use super::reply::Problem;
 use super::{Headers, Host};
 use crate::audit::{Chain, KeyedDigest, keyed_digest};
@@ -11,10 +11,10 @@ use crate::caller::{
 use crate::config::Config;
 use crate::credential::Credentials;
 use crate::mask::{Masks, mask_text};
-use crate::policy::{Policy, Question, fetched};
-use crate::time::{Span, Time};
+use crate::policy::{Decision, Policy, Question, fetched};
+use crate::shared::{Namespace, SharedMemory, Within};
+use crate::time::Time;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
@@ -28,7 +28,7 @@ pub struct Guard {
     token_headers: Vec<String>,
     callers: RefCell<Callers>,
     chain: RefCell<Chain>,
-    receipts: RefCell<BTreeMap<String, Time>>,
+    namespace: Namespace,
     bundle: RefCell<Slot>,
     shadow: RefCell<Slot>,
     events: RefCell<Queue>,
@@ -52,11 +52,6 @@ impl fmt::Display for Unready {
 }
 
 impl std::error::Error for Unready {}
-
-/// Receipts are remembered until this long after they were used; they live at most five minutes.
-const MEMORY: Span = Span::from_secs(600);
-/// More receipts than this in ten minutes are not believed: somebody is flooding.
-const MOST_RECEIPTS: usize = 10_000;
 
 impl Guard {
     /// Takes the secrets from `environment`; `random` names the chain of records.
@@ -89,9 +84,9 @@ impl Guard {
             chain: RefCell::new(Chain::new(&config.gateway, random)),
             token_headers: callers.credential_headers().map(str::to_owned).collect(),
             callers: RefCell::new(callers),
-            receipts: RefCell::default(),
-            bundle: RefCell::new(Slot::new(std::mem::take(&mut config.bundle))),
-            shadow: RefCell::new(Slot::new(std::mem::take(&mut config.shadow))),
+            namespace: Namespace::of(&config.gateway),
+            bundle: RefCell::new(Slot::new(Role::Enforced, std::mem::take(&mut config.bundle))),
+            shadow: RefCell::new(Slot::new(Role::Shadow, std::mem::take(&mut config.shadow))),
             events: RefCell::default(),
             config,
             credentials,
@@ -122,17 +117,44 @@ impl Guard {
     }
 
     /// A bundle's answer: a better bundle is in force from here on, for calls that come to be decided; a worse one is not taken.
-    pub fn bundle_answered(&self, role: Role, answer: fetched::Answer<'_>, now: Time, random: u64) -> Supplied {
+    pub fn bundle_answered(
+        &self,
+        role: Role,
+        answer: fetched::Answer<'_>,
+        now: Time,
+        random: u64,
+        host: &dyn Host,
+    ) -> Supplied {
         let Ok(mut slot) = self.slot(role).try_borrow_mut() else { return Supplied::new("unasked", "ok", None) };
-        // What is only looked at is never carried out.
-        let unfit = |policy: &_| if role == Role::Shadow { Vec::new() } else { self.config.unfit(policy) };
-        let (supplied, event) = slot.answered(role, answer, &unfit, now, random);
-        if let Some(event) = event
-            && let Ok(mut events) = self.events.try_borrow_mut()
-        {
+        let (supplied, event) =
+            slot.answered(answer, &|policy| self.unfit(role, policy), &self.memory(host), now, random);
+        self.remember(event);
+        supplied
+    }
+
+    /// Follows the other workers of the process: a better bundle that one of them took is in force here too. Calls follow them
+    /// as well; what came of it is told here.
+    pub fn follow(&self, now: Time, host: &dyn Host) -> Vec<(Role, Supplied)> {
+        let mut all = Vec::new();
+        for role in [Role::Enforced, Role::Shadow] {
+            let Ok(mut slot) = self.slot(role).try_borrow_mut() else { continue };
+            for (supplied, event) in slot.tell(&|policy| self.unfit(role, policy), &self.memory(host), now) {
+                self.remember(event);
+                all.push((role, supplied));
+            }
+        }
+        all
+    }
+
+    /// What a bundle asks for that cannot be done here. What is only looked at is never carried out.
+    fn unfit(&self, role: Role, policy: &Policy) -> Vec<String> {
+        if role == Role::Shadow { Vec::new() } else { self.config.unfit(policy) }
+    }
+
+    fn remember(&self, event: Option<Event>) {
+        if let (Some(event), Ok(mut events)) = (event, self.events.try_borrow_mut()) {
             events.push(event);
         }
-        supplied
     }
 
     const fn slot(&self, role: Role) -> &RefCell<Slot> {
@@ -143,9 +165,10 @@ impl Guard {
     }
 
     /// The bundle to judge a call by now.
-    pub(super) fn bundle(&self, now: Time) -> Result<Rc<InForce>, (Problem, &'static str)> {
-        let Ok(slot) = self.bundle.try_borrow() else { return Err((Problem::NotReady, "undecidable")) };
-        slot.now(now).map_err(|reason| (Problem::NotReady, reason))
+    pub(super) fn bundle(&self, now: Time, host: &dyn Host) -> Result<Rc<InForce>, (Problem, &'static str)> {
+        let Ok(mut slot) = self.bundle.try_borrow_mut() else { return Err((Problem::NotReady, "undecidable")) };
+        let in_force = slot.now(&|policy| self.unfit(Role::Enforced, policy), &self.memory(host), now);
+        in_force.map_err(|reason| (Problem::NotReady, reason))
     }
 
     /// The bundle to name in the record of a call that was not judged.
@@ -168,8 +191,8 @@ impl Guard {
     }
 
     /// What the shadow bundle would say. None where there is none.
-    pub(super) fn second_opinion(&self, question: &Question<'_>) -> Option<SecondOpinion> {
-        self.shadow.try_borrow().ok()?.opinion(question)
+    pub(super) fn second_opinion(&self, question: &Question<'_>, host: &dyn Host) -> Option<SecondOpinion> {
+        self.shadow.try_borrow_mut().ok()?.opinion(question, &self.memory(host))
     }
 
     pub(super) fn identify(
@@ -184,7 +207,7 @@ impl Guard {
         let found = callers.find(|name| headers.values(name).into_iter());
         let is_dpop = found.is_ok_and(|found| found.is_dpop);
         let caller = match found {
-            Ok(found) => identify_sender(&mut callers, found, headers, now, host),
+            Ok(found) => identify_sender(&mut callers, found, headers, now, host, &self.memory(host)),
             Err(Refusal::NoToken) if callers.accepts_peers() => match host.certificate() {
                 Some(shown) => callers.identify_peer(&Peer {
                     uri: shown.uri.as_deref(),
@@ -258,17 +281,24 @@ impl Guard {
         text.get(..end).unwrap_or_default().to_owned()
     }
 
-    /// Whether a receipt is seen for the first time in this VM. The approver consumes it; this is the second line.
-    pub(super) fn first_use(&self, receipt: &str, now: Time) -> bool {
-        let Ok(mut receipts) = self.receipts.try_borrow_mut() else { return false };
-        if receipts.len() >= MOST_RECEIPTS {
-            receipts.retain(|_, used| now.since(*used) < MEMORY);
+    /// Who a caller is as a person, where a claim names people and the decision asks people. Nobody is asked for a caller whose
+    /// own approval could not be told from another's.
+    pub(super) fn person<'a>(
+        &self,
+        caller: &'a Caller,
+        decision: &Decision,
+    ) -> Result<Option<&'a str>, (Problem, &'static str)> {
+        match &self.config.approver {
+            Some(approver) if !decision.approvals.is_empty() => {
+                approver.person(caller).map_err(|_| (Problem::Forbidden, "caller-unnamed"))
+            }
+            _ => Ok(None),
         }
-        if receipts.len() >= MOST_RECEIPTS || receipts.contains_key(receipt) {
-            return false;
-        }
-        receipts.insert(receipt.to_owned(), now);
-        true
+    }
+
+    /// The part of the memory of all workers that is this gateway's.
+    pub(super) fn memory<'a>(&'a self, host: &'a dyn Host) -> Within<'a> {
+        self.namespace.within(host.shared())
     }
 
     /// As [`content_digest`](Self::content_digest), of content that comes in parts.
@@ -306,6 +336,7 @@ fn identify_sender(
     headers: &Headers,
     now: Time,
     host: &dyn Host,
+    memory: &dyn SharedMemory,
 ) -> Result<Rc<Caller>, Refusal> {
     let uri;
     let dpop = match headers.values("dpop").as_slice() {
@@ -318,7 +349,7 @@ fn identify_sender(
         _ => Shown::Several,
     };
     let presented = Presented { token: found.token, is_dpop: found.is_dpop, dpop, connection: &Sender(host) };
-    callers.identify_sender(&presented, now, host.signatures(), host.shared())
+    callers.identify_sender(&presented, now, host.signatures(), memory)
 }
 
 /// The connection of a request, as the host knows it.

@@ -2,10 +2,13 @@
 
 use super::guard::Guard;
 use super::head::Headers;
-use crate::approval::Receipt;
+use super::reply::Problem;
+use crate::approval::{Disbelief, Receipt};
 use crate::call::{Route, Source};
 use crate::credential::{Credential, Credentials, is_callers_own};
 use crate::policy::{Decision, Effect};
+use crate::shared::SharedMemory;
+use crate::time::Time;
 use std::rc::Rc;
 
 /// Leave to send one call upstream under one credential. It comes only from a decision that allows, with a believed receipt for
@@ -26,6 +29,8 @@ pub(crate) enum Withheld {
     NoCredential,
     /// The credential is not for the upstream of this route.
     WrongUpstream,
+    /// A receipt cannot be taken: it lets one call through, and only while it is fresh.
+    NotTaken(Disbelief),
 }
 
 impl Withheld {
@@ -35,6 +40,15 @@ impl Withheld {
             Self::NotApproved => "not-approved",
             Self::NoCredential => "no-credential",
             Self::WrongUpstream => "credential-not-for-route",
+            Self::NotTaken(why) => why.reason(),
+        }
+    }
+
+    /// What the caller is told.
+    pub(crate) const fn problem(self) -> Problem {
+        match self {
+            Self::NotAllowed | Self::NotApproved | Self::NoCredential | Self::WrongUpstream => Problem::Forbidden,
+            Self::NotTaken(_) => Problem::ApprovalUnavailable,
         }
     }
 }
@@ -65,11 +79,15 @@ impl Permit {
         all.get(name).cloned().ok_or(Withheld::NoCredential)
     }
 
+    /// Takes the receipts out of `memory`, which is that of all workers, last: only a call that goes up uses one, and a receipt that
+    /// somebody else has used gives no permit.
     pub(crate) fn new(
         decision: &Decision,
         receipts: &[(Rc<str>, Receipt)],
         route: &Route,
         all: &Credentials,
+        memory: &dyn SharedMemory,
+        now: Time,
     ) -> Result<Self, Withheld> {
         match decision.effect {
             Effect::Allow if decision.approvals.is_empty() => {}
@@ -81,7 +99,11 @@ impl Permit {
             }
             Effect::Deny => return Err(Withheld::NotAllowed),
         }
-        Ok(Self { credential: Self::credential(decision, route, all)? })
+        let credential = Self::credential(decision, route, all)?;
+        for (_, receipt) in receipts {
+            receipt.take(memory, now).map_err(Withheld::NotTaken)?;
+        }
+        Ok(Self { credential })
     }
 
     pub(crate) fn credential_name(&self) -> &Rc<str> {

@@ -45,7 +45,7 @@ impl World {
     fn hears_as(&self, role: Role, body: &[u8], seconds: u64) -> &'static str {
         let now = NOW.plus(Span::from_secs(seconds));
         assert!(self.guard.due_bundles(now).iter().any(|(due, _)| *due == role), "due");
-        self.guard.bundle_answered(role, Answer::Http { status: 200, tag: None, body }, now, 0).event
+        self.guard.bundle_answered(role, Answer::Http { status: 200, tag: None, body }, now, 0, &NoHost).event
     }
 
     fn hears(&self, bundle: &Value, seconds: u64) -> &'static str {

@@ -116,7 +116,7 @@ impl Root {
                 None => self.fetched(fetch.source, Answer::Failed),
             }
         }
-        for (role, fetch) in guard.due_bundles(host::now()) {
+        for (role, fetch) in guard.due_bundles(host::now(), &host::Envoy) {
             let fetched::Fetch { cluster, authority, path, tag, timeout } = &fetch;
             match host::get(cluster, authority, path, tag.as_deref(), timeout.duration()) {
                 Some(token) => {

@@ -166,15 +166,19 @@ impl Slot {
         }
     }
 
-    /// What came of following other workers, once. Calls follow them too, and have nobody to tell.
-    pub(super) fn tell(
-        &mut self,
-        unfit: &dyn Fn(&Policy) -> Vec<String>,
-        memory: &dyn SharedMemory,
-        now: Time,
-    ) -> Vec<(Supplied, Option<Event>)> {
+    /// Follows the other workers, for no call.
+    pub(super) fn follow(&mut self, unfit: &dyn Fn(&Policy) -> Vec<String>, memory: &dyn SharedMemory, now: Time) {
         let _ = self.catch_up(unfit, memory, now);
-        std::mem::take(&mut self.untold)
+    }
+
+    /// What is to be recorded of following other workers, once.
+    pub(super) fn events(&mut self) -> Vec<Event> {
+        self.untold.iter_mut().filter_map(|(_, event)| event.take()).collect()
+    }
+
+    /// What is to be logged and counted of it, once. Calls follow other workers too, and have nobody to tell.
+    pub(super) fn told(&mut self) -> Vec<Supplied> {
+        self.untold.drain(..).map(|(supplied, _)| supplied).collect()
     }
 
     /// The bundle that is there, however old.
@@ -182,8 +186,8 @@ impl Slot {
         self.in_force.as_ref()
     }
 
-    pub(super) fn due(&mut self, now: Time) -> Option<Fetch> {
-        self.source.as_mut()?.due(now)
+    pub(super) fn due(&mut self, memory: &dyn SharedMemory, now: Time) -> Option<Fetch> {
+        self.source.as_mut()?.due(memory, now)
     }
 
     pub(super) fn max_bytes(&self) -> usize {

@@ -106,8 +106,9 @@ impl Guard {
     }
 
     /// Which bundles to fetch now.
-    pub fn due_bundles(&self, now: Time) -> Vec<(Role, fetched::Fetch)> {
-        let due = |role: Role| Some((role, self.slot(role).try_borrow_mut().ok()?.due(now)?));
+    pub fn due_bundles(&self, now: Time, host: &dyn Host) -> Vec<(Role, fetched::Fetch)> {
+        let memory = self.memory(host);
+        let due = |role: Role| Some((role, self.slot(role).try_borrow_mut().ok()?.due(&memory, now)?));
         [Role::Enforced, Role::Shadow].into_iter().filter_map(due).collect()
     }
 
@@ -138,10 +139,9 @@ impl Guard {
         let mut all = Vec::new();
         for role in [Role::Enforced, Role::Shadow] {
             let Ok(mut slot) = self.slot(role).try_borrow_mut() else { continue };
-            for (supplied, event) in slot.tell(&|policy| self.unfit(role, policy), &self.memory(host), now) {
-                self.remember(event);
-                all.push((role, supplied));
-            }
+            slot.follow(&|policy| self.unfit(role, policy), &self.memory(host), now);
+            self.remember(slot.events());
+            all.extend(slot.told().into_iter().map(|supplied| (role, supplied)));
         }
         all
     }
@@ -151,9 +151,11 @@ impl Guard {
         if role == Role::Shadow { Vec::new() } else { self.config.unfit(policy) }
     }
 
-    fn remember(&self, event: Option<Event>) {
-        if let (Some(event), Ok(mut events)) = (event, self.events.try_borrow_mut()) {
-            events.push(event);
+    fn remember(&self, new: impl IntoIterator<Item = Event>) {
+        for event in new {
+            if let Ok(mut events) = self.events.try_borrow_mut() {
+                events.push(event);
+            }
         }
     }
 
@@ -168,6 +170,7 @@ impl Guard {
     pub(super) fn bundle(&self, now: Time, host: &dyn Host) -> Result<Rc<InForce>, (Problem, &'static str)> {
         let Ok(mut slot) = self.bundle.try_borrow_mut() else { return Err((Problem::NotReady, "undecidable")) };
         let in_force = slot.now(&|policy| self.unfit(Role::Enforced, policy), &self.memory(host), now);
+        self.remember(slot.events());
         in_force.map_err(|reason| (Problem::NotReady, reason))
     }
 
@@ -192,7 +195,10 @@ impl Guard {
 
     /// What the shadow bundle would say. None where there is none.
     pub(super) fn second_opinion(&self, question: &Question<'_>, host: &dyn Host) -> Option<SecondOpinion> {
-        self.shadow.try_borrow_mut().ok()?.opinion(question, &self.memory(host))
+        let mut slot = self.shadow.try_borrow_mut().ok()?;
+        let opinion = slot.opinion(question, &self.memory(host));
+        self.remember(slot.events());
+        opinion
     }
 
     pub(super) fn identify(

@@ -160,7 +160,8 @@ pub(crate) struct Source {
     is_overtaken: bool,
     /// Whether the bundle in force came from here; one to start with is only a floor.
     is_in_force: bool,
-    /// When the server was last heard to have the bundle in force; at the beginning, when it was first asked.
+    /// When the server was last heard to have the bundle in force; at the beginning, when any worker of the process heard it, or
+    /// first asked it.
     confirmed: Option<Time>,
     /// The digest of the answer refused last: the same one again is not looked at again.
     refused: Option<(String, &'static str)>,
@@ -289,9 +290,10 @@ impl Source {
     }
 
     /// The fetch to send now, if one is due; it then counts as under way.
-    pub(crate) fn due(&mut self, now: Time) -> Option<Fetch> {
-        // What was confirmed "in the future" was confirmed now.
-        self.confirmed = Some(self.confirmed.map_or(now, |confirmed| confirmed.min(now)));
+    pub(crate) fn due(&mut self, memory: &dyn SharedMemory, now: Time) -> Option<Fetch> {
+        // What was confirmed "in the future" was confirmed now. A push or a trap makes nothing fresh.
+        let confirmed = self.confirmed.map_or_else(|| self.floor.heard(now, memory), |confirmed| confirmed.min(now));
+        self.confirmed = Some(confirmed);
         if self.schedule.wait(now, None) > Span(0) {
             return None;
         }
@@ -364,7 +366,7 @@ impl Source {
         let (tag, body) = match answer {
             Answer::Http { status: 200, tag, body } if body.len() <= self.settings.max_bytes => (tag, body),
             Answer::Http { status: 304, .. } if self.tag.is_some() => {
-                self.confirm(now, random);
+                self.confirm(memory, now, random);
                 return News::Unchanged;
             }
             Answer::Http { status: 304, .. } if self.is_overtaken => {
@@ -386,7 +388,7 @@ impl Source {
         }
         match self.open(body, current, unfit, memory, now) {
             Ok(policy) => {
-                self.confirm(now, random);
+                self.confirm(memory, now, random);
                 self.is_in_force = true;
                 self.tag = tag.filter(|tag| is_tag(tag)).map(str::to_owned);
                 policy.map_or(News::Unchanged, |policy| News::Loaded(Box::new(policy)))
@@ -453,8 +455,9 @@ impl Source {
         Ok((Some(policy), mark))
     }
 
-    fn confirm(&mut self, now: Time, random: u64) {
+    fn confirm(&mut self, memory: &dyn SharedMemory, now: Time, random: u64) {
         self.confirmed = Some(now);
+        self.floor.hear(now, memory);
         self.refused = None;
         self.schedule.succeed(now, random);
     }

@@ -7,6 +7,7 @@
 
 use super::signed::TrustedKey;
 use crate::shared::{SharedMemory, Unavailable, update};
+use crate::time::Time;
 
 /// A bundle by serial and digest, and by the keys that signed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,13 +85,18 @@ impl Mark {
 pub(crate) struct Floor {
     mark: String,
     kept: String,
+    heard: String,
 }
 
 impl Floor {
     /// `role`: what the bundle `id` is for.
     pub(crate) fn new(role: &str, id: &str) -> Self {
         let name: String = super::digest(id.as_bytes()).chars().take(32).collect();
-        Self { mark: format!("bundle/{role}/{name}"), kept: format!("bundle/{role}/{name}/signed") }
+        Self {
+            mark: format!("bundle/{role}/{name}"),
+            kept: format!("bundle/{role}/{name}/signed"),
+            heard: format!("bundle/{role}/{name}/heard"),
+        }
     }
 
     /// The newest bundle that was signed by one of `keys`. None: there was none yet.
@@ -101,6 +107,21 @@ impl Floor {
         let Some(slot) = memory.get(&self.mark)? else { return Ok(None) };
         let Some((mark, [])) = Mark::read(&slot.value) else { return Err(Unavailable) };
         Ok(Some(mark).filter(|mark| mark.stands(keys)))
+    }
+
+    /// When the source was last heard to have nothing newer; if nobody has heard it yet, when it was first asked. Where nobody knows,
+    /// `now`: nothing decides then.
+    pub(crate) fn heard(&self, now: Time, memory: &dyn SharedMemory) -> Time {
+        let heard = update(memory, &self.heard, |old| match old.first_chunk::<8>() {
+            Some(heard) => (None, Time(u64::from_be_bytes(*heard))),
+            None => (Some(now.0.to_be_bytes().to_vec()), now),
+        });
+        heard.unwrap_or(now).min(now)
+    }
+
+    /// The source has been heard. Where nobody can remember that, workers that are new ask again.
+    pub(crate) fn hear(&self, now: Time, memory: &dyn SharedMemory) {
+        let _ = update(memory, &self.heard, |_| (Some(now.0.to_be_bytes().to_vec()), ()));
     }
 
     /// The newest bundle in its envelope.

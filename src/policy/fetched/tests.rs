@@ -65,7 +65,7 @@ impl World {
     }
 
     fn hears(&mut self, status: u16, tag: Option<&str>, body: &[u8], now: Time) -> String {
-        assert!(self.source.due(now).is_some(), "a fetch is due");
+        assert!(self.source.due(&*self.memory, now).is_some(), "a fetch is due");
         let news = self.source.answered(
             Answer::Http { status, tag, body },
             self.current.as_ref(),
@@ -170,11 +170,11 @@ fn a_newest_bundle_that_cannot_be_had_lets_no_older_one_decide() {
     let marks = Marks(one.memory.clone());
     let mut late = one.another(json!({}));
     late.current = Some(Policy::load(&bundle(8, "built-in")).unwrap());
-    late.source.due(START);
+    late.source.due(&*late.memory, START);
     assert!(matches!(late.source.catch_up(late.current.as_ref(), &fits, &marks, START), Err(Behind::Missed(9, _))));
     assert!(matches!(late.source.catch_up(late.current.as_ref(), &fits, &marks, START), Err(Behind::Known)));
     // The fetch under way is still waited for.
-    assert!(late.source.due(START).is_none());
+    assert!(late.source.due(&*late.memory, START).is_none());
     let body = signed(&bundle(9, "a"), 1);
     let answer = Answer::Http { status: 200, tag: None, body: &body };
     let News::Loaded(policy) = late.source.answered(answer, late.current.as_ref(), &fits, &*one.memory, START, 0)
@@ -206,7 +206,7 @@ fn without_memory_nothing_is_taken_and_nothing_decides() {
         let mut world = World::new(json!({}));
         let body = signed(&bundle(9, "a"), 1);
         for seconds in [0, 60] {
-            assert!(world.source.due(at(seconds)).is_some());
+            assert!(world.source.due(&*world.memory, at(seconds)).is_some());
             let answer = Answer::Http { status: 200, tag: None, body: &body };
             let news = world.source.answered(answer, None, &fits, &broken, at(seconds), 0);
             assert!(matches!(news, News::Refused(Refused::NoMemory)), "{news:?}");
@@ -221,7 +221,7 @@ fn without_memory_nothing_is_taken_and_nothing_decides() {
 fn a_tag_of_a_bundle_that_was_overtaken_confirms_nothing() {
     let mut one = World::new(json!({"max_stale": "60s"}));
     assert_eq!(one.hears(200, Some("\"v9\""), &signed(&bundle(9, "a"), 1), START), "loaded");
-    assert_eq!(one.source.due(at(30)).unwrap().tag.as_deref(), Some("\"v9\""));
+    assert_eq!(one.source.due(&*one.memory, at(30)).unwrap().tag.as_deref(), Some("\"v9\""));
     let mut other = one.another(json!({}));
     assert_eq!(other.hears(200, None, &signed(&bundle(10, "a"), 1), at(30)), "loaded");
     assert_eq!(one.follows(at(30)), "loaded");
@@ -229,7 +229,29 @@ fn a_tag_of_a_bundle_that_was_overtaken_confirms_nothing() {
     let news = one.source.answered(answer, one.current.as_ref(), &fits, &*one.memory, at(31), 0);
     assert!(matches!(news, News::Unchanged));
     assert!(one.source.is_stale(at(61)), "confirmed at the beginning only");
-    assert_eq!(one.source.due(at(31)).unwrap().tag, None);
+    assert_eq!(one.source.due(&*one.memory, at(31)).unwrap().tag, None);
+}
+
+#[test]
+fn neither_a_push_nor_a_trap_makes_a_bundle_fresh() {
+    let change = || json!({"max_stale": "60s"});
+    let mut one = World::new(change());
+    assert_eq!(one.hears(200, None, &signed(&bundle(9, "a"), 1), START), "loaded");
+    for (seconds, is_stale) in [(59, false), (60, false), (61, true), (90, true)] {
+        let mut late = one.another(change());
+        assert_eq!(late.follows(at(seconds)), "loaded");
+        assert!(late.source.due(&*late.memory, at(seconds)).is_some());
+        assert_eq!(late.source.is_stale(at(seconds)), is_stale, "{seconds}");
+    }
+    let mut late = one.another(change());
+    assert_eq!(late.hears(200, None, &signed(&bundle(9, "a"), 1), at(90)), "loaded");
+    assert!(!late.source.is_stale(at(150)));
+    // A server that nobody has ever heard is given that long once.
+    let mut silent = World::new(change());
+    silent.source.due(&*silent.memory, START);
+    let mut late = silent.another(change());
+    late.source.due(&*late.memory, at(61));
+    assert!(late.source.is_stale(at(61)));
 }
 
 #[test]
@@ -273,11 +295,11 @@ fn whatever_else_comes_keeps_what_is_in_force() {
 fn a_tag_is_sent_back_and_304_confirms() {
     let mut world = World::new(json!({"max_stale": "60s"}));
     let good = signed(&bundle(5, "a"), 1);
-    assert_eq!(world.source.due(START).unwrap().tag, None);
+    assert_eq!(world.source.due(&*world.memory, START).unwrap().tag, None);
     let answer = Answer::Http { status: 200, tag: Some("\"v5\""), body: &good };
     let News::Loaded(policy) = world.source.answered(answer, None, &fits, &*world.memory, START, 0) else { panic!() };
     world.current = Some(*policy);
-    assert_eq!(world.source.due(at(30)).unwrap().tag.as_deref(), Some("\"v5\""));
+    assert_eq!(world.source.due(&*world.memory, at(30)).unwrap().tag.as_deref(), Some("\"v5\""));
     let answer = Answer::Http { status: 304, tag: None, body: b"" };
     assert!(matches!(
         world.source.answered(answer, world.current.as_ref(), &fits, &*world.memory, at(50), 0),
@@ -287,7 +309,7 @@ fn a_tag_is_sent_back_and_304_confirms() {
     // A bundle that is refused has no tag to come back to.
     let bad = signed(&bundle(4, "a"), 1);
     assert_eq!(world.hears(200, Some("\"v4\""), &bad, at(90)), "older");
-    assert_eq!(world.source.due(at(200)).unwrap().tag.as_deref(), Some("\"v5\""));
+    assert_eq!(world.source.due(&*world.memory, at(200)).unwrap().tag.as_deref(), Some("\"v5\""));
 }
 
 #[test]
@@ -321,7 +343,7 @@ fn a_key_replaces_another_while_both_are_trusted() {
 #[test]
 fn what_cannot_be_carried_out_is_refused() {
     let mut source = source(json!({}));
-    source.due(START);
+    source.due(&LocalMemory::default(), START);
     let body = signed(&bundle(5, "a"), 1);
     let unfit = |_: &Policy| vec!["credentials: none".to_owned()];
     let answer = Answer::Http { status: 200, tag: None, body: &body };

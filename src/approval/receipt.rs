@@ -3,7 +3,7 @@
 use super::person::Person;
 use crate::caller::{Caller, Pinned, PinnedKey, numeric_date, verify_pinned};
 use crate::policy::Approval;
-use crate::shared::{SharedMemory, Unavailable, update};
+use crate::shared::{SharedMemory, update};
 use crate::time::{Span, Time};
 use serde::Deserialize;
 use serde_json::Value;
@@ -193,7 +193,7 @@ impl Receipt {
         };
         let bucket = usize::from(u16::from_be_bytes([*high, *low])) % BUCKETS;
         update(memory, &format!("receipt/{bucket}"), |old| self.enter(old, mark, now))
-            .unwrap_or_else(|Unavailable| Err(Disbelief::NoMemory))
+            .unwrap_or(Err(Disbelief::NoMemory))
     }
 
     /// The bucket with this receipt in it and without those that are expired, if it is not there and has room.

@@ -10,12 +10,13 @@ use serde::Serialize;
 /// The digest of one call under one approval: the same call by the same caller has the same digest, with whatever token, so a
 /// refreshed token keeps its ticket; any other call has another one.
 ///
+/// `caller` comes with who that is as a person, where a claim names people.
+///
 /// Over a JSON object whose members stand in a fixed order, behind a domain prefix; `body` goes in as its own SHA-256.
 #[must_use]
 pub fn digest(
     gateway: &str,
-    caller: &Caller,
-    person: Option<&str>,
+    (caller, person): (&Caller, Option<&str>),
     method: &str,
     path: &str,
     call: &Call,

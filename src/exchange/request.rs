@@ -157,7 +157,7 @@ impl Exchange {
             let caller = &incoming.caller;
             (
                 approval.clone(),
-                approval::digest(&guard.config.gateway, caller, person, "POST", path, call, body, approval),
+                approval::digest(&guard.config.gateway, (caller, person), "POST", path, call, body, approval),
             )
         };
         let wanted: Vec<_> = decision.approvals.iter().map(digest).collect();

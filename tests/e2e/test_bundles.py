@@ -187,7 +187,8 @@ def test_without_a_bundle_calls_wait_with_503_and_the_first_good_one_lets_them_i
 def test_an_unchanged_bundle_is_asked_for_with_its_tag_and_never_sent_again(shop, fetching):
     shop.serve(shop.sign(bundle(7)))
     gateway = fetching(id="e2e")
-    until_counted(gateway, "unchanged.reason.ok", 2 * MODULES)
+    # Whoever follows another worker asks once without a tag.
+    until_counted(gateway, "unchanged.reason.ok", 3 * MODULES)
     assert shop.statuses.count(200) == MODULES and shop.statuses.count(304) >= 2 * MODULES
 
 
@@ -421,9 +422,9 @@ def test_where_nobody_can_remember_bundles_none_that_is_fetched_decides(shop, se
             wasm = listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"][0]["typed_config"]["config"]
             del wasm["vm_config"]["capability_restriction_config"]["allowed_capabilities"][without]
 
-    gateway = Gateway(services, fetching_from(shop), ready=False, shape=shape, clusters=[stack.cluster("bundles", shop.server.port)])
-    with gateway:
-        gateway.envoy.wait(lambda: gateway.envoy.stat(f"{STATS}.refused.reason.no-memory"), "refusal of a bundle")
+    clusters = [stack.cluster("bundles", shop.server.port)]
+    with Gateway(services, fetching_from(shop), ready=False, shape=shape, clusters=clusters, stream_idle_timeout="2s") as gateway:
+        # The SDK traps where the host does not let it.
         assert {gateway.call().status for _ in range(4)} == {503}
         assert gateway.sent() == 0 and services.upstreams["cohere"].seen == []
 

@@ -7,7 +7,7 @@ mod receipt;
 mod request;
 
 pub use receipt::{Disbelief, Receipt, Terms};
-pub use request::{Asking, digest};
+pub use request::{Asking, Bound};
 
 use crate::caller::{Caller, PinnedKey};
 use crate::time::Span;

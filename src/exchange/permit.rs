@@ -12,7 +12,7 @@ use crate::time::Time;
 use std::rc::Rc;
 
 /// Leave to send one call upstream under one credential. It comes only from a decision that allows, with a believed receipt for
-/// every approval that decision asks for.
+/// every approval that decision asks for, and where Envoy's route leads to a cluster of ours.
 #[derive(Debug, Clone)]
 pub(crate) struct Permit {
     credential: Rc<Credential>,
@@ -29,6 +29,8 @@ pub(crate) enum Withheld {
     NoCredential,
     /// The credential is not for the upstream of this route.
     WrongUpstream,
+    /// Envoy would send the call to a cluster that is not this route's.
+    WrongCluster,
     /// A receipt cannot be taken: it lets one call through, and only while it is fresh.
     NotTaken(Disbelief),
 }
@@ -40,6 +42,7 @@ impl Withheld {
             Self::NotApproved => "not-approved",
             Self::NoCredential => "no-credential",
             Self::WrongUpstream => "credential-not-for-route",
+            Self::WrongCluster => "cluster-not-for-route",
             Self::NotTaken(why) => why.reason(),
         }
     }
@@ -47,7 +50,9 @@ impl Withheld {
     /// What the caller is told.
     pub(crate) const fn problem(self) -> Problem {
         match self {
-            Self::NotAllowed | Self::NotApproved | Self::NoCredential | Self::WrongUpstream => Problem::Forbidden,
+            Self::NotAllowed | Self::NotApproved | Self::NoCredential | Self::WrongUpstream | Self::WrongCluster => {
+                Problem::Forbidden
+            }
             Self::NotTaken(_) => Problem::ApprovalUnavailable,
         }
     }
@@ -85,6 +90,7 @@ impl Permit {
         decision: &Decision,
         receipts: &[(Rc<str>, Receipt)],
         route: &Route,
+        cluster: Option<&str>,
         all: &Credentials,
         memory: &dyn SharedMemory,
         now: Time,
@@ -98,6 +104,9 @@ impl Permit {
                 }
             }
             Effect::Deny => return Err(Withheld::NotAllowed),
+        }
+        if !cluster.is_some_and(|cluster| route.clusters.iter().any(|allowed| allowed == cluster)) {
+            return Err(Withheld::WrongCluster);
         }
         let credential = Self::credential(decision, route, all)?;
         for (_, receipt) in receipts {
@@ -129,6 +138,9 @@ impl Permit {
             set: vec![(self.credential.header().to_owned(), self.credential.value().to_owned())],
             ..Edits::default()
         };
+        if let Some(host) = &route.host {
+            edits.set.push((":authority".to_owned(), host.clone()));
+        }
         let digest = |name: &str| {
             length.is_some() && matches!(name, "content-digest" | "repr-digest" | "digest" | "content-md5")
         };

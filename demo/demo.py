@@ -54,6 +54,7 @@ class Stack:
             "address: upstream, port_value: 8001": f"address: 127.0.0.1, port_value: {self.upstream.port}",
             "address: issuer, port_value: 8002": f"address: 127.0.0.1, port_value: {self.issuer.port}",
             "address: approver, port_value: 8003": f"address: 127.0.0.1, port_value: {self.approver.port}",
+            "http://127.0.0.1:8003": f"http://{self.approver.address}",
             "filename: /etc/envoy/rerank_guard.wasm": f"filename: {json.dumps(str(stack.module()))}",
             "path: /dev/stdout": "path: access.log",
         })

@@ -4,6 +4,8 @@
 //! The host's memory has no deletion, so keys must come from a fixed set (buckets of a hash, not names of callers), and each
 //! value must be bounded by who writes it.
 
+use crate::hexadecimal::hexadecimal;
+use sha2::{Digest, Sha256};
 use std::fmt;
 
 /// Small values by key, each with a version that grows when it is written.
@@ -42,6 +44,49 @@ impl fmt::Display for Unavailable {
 }
 
 impl std::error::Error for Unavailable {}
+
+/// The part of the memory that is one gateway's alone. Every key in it begins with the gateway's mark, so that gateways under one
+/// `vm_id` know nothing of each other's calls.
+#[derive(Clone, Copy)]
+pub struct Within<'a> {
+    memory: &'a dyn SharedMemory,
+    namespace: &'a Namespace,
+}
+
+/// The beginning of a gateway's keys: half a SHA-256 of its name, so that no name can reach into another's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace(String);
+
+impl Namespace {
+    /// The namespace of the gateway of this name.
+    #[must_use]
+    pub fn of(gateway: &str) -> Self {
+        let digest = Sha256::digest(gateway.as_bytes());
+        Self(hexadecimal("rerank-guard/", digest.first_chunk::<16>().map_or(&digest[..], |half| &half[..])))
+    }
+
+    /// This part of `memory`.
+    #[must_use]
+    pub fn within<'a>(&'a self, memory: &'a dyn SharedMemory) -> Within<'a> {
+        Within { memory, namespace: self }
+    }
+}
+
+impl fmt::Debug for Within<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("Within").field(self.namespace).finish()
+    }
+}
+
+impl SharedMemory for Within<'_> {
+    fn get(&self, key: &str) -> Result<Option<Versioned>, Unavailable> {
+        self.memory.get(&format!("{}/{key}", self.namespace.0))
+    }
+
+    fn put(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<bool, Unavailable> {
+        self.memory.put(&format!("{}/{key}", self.namespace.0), value, version)
+    }
+}
 
 /// How often a write is tried again because another worker was faster.
 const TRIES: usize = 16;
@@ -121,6 +166,20 @@ mod tests {
             let length = new.len();
             (Some(new), length)
         })
+    }
+
+    #[test]
+    fn gateways_under_one_memory_have_nothing_in_common() {
+        let memory = LocalMemory::default();
+        let names = ["eu1", "eu2", "eu1/x", "", "eu1 "].map(Namespace::of);
+        for (number, name) in names.iter().enumerate() {
+            assert_eq!(name.within(&memory).get("x/k"), Ok(None));
+            assert_eq!(name.within(&memory).put("x/k", &[number as u8], None), Ok(true));
+        }
+        for (number, name) in names.iter().enumerate() {
+            assert_eq!(name.within(&memory).get("x/k").unwrap().unwrap().value, [number as u8]);
+        }
+        assert_eq!(memory.get("x/k"), Ok(None));
     }
 
     #[test]

@@ -80,8 +80,19 @@ pub(crate) fn sign(arguments: &SignArguments, output: Output) -> End {
             Ok(key) => key,
             Err(why) => return unable(&why, output),
         };
+        let name = signed::key_id(&*key.pk);
+        if envelope.signatures.iter().any(|signature| signature.key == name) {
+            return unable(
+                &format!("`{}` is a key that has signed already: give each key once", path.display()),
+                output,
+            );
+        }
+        if envelope.signatures.len() >= signed::MOST_SIGNATURES {
+            let most = signed::MOST_SIGNATURES;
+            return unable(&format!("no gateway takes more than {most} signatures: give fewer keys"), output);
+        }
         let sig = STANDARD.encode(*key.sk.sign(signed::signed_bytes(bundle.as_bytes()), None));
-        envelope.signatures.push(SignedBy { key: signed::key_id(&*key.pk), sig });
+        envelope.signatures.push(SignedBy { key: name, sig });
     }
     let Ok(text) = serde_json::to_string(&envelope) else { return unable("the envelope cannot be written", output) };
     match &arguments.into {

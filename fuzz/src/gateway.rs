@@ -6,9 +6,10 @@ use ed25519_compact::{KeyPair, Seed};
 use rerank_guard::caller::{Hash, NativeSignatures};
 use rerank_guard::config::Config;
 use rerank_guard::exchange::{Certificate, Exchange, Guard, Headers, Host, Step};
-use rerank_guard::shared::{SharedMemory, Unavailable, Versioned};
+use rerank_guard::shared::{LocalMemory, SharedMemory, Unavailable, Versioned};
 use rerank_guard::time::Time;
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 pub(crate) const NOW: Time = Time(1_800_000_000_000);
@@ -24,6 +25,7 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) fn new() -> Self {
+        MEMORY.take();
         let approver = KeyPair::from_seed(Seed::new([7; 32]));
         let x = URL_SAFE_NO_PAD.encode(*approver.pk);
         let mut routes = Vec::new();
@@ -146,13 +148,18 @@ impl Host for Mesh {
     }
 }
 
+thread_local! {
+    /// The process's memory, new with each gateway.
+    static MEMORY: RefCell<LocalMemory> = RefCell::default();
+}
+
 impl SharedMemory for Mesh {
-    fn get(&self, _: &str) -> Result<Option<Versioned>, Unavailable> {
-        Err(Unavailable)
+    fn get(&self, key: &str) -> Result<Option<Versioned>, Unavailable> {
+        MEMORY.with_borrow(|memory| memory.get(key))
     }
 
-    fn put(&self, _: &str, _: &[u8], _: Option<u32>) -> Result<bool, Unavailable> {
-        Err(Unavailable)
+    fn put(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<bool, Unavailable> {
+        MEMORY.with_borrow(|memory| memory.put(key, value, version))
     }
 }
 

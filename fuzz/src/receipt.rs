@@ -41,7 +41,7 @@ fn claims(digest: &str) -> Value {
     let now = NOW.secs();
     json!({
         "iss": "https://approver.test", "aud": "fuzz", "sub": "search.test", "requester_iss": "mesh", "req": digest, "approval": "desk",
-        "apv": [{"sub": "lea", "groups": ["grp-leads"]}], "iat": now, "exp": now + 120, "jti": "r-1",
+        "apv": [{"sub": "lea", "groups": ["grp-leads"], "at": now}], "iat": now, "exp": now + 120, "jti": "r-1",
     })
 }
 
@@ -51,9 +51,12 @@ fn approves(claims: &str, sound: &Value) -> bool {
     let same = ["iss", "aud", "sub", "requester_iss", "req", "approval"].iter().all(|name| claims[name] == sound[name]);
     let people = claims["apv"].as_array().cloned().unwrap_or_default();
     let by_caller = people.iter().any(|person| person["sub"] == sound["sub"]);
-    let lead = |person: &Value| person["groups"].as_array().is_some_and(|all| all.contains(&json!("grp-leads")));
-    let (from, until) = (claims["iat"].as_f64(), claims["exp"].as_f64());
     let now = NOW.secs() as f64;
+    let recent = |person: &Value| person["at"].as_f64().is_some_and(|at| (now - 601.0..=now + 30.0).contains(&at));
+    let lead = |person: &Value| {
+        recent(person) && person["groups"].as_array().is_some_and(|all| all.contains(&json!("grp-leads")))
+    };
+    let (from, until) = (claims["iat"].as_f64(), claims["exp"].as_f64());
     let fresh = from.is_some_and(|from| from <= now + 30.0) && until.is_some_and(|until| until > now - 30.0);
     same && !by_caller && people.iter().any(lead) && fresh && claims["jti"].is_string()
 }

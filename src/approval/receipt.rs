@@ -1,9 +1,13 @@
 //! The receipt: what makes an approver's "approved" worth believing.
 
-use crate::caller::{Caller, PinnedKey, verify_pinned};
+use super::person::Person;
+use crate::caller::{Caller, Pinned, PinnedKey, numeric_date, verify_pinned};
 use crate::policy::Approval;
+use crate::shared::{SharedMemory, update};
 use crate::time::{Span, Time};
 use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -11,12 +15,18 @@ use std::fmt;
 const TYPE: &str = "rerank-approval+jwt";
 /// How far the approver's clock may be off.
 const SKEW: Span = Span::from_secs(30);
+/// More approvers than this are not read.
+const MOST_APPROVERS: usize = 32;
 
 /// A believed receipt. It can only be made by checking one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     id: String,
     approvers: Vec<String>,
+    /// Until when it lets a call through.
+    usable: Time,
+    /// When it is expired for good.
+    expires: Time,
 }
 
 /// What a receipt has to be about.
@@ -30,13 +40,15 @@ pub struct Terms<'a> {
     pub gateway: &'a str,
     /// Who asked.
     pub caller: &'a Caller,
+    /// Who that is as a person, where a claim names people.
+    pub person: Option<&'a str>,
     /// The call's digest, computed here and now.
     pub digest: &'a str,
     /// What the bundle wants.
     pub approval: &'a Approval,
 }
 
-/// Why a receipt is not believed. Each denies.
+/// Why a receipt is not believed, or not taken. Each denies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disbelief {
     /// Not signed by the pinned key, expired, made to live longer than five minutes, or no receipt at all.
@@ -47,10 +59,20 @@ pub enum Disbelief {
     ForAnother,
     /// For another call.
     AnotherCall,
+    /// Somebody in it, or the caller, has a name that cannot be told from every other.
+    Unnamed,
     /// The caller approved the own call.
     SelfApproved,
+    /// It, or too many of the approvals in it, are older than the bundle lets them be, or from the future.
+    Untimely,
     /// Fewer distinct people of the named groups than the bundle wants.
     TooFew,
+    /// It has let a call through before.
+    UsedBefore,
+    /// There is no room to remember that it was used.
+    Crowded,
+    /// The memory of used receipts is not available.
+    NoMemory,
 }
 
 impl Disbelief {
@@ -62,8 +84,13 @@ impl Disbelief {
             Self::Unreadable => "receipt-unreadable",
             Self::ForAnother => "receipt-for-another",
             Self::AnotherCall => "receipt-for-another-call",
+            Self::Unnamed => "receipt-unnamed",
             Self::SelfApproved => "receipt-self-approved",
+            Self::Untimely => "receipt-untimely",
             Self::TooFew => "receipt-too-few",
+            Self::UsedBefore => "receipt-used-before",
+            Self::Crowded => "receipt-memory-full",
+            Self::NoMemory => "receipt-memory-unavailable",
         }
     }
 }
@@ -75,8 +102,13 @@ impl fmt::Display for Disbelief {
             Self::Unreadable => "the receipt cannot be read",
             Self::ForAnother => "the receipt is for another gateway, caller or approval",
             Self::AnotherCall => "the receipt is for another call",
+            Self::Unnamed => "a name in the receipt cannot be told from others",
             Self::SelfApproved => "the caller approved the own call",
+            Self::Untimely => "the receipt, or an approval in it, is too old or from the future",
             Self::TooFew => "too few people approved",
+            Self::UsedBefore => "the receipt was used before",
+            Self::Crowded => "there is no room to remember the receipt",
+            Self::NoMemory => "the memory of used receipts is not available",
         })
     }
 }
@@ -98,7 +130,18 @@ struct Claims {
 #[derive(Deserialize)]
 struct Approver {
     sub: String,
+    /// Who that is as a person, where a claim names people.
+    person: Option<String>,
     groups: Vec<String>,
+    at: Value,
+}
+
+/// An approver by every name there is.
+struct Known<'a> {
+    sub: Person,
+    person: Option<Person>,
+    /// As the approver wrote it, for the record.
+    shown: &'a str,
 }
 
 impl Receipt {
@@ -107,9 +150,9 @@ impl Receipt {
     /// # Errors
     /// The first reason not to.
     pub fn check(receipt: &str, terms: Terms<'_>, now: Time) -> Result<Self, Disbelief> {
-        let claims = verify_pinned(receipt.as_bytes(), terms.key, TYPE, now, SKEW).map_err(|_| Disbelief::Unproved)?;
-        let claims: Claims =
-            serde_json::from_value(serde_json::Value::Object(claims)).map_err(|_| Disbelief::Unreadable)?;
+        let Pinned { claims, issued, expires } =
+            verify_pinned(receipt.as_bytes(), terms.key, TYPE, now, SKEW).map_err(|_| Disbelief::Unproved)?;
+        let claims: Claims = serde_json::from_value(Value::Object(claims)).map_err(|_| Disbelief::Unreadable)?;
         let (caller, approval) = (terms.caller, terms.approval);
         if claims.iss != terms.issuer
             || claims.aud != terms.gateway
@@ -122,20 +165,63 @@ impl Receipt {
         if claims.req != terms.digest {
             return Err(Disbelief::AnotherCall);
         }
-        // People are told apart by subject alone: two identities of one name are counted as one person, never as two.
-        if claims.apv.iter().any(|approver| approver.sub == caller.subject()) {
-            return Err(Disbelief::SelfApproved);
+        if !super::is_id(&claims.jti) || claims.apv.len() > MOST_APPROVERS {
+            return Err(Disbelief::Unreadable);
         }
-        let people: BTreeSet<&str> = claims
-            .apv
-            .iter()
-            .filter(|approver| approver.groups.iter().any(|group| approval.groups.contains(group)))
-            .map(|approver| approver.sub.as_str())
-            .collect();
-        if u64::try_from(people.len()).unwrap_or(0) < u64::from(approval.min).max(1) {
-            return Err(Disbelief::TooFew);
+        if now.since(issued) > approval.ttl {
+            return Err(Disbelief::Untimely);
         }
-        Ok(Self { id: claims.jti, approvers: people.into_iter().map(str::to_owned).collect() })
+        let counted = people(&claims.apv, terms, issued, now)?;
+        let until = counted.iter().map(|(_, at)| at.plus(approval.ttl));
+        let usable = until.chain([issued.plus(approval.ttl), expires.plus(SKEW)]).min().unwrap_or_default();
+        let mut approvers: Vec<_> = counted.into_iter().map(|(name, _)| name.to_owned()).collect();
+        approvers.sort_unstable();
+        Ok(Self { id: claims.jti, approvers, usable, expires: expires.plus(SKEW) })
+    }
+
+    /// Takes the receipt for one call: whoever comes second, in whichever worker of the process, does not get it.
+    ///
+    /// # Errors
+    /// It was taken before, time has run out since it was checked, or nobody could remember that it is taken.
+    pub fn take(&self, memory: &dyn SharedMemory, now: Time) -> Result<(), Disbelief> {
+        if now > self.usable {
+            return Err(Disbelief::Untimely);
+        }
+        let digest = Sha256::digest(self.id.as_bytes());
+        let (Some(mark), Some([high, low])) = (digest.first_chunk::<MARK>(), digest.last_chunk::<2>()) else {
+            return Err(Disbelief::NoMemory);
+        };
+        let bucket = usize::from(u16::from_be_bytes([*high, *low])) % BUCKETS;
+        update(memory, &format!("receipt/{bucket}"), |old| self.enter(old, mark, now))
+            .unwrap_or(Err(Disbelief::NoMemory))
+    }
+
+    /// The bucket with this receipt in it and without those that are expired, if it is not there and has room.
+    fn enter(&self, old: &[u8], mark: &[u8; MARK], now: Time) -> (Option<Vec<u8>>, Result<(), Disbelief>) {
+        let (entries, rest) = old.as_chunks::<ENTRY>();
+        if !rest.is_empty() {
+            // Nobody of ours wrote this.
+            return (None, Err(Disbelief::NoMemory));
+        }
+        let mut new = Vec::with_capacity(old.len().saturating_add(ENTRY));
+        for entry in entries {
+            let (Some(taken), Some(until)) = (entry.first_chunk::<MARK>(), entry.last_chunk::<8>()) else {
+                return (None, Err(Disbelief::NoMemory));
+            };
+            if taken == mark {
+                return (None, Err(Disbelief::UsedBefore));
+            }
+            if Time(u64::from_be_bytes(*until)) > now {
+                new.extend_from_slice(entry);
+            }
+        }
+        if new.len() >= MOST_RECEIPTS.saturating_mul(ENTRY) {
+            // One that can still be shown is never forgotten to make room.
+            return (None, Err(Disbelief::Crowded));
+        }
+        new.extend_from_slice(mark);
+        new.extend_from_slice(&self.expires.plus(CLOCK_CORRECTION).0.to_be_bytes());
+        (Some(new), Ok(()))
     }
 
     /// The receipt's own id (`jti`).
@@ -148,5 +234,73 @@ impl Receipt {
     #[must_use]
     pub fn approvers(&self) -> &[String] {
         &self.approvers
+    }
+}
+
+/// The memory of used receipts is so many slots, each with the receipts whose digest falls on it.
+const BUCKETS: usize = 1024;
+/// Most receipts in one of them.
+const MOST_RECEIPTS: usize = 64;
+/// Half a SHA-256 of a receipt's id.
+const MARK: usize = 16;
+/// A mark, and until when its receipt could be shown again, in milliseconds since 1970 (big-endian).
+const ENTRY: usize = MARK + 8;
+/// How far the clock may be set back without a receipt that was forgotten being valid again.
+const CLOCK_CORRECTION: Span = Span::from_secs(600);
+
+/// The distinct people whose approvals count, as the approver wrote their names, and when they gave them.
+fn people<'a>(
+    apv: &'a [Approver],
+    terms: Terms<'_>,
+    issued: Time,
+    now: Time,
+) -> Result<Vec<(&'a str, Time)>, Disbelief> {
+    let approval = terms.approval;
+    let own = [Some(terms.caller.subject()), terms.person].into_iter().flatten();
+    let own: Vec<Person> = own.map(|name| Person::read(name).ok_or(Disbelief::Unnamed)).collect::<Result<_, _>>()?;
+    let (mut seen, mut counted, mut too_old) = (BTreeSet::new(), Vec::new(), 0u32);
+    for approver in apv {
+        let known = approver.known(terms.person.is_some())?;
+        // By subject alone, whatever the issuer: two identities of one name are one person, never two.
+        if own.iter().any(|own| *own == known.sub || known.person.as_ref() == Some(own)) {
+            return Err(Disbelief::SelfApproved);
+        }
+        let at = numeric_date(&approver.at).ok_or(Disbelief::Unreadable)?;
+        if at > now.plus(SKEW) || at > issued.plus(SKEW) {
+            return Err(Disbelief::Untimely);
+        }
+        if !approver.groups.iter().any(|group| approval.groups.contains(group)) {
+            continue;
+        }
+        if now.since(at) > approval.ttl {
+            too_old = too_old.saturating_add(1);
+            continue;
+        }
+        // Whoever shares one name with somebody before is that somebody.
+        let names = [Some(known.sub), known.person];
+        let is_new = !names.iter().flatten().any(|name| seen.contains(name));
+        seen.extend(names.into_iter().flatten());
+        if is_new {
+            counted.push((known.shown, at));
+        }
+    }
+    let wanted = u64::from(approval.min).max(1);
+    match u64::try_from(counted.len()).unwrap_or(0) {
+        enough if enough >= wanted => Ok(counted),
+        few if few.saturating_add(too_old.into()) >= wanted => Err(Disbelief::Untimely),
+        _ => Err(Disbelief::TooFew),
+    }
+}
+
+impl Approver {
+    /// `by_person`: people are told apart by a claim, and the approver has to say it of everybody.
+    fn known(&self, by_person: bool) -> Result<Known<'_>, Disbelief> {
+        let sub = Person::read(&self.sub).ok_or(Disbelief::Unnamed)?;
+        let name = self.person.as_deref();
+        let person = name.map(|name| Person::read(name).ok_or(Disbelief::Unnamed)).transpose()?;
+        if by_person && person.is_none() {
+            return Err(Disbelief::Unnamed);
+        }
+        Ok(Known { sub, person, shown: name.unwrap_or(&self.sub).trim() })
     }
 }

@@ -13,6 +13,8 @@ pub struct Bound<'a> {
     pub gateway: &'a str,
     /// Who calls.
     pub caller: &'a Caller,
+    /// Who that is as a person, where a claim names people.
+    pub person: Option<&'a str>,
     /// The request's method.
     pub method: &'a str,
     /// Whom the request addresses, in its canonical form.
@@ -36,13 +38,16 @@ impl Bound<'_> {
     /// Over a JSON object whose members stand in a fixed order, behind a domain prefix; `body` goes in as its own SHA-256.
     #[must_use]
     pub fn digest(&self) -> String {
-        let Self { gateway, caller, method, authority, path, cluster, call, body, approval } = *self;
+        let Self { gateway, caller, person, method, authority, path, cluster, call, body, approval } = *self;
         // Written out byte by byte: nothing here can fail, and so no two calls can share the digest of nothing.
         let mut canonical = Members::with_room(640);
         canonical.add("v", 1_u64);
         canonical.add("gateway", gateway);
         canonical.add("iss", caller.issuer());
         canonical.add("sub", caller.subject());
+        if person.is_some() {
+            canonical.add("person", person);
+        }
         canonical.add("method", method);
         canonical.add("authority", authority);
         canonical.add("path", path);
@@ -74,6 +79,8 @@ pub struct Asking<'a> {
     pub approval: &'a Approval,
     /// Who asks.
     pub caller: &'a Caller,
+    /// Who that is as a person, where a claim names people.
+    pub person: Option<&'a str>,
     /// For what.
     pub call: &'a Call,
     /// The names that the caller chose, as people may see them.
@@ -91,6 +98,12 @@ impl Asking<'_> {
     #[must_use]
     pub fn body(&self) -> Vec<u8> {
         let call = self.call;
+        let mut requester = serde_json::json!({
+            "iss": self.caller.issuer(), "sub": self.caller.subject(), "groups": self.caller.groups(),
+        });
+        if let (Some(person), Some(members)) = (self.person, requester.as_object_mut()) {
+            members.insert("person".to_owned(), person.into());
+        }
         let body = serde_json::json!({
             "v": 1,
             "request_digest": self.request_digest,
@@ -100,7 +113,7 @@ impl Asking<'_> {
             "min": self.approval.min,
             "groups": self.approval.groups,
             "ttl_s": self.approval.ttl.secs_up(),
-            "requester": {"iss": self.caller.issuer(), "sub": self.caller.subject(), "groups": self.caller.groups()},
+            "requester": requester,
             "resource": {
                 "model": self.names.model, "dataset": self.names.dataset, "tenant": self.names.tenant,
                 "operation": &*call.operation,

@@ -85,21 +85,20 @@ impl Window {
 /// A NumericDate: a number of seconds, whole or not, from zero to below 2^53. Text, null and the like are refused, never read as
 /// zero or as "no limit".
 pub(super) fn date(claims: &Claims, name: &'static str) -> Result<Option<Time>, Refusal> {
-    const LIMIT: u64 = 1 << 53;
     let Some(value) = claims.get(name) else { return Ok(None) };
-    let refused = Refusal::ClaimMalformed(name);
-    let Value::Number(number) = value else { return Err(refused) };
+    numeric_date(value).map(Some).ok_or(Refusal::ClaimMalformed(name))
+}
+
+/// The time that a NumericDate tells; None for what is none, as for [`date`].
+pub(crate) fn numeric_date(value: &Value) -> Option<Time> {
+    const LIMIT: u64 = 1 << 53;
+    let Value::Number(number) = value else { return None };
     if let Some(seconds) = number.as_u64() {
-        return if seconds < LIMIT { Ok(Some(Time::from_secs(seconds))) } else { Err(refused) };
+        return (seconds < LIMIT).then(|| Time::from_secs(seconds));
     }
-    match number.as_f64() {
-        Some(seconds) if seconds.is_sign_positive() && seconds < LIMIT as f64 => {
-            // In range, so the cast neither wraps nor saturates; a part of a millisecond is dropped.
-            let milliseconds = (seconds * 1000.0) as u64;
-            Ok(Some(Time(milliseconds)))
-        }
-        _ => Err(refused),
-    }
+    let seconds = number.as_f64().filter(|seconds| seconds.is_sign_positive() && *seconds < LIMIT as f64)?;
+    // In range, so the cast neither wraps nor saturates; a part of a millisecond is dropped.
+    Some(Time((seconds * 1000.0) as u64))
 }
 
 /// A claim that is a string if it is there at all.

@@ -34,6 +34,9 @@ impl fmt::Display for DiscoveryProblem {
     }
 }
 
+/// Longer addresses of keys are none, in bytes.
+const ADDRESS_BYTES: usize = 2048;
+
 /// The path of `jwks_uri`, if the document is `issuer`'s and the address is at `authority`.
 pub(super) fn keys_path(document: &[u8], issuer: &str, authority: &str) -> Result<String, DiscoveryProblem> {
     if document.len() > SET_BYTES {
@@ -44,7 +47,8 @@ pub(super) fn keys_path(document: &[u8], issuer: &str, authority: &str) -> Resul
         return Err(DiscoveryProblem::WrongIssuer);
     }
     let address = document.get("jwks_uri").and_then(Value::as_str).ok_or(DiscoveryProblem::NoKeysAddress)?;
-    let plain = address.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#' && byte != b'\\');
+    let plain = address.len() <= ADDRESS_BYTES
+        && address.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#' && byte != b'\\');
     let rest = address.strip_prefix("https://").filter(|_| plain).ok_or(DiscoveryProblem::NoKeysAddress)?;
     let slash = rest.find('/').ok_or(DiscoveryProblem::NoKeysAddress)?;
     let (host, path) = rest.split_at_checked(slash).ok_or(DiscoveryProblem::NoKeysAddress)?;
@@ -108,6 +112,7 @@ mod tests {
             ("https://idp.example", DiscoveryProblem::NoKeysAddress),
             ("https://idp.example/keys HTTP/1.1\r\nx: y", DiscoveryProblem::NoKeysAddress),
             ("", DiscoveryProblem::NoKeysAddress),
+            (&format!("https://idp.example/{}", "k".repeat(2048)), DiscoveryProblem::NoKeysAddress),
         ] {
             assert_eq!(path(&json!({"issuer": ISSUER, "jwks_uri": uri})), Err(problem), "{uri}");
         }

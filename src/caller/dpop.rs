@@ -5,7 +5,7 @@ use super::algorithm::Algorithm;
 use super::claims::{self, Claims, Moment};
 use super::keys::Key;
 use super::refusal::Refusal;
-use super::replay::Replays;
+use super::replay::{Holder, Replays};
 use super::settings::DpopSettings;
 use super::signature::{self, NativeSignatures};
 use super::token::{Token, decode};
@@ -78,13 +78,13 @@ impl Proofs {
         }
     }
 
-    /// Accepts a proof for `token` by the key with this thumbprint, once: the checks of section 4.3 in their order, with the
+    /// Accepts a proof for `token` by its holder's key, once: the checks of section 4.3 in their order, with the
     /// signature and the memory last because they cost most. Gives when the proof ends.
     pub(super) fn check(
         &self,
         shown: &Dpop<'_>,
         token: &[u8],
-        thumbprint: &[u8; 32],
+        holder: Holder<'_>,
         moment: Moment,
         native: &dyn NativeSignatures,
         memory: &dyn SharedMemory,
@@ -109,11 +109,11 @@ impl Proofs {
         if hash(claims, "ath")? != *Sha256::digest(token) {
             return Err(Refusal::ProofRefused("ath"));
         }
-        if key.verifier.thumbprint() != Some(*thumbprint) {
+        if key.verifier.thumbprint() != Some(*holder.thumbprint) {
             return Err(Refusal::WrongHolder);
         }
         match signature::proves_text(&key, proof.signed.as_bytes(), &proof.signature, native) {
-            Some(true) => self.replays.first_use(thumbprint, id, moment.latest, memory).map(|()| expires),
+            Some(true) => self.replays.first_use(holder, id, moment.latest, memory).map(|()| expires),
             Some(false) => Err(Refusal::ProofRefused("signature")),
             None => Err(Refusal::Bound),
         }
@@ -167,14 +167,14 @@ mod tests {
         }
     }
 
-    struct Holder {
+    struct Sender {
         key: Signer,
         token: String,
         callers: Callers,
         memory: LocalMemory,
     }
 
-    impl Holder {
+    impl Sender {
         fn new() -> Self {
             let (issuer, key) = (Signer::new(), Signer::new());
             let token = issuer.token(&with("cnf", json!({"jkt": key.thumbprint()})));
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_bound_token_is_accepted_with_a_fresh_proof_by_its_key() {
-        let mut holder = Holder::new();
+        let mut holder = Sender::new();
         for (id, now) in [("a", 0), ("b", 30), ("c", 69)] {
             assert_eq!(holder.show(&holder.good(id), after(now), &NoNativeSignatures), Ok(Proof::BoundToKey), "{id}");
         }
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_stolen_token_without_the_key_is_worth_nothing() {
-        let mut holder = Holder::new();
+        let mut holder = Sender::new();
         let (token, proof) = (holder.token.clone(), holder.good("a"));
         let sent = Sent::to("search.example");
         let dpop = sent.with(&proof);
@@ -250,10 +250,10 @@ mod tests {
             assert_eq!(verdict, Err(refusal));
         }
 
-        let thief = Holder { key: Signer::new(), ..holder };
+        let thief = Sender { key: Signer::new(), ..holder };
         let theirs = thief.good("b");
         // The holder's key in the header, the thief's signature.
-        let (mut holder, header) = (Holder::new(), thief.header());
+        let (mut holder, header) = (Sender::new(), thief.header());
         let forged = thief.proof(&holder.header(), &holder.claims("c"));
         assert_eq!(holder.show(&forged, NOW, &NoNativeSignatures), Err(Refusal::ProofRefused("signature")));
         let claims = holder.claims("d");
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_proof_is_accepted_once() {
-        let mut holder = Holder::new();
+        let mut holder = Sender::new();
         let proof = holder.good("a");
         assert!(holder.show(&proof, NOW, &NoNativeSignatures).is_ok());
         for now in [0, 30, 69] {
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_proof_is_remembered_for_as_long_as_it_is_valid_whatever_is_forgotten_meanwhile() {
-        let mut holder = Holder::new();
+        let mut holder = Sender::new();
         let mut show = |id: &str, issued: u64, now: u64| {
             let mut claims = holder.claims(id);
             claims["iat"] = json!(NOW_SECS + issued);
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn proofs_for_another_request_token_time_or_purpose_are_refused() {
-        let mut holder = Holder::new();
+        let mut holder = Sender::new();
         for (name, values) in [
             ("jti", vec![json!(null), json!(7), json!("")]),
             ("htm", vec![json!(null), json!("GET"), json!("post"), json!(["POST"])]),
@@ -392,7 +392,7 @@ mod tests {
             "kty": "EC", "x": "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
             "y": "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA", "crv": "P-256",
         });
-        let mut holder = Holder::new();
+        let mut holder = Sender::new();
         let issuer = Signer::new();
         holder.token = issuer.token(&with("cnf", json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"})));
         let header = json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk});
@@ -410,7 +410,7 @@ mod tests {
 
     #[test]
     fn a_proof_is_for_the_origin_that_the_request_addresses_and_no_sender_chooses_one() {
-        let mut holder = Holder::new();
+        let mut holder = Sender::new();
         let mut show = |id: &str, authority: &str, address: &str| {
             let mut claims = holder.claims(id);
             claims["htu"] = json!(address);
@@ -461,7 +461,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn arbitrary_proofs_never_panic_and_never_count(proof in "\\PC{0,80}") {
-            let mut holder = Holder::new();
+            let mut holder = Sender::new();
             proptest::prop_assert!(holder.show(&proof, NOW, &NoNativeSignatures).is_err());
         }
     }

@@ -10,6 +10,7 @@ use super::issuer::choose;
 use super::peer::{Named, Peer};
 use super::presented::Presented;
 use super::refusal::Refusal;
+use super::replay::Holder;
 use super::signature::{self, NativeSignatures};
 use super::source::NoKeys;
 use super::token;
@@ -64,7 +65,7 @@ impl Callers {
             }
         };
         // A cached token is proved, its sender is not: that is another one each time.
-        let proof_ends = self.check_sender(caller.binding, presented, moment, native, memory)?;
+        let proof_ends = self.check_sender(&caller, presented, moment, native, memory)?;
         Ok((caller, proof_ends))
     }
 
@@ -124,13 +125,13 @@ impl Callers {
 
     fn check_sender(
         &mut self,
-        binding: Binding,
+        caller: &Caller,
         presented: &Presented<'_>,
         moment: Moment,
         native: &dyn NativeSignatures,
         memory: &dyn SharedMemory,
     ) -> Result<Option<Time>, Refusal> {
-        match (binding, presented.is_dpop) {
+        match (caller.binding, presented.is_dpop) {
             (Binding::None, false) => Ok(None),
             (Binding::Key(_), _) if self.proofs.is_none() => Err(Refusal::Bound),
             (Binding::Certificate(demanded), false) => match presented.connection.certificate() {
@@ -144,9 +145,10 @@ impl Callers {
                     Shown::Nothing => return Err(Refusal::ProofMissing),
                     Shown::Several => return Err(Refusal::SeveralProofs),
                 };
+                let holder = Holder { thumbprint: &demanded, issuer: &caller.issuer, subject: &caller.subject };
                 let source = self.bad_signatures.admit(presented.connection, moment.now)?;
                 let proofs = self.proofs.as_ref().ok_or(Refusal::Bound)?;
-                let verdict = proofs.check(shown, presented.token, &demanded, moment, native, memory);
+                let verdict = proofs.check(shown, presented.token, holder, moment, native, memory);
                 if verdict == Err(Refusal::ProofRefused("signature")) {
                     self.bad_signatures.count(source, presented.connection, moment.now);
                 }

@@ -13,6 +13,9 @@ use std::rc::Rc;
 /// Most keys read of one set.
 const SET_KEYS: usize = 100;
 
+/// Longest number of a key, in base64url: 4096 bits have 683 digits.
+const NUMBER: usize = 700;
+
 /// A public key, fit for exactly one algorithm.
 #[derive(Debug)]
 pub(super) struct Key {
@@ -180,6 +183,10 @@ impl Key {
             return Err(KeyProblem::Private);
         }
         let algorithm = pin(key, allowed)?;
+        // Sizes first: whoever serves a key writes it, and what is looked at next costs the more the longer it is.
+        if ["n", "e", "x", "y"].into_iter().filter_map(|name| key.get(name)?.as_str()).any(|text| text.len() > NUMBER) {
+            return Err(KeyProblem::Weak);
+        }
         if let Some(modulus) = text(key, "n")?
             && roca::has_fingerprint(&token::decode(modulus).map_err(|_| KeyProblem::Malformed)?)
         {

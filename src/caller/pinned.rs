@@ -24,12 +24,23 @@ impl<'de> Deserialize<'de> for PinnedKey {
     }
 }
 
-/// The claims of `token`, if it is a strict JWS of type `typ` by exactly `key`, with `iat` and `exp` no further apart than
+/// What a pinned token says.
+#[derive(Debug, PartialEq)]
+pub struct Pinned {
+    /// All its claims.
+    pub claims: Claims,
+    /// `iat`.
+    pub issued: Time,
+    /// `exp`.
+    pub expires: Time,
+}
+
+/// What `token` says, if it is a strict JWS of type `typ` by exactly `key`, with `iat` and `exp` no further apart than
 /// [`PINNED_LIFETIME`] and `now` between them. What the other claims must say is the caller's business.
 ///
 /// # Errors
 /// Anything else. A token may leave out `kid`; if it has one, it must be the key's.
-pub fn verify_pinned(token: &[u8], key: &PinnedKey, typ: &str, now: Time, skew: Span) -> Result<Claims, Refusal> {
+pub fn verify_pinned(token: &[u8], key: &PinnedKey, typ: &str, now: Time, skew: Span) -> Result<Pinned, Refusal> {
     let PinnedKey(key) = key;
     let token = Token::read(token)?;
     if Algorithm::named(&token.header.algorithm) != Some(key.algorithm) {
@@ -41,9 +52,13 @@ pub fn verify_pinned(token: &[u8], key: &PinnedKey, typ: &str, now: Time, skew: 
     if token.header.key_id.is_some() && token.header.key_id.as_deref() != key.id.as_deref() {
         return Err(Refusal::UnknownKey { source: None });
     }
-    date(&token.claims, "iat")?.ok_or(Refusal::ClaimMissing("iat"))?;
-    Window { skew, max_lifetime: PINNED_LIFETIME }.check(&token.claims, Moment { now, latest: now })?;
-    if proves(key, &token, now, &NoNativeSignatures) { Ok(token.claims) } else { Err(Refusal::BadSignature) }
+    let issued = date(&token.claims, "iat")?.ok_or(Refusal::ClaimMissing("iat"))?;
+    let window = Window { skew, max_lifetime: PINNED_LIFETIME };
+    let expires = window.check(&token.claims, Moment { now, latest: now })?;
+    if !proves(key, &token, now, &NoNativeSignatures) {
+        return Err(Refusal::BadSignature);
+    }
+    Ok(Pinned { claims: token.claims, issued, expires })
 }
 
 #[cfg(test)]
@@ -75,7 +90,8 @@ mod tests {
         };
         let header = json!({"alg": "EdDSA", "typ": TYP});
         let read = verdict(header.clone(), claims()).unwrap();
-        assert_eq!(Value::Object(read), claims());
+        assert_eq!(Value::Object(read.claims), claims());
+        assert_eq!((read.issued.secs(), read.expires.secs()), (NOW_SECS - 10, NOW_SECS + 200));
         assert!(verdict(json!({"alg": "EdDSA", "typ": TYP, "kid": "approver"}), claims()).is_ok());
 
         for (header, refusal) in [

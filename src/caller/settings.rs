@@ -274,8 +274,9 @@ pub struct DpopSettings {
     pub max_age: Span,
     /// How far a sender's clock may differ from ours; 10s by default, 60s at most.
     pub clock_skew: Span,
-    /// How many proofs are remembered, so that none is accepted twice by any worker of the process; 131072 by default (3 MiB), from
-    /// 16384 to 1048576. More of them within the time a proof is valid are refused.
+    /// How many proofs are remembered, so that none is accepted twice by any worker of the process; 131072 by default (4 MiB), from
+    /// 16384 to 1048576. More of them within the time a proof is valid are refused, and so is more than an eighth of them by one key
+    /// or a quarter by one caller.
     pub proofs: usize,
 }
 

@@ -5,7 +5,7 @@ use super::metrics::Metrics;
 use super::stream::Stream;
 use crate::caller::{Answer, Outcome};
 use crate::config::{Config, embedded_bundle};
-use crate::exchange::{Exchange, Guard, Role};
+use crate::exchange::{Exchange, Guard, Role, Supplied};
 use crate::policy::fetched;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -62,6 +62,7 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
+        self.follow();
         self.fetch_what_is_due();
         let _ = hostcalls::set_tick_period(TICK);
     }
@@ -115,7 +116,7 @@ impl Root {
                 None => self.fetched(fetch.source, Answer::Failed),
             }
         }
-        for (role, fetch) in guard.due_bundles(host::now()) {
+        for (role, fetch) in guard.due_bundles(host::now(), &host::Envoy) {
             let fetched::Fetch { cluster, authority, path, tag, timeout } = &fetch;
             match host::get(cluster, authority, path, tag.as_deref(), timeout.duration()) {
                 Some(token) => {
@@ -128,7 +129,19 @@ impl Root {
 
     fn supplied(&self, role: Role, answer: fetched::Answer<'_>) {
         let Some(guard) = &self.guard else { return };
-        let supplied = guard.bundle_answered(role, answer, host::now(), host::random());
+        let supplied = guard.bundle_answered(role, answer, host::now(), host::random(), &host::Envoy);
+        self.tell(role, supplied);
+    }
+
+    /// Takes the bundles that other workers have taken.
+    fn follow(&self) {
+        let Some(guard) = &self.guard else { return };
+        for (role, supplied) in guard.follow(host::now(), &host::Envoy) {
+            self.tell(role, supplied);
+        }
+    }
+
+    fn tell(&self, role: Role, supplied: Supplied) {
         self.metrics.bundle(role.as_str(), supplied.event, supplied.reason);
         match supplied.line {
             Some((true, line)) => log::warn!("rerank-guard: {line}"),

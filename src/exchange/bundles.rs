@@ -2,8 +2,9 @@
 
 use super::events::Event;
 use crate::mask::Masks;
-use crate::policy::fetched::{Answer, Fetch, News, Settings, Source};
+use crate::policy::fetched::{Answer, Behind, Fetch, News, Settings, Source};
 use crate::policy::{Policy, Question};
+use crate::shared::SharedMemory;
 use crate::time::Time;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -85,7 +86,7 @@ pub(crate) struct SecondOpinion {
 /// What an answer to a fetch did, in the bounded words of metrics, and for a log line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Supplied {
-    /// `loaded`, `unchanged`, `refused`, `failed` or `unasked`.
+    /// `loaded`, `unchanged`, `refused`, `failed`, `behind` or `unasked`.
     pub event: &'static str,
     /// Why, where it was refused or failed; otherwise `ok`.
     pub reason: &'static str,
@@ -94,27 +95,90 @@ pub struct Supplied {
 }
 
 /// One bundle and its source.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Slot {
+    role: Role,
     in_force: Option<Rc<InForce>>,
     source: Option<Source>,
+    /// What came of following other workers and was not told yet.
+    untold: Vec<(Supplied, Option<Event>)>,
 }
 
+/// More of it than this is not told.
+const MOST_UNTOLD: usize = 16;
+
 impl Slot {
-    pub(super) fn new(supply: Supply) -> Self {
-        let source = supply.fetched.map(|settings| Source::new(&settings, supply.start.as_ref().map(Policy::id)));
-        Self { in_force: supply.start.map(InForce::new), source }
+    pub(super) fn new(role: Role, supply: Supply) -> Self {
+        let id = supply.start.as_ref().map(Policy::id);
+        let source = supply.fetched.map(|settings| Source::new(&settings, id, role.as_str()));
+        Self { role, in_force: supply.start.map(InForce::new), source, untold: Vec::new() }
     }
 
-    /// The bundle to judge calls by now.
+    /// The bundle to judge calls by now: no older one than any worker of the process has judged by.
     ///
     /// # Errors
     /// Why there is none, in one word.
-    pub(super) fn now(&self, now: Time) -> Result<Rc<InForce>, &'static str> {
+    pub(super) fn now(
+        &mut self,
+        unfit: &dyn Fn(&Policy) -> Vec<String>,
+        memory: &dyn SharedMemory,
+        now: Time,
+    ) -> Result<Rc<InForce>, &'static str> {
+        self.catch_up(unfit, memory, now)?;
         if self.source.as_ref().is_some_and(|source| source.is_stale(now)) {
             return Err("bundle-stale");
         }
         self.in_force.clone().ok_or("no-bundle-yet")
+    }
+
+    /// Takes what other workers of the process have taken.
+    ///
+    /// # Errors
+    /// What is in force here is older than theirs, or nobody knows.
+    fn catch_up(
+        &mut self,
+        unfit: &dyn Fn(&Policy) -> Vec<String>,
+        memory: &dyn SharedMemory,
+        now: Time,
+    ) -> Result<(), &'static str> {
+        let Some(source) = &mut self.source else { return Ok(()) };
+        let current = self.in_force.as_ref().map(|current| &current.policy);
+        match source.catch_up(current, unfit, memory, now) {
+            Ok(None) => Ok(()),
+            Ok(Some(policy)) => {
+                let told = loaded(self.role, &policy, current, now);
+                self.in_force = Some(InForce::new(policy));
+                self.untold.push(told);
+                self.untold.truncate(MOST_UNTOLD);
+                Ok(())
+            }
+            Err(Behind::Unknown) => Err("bundle-memory-unavailable"),
+            Err(Behind::Known) => Err("bundle-behind"),
+            Err(Behind::Missed(serial, why)) => {
+                let (what, stays) = (what(self.role), stays(current));
+                let line = format!(
+                    "{what} behind serial {serial}, which this process has taken: {why}; calls get 503 ({stays})"
+                );
+                self.untold.push((Supplied::new("behind", why.as_str(), Some((true, line))), None));
+                self.untold.truncate(MOST_UNTOLD);
+                Err("bundle-behind")
+            }
+        }
+    }
+
+    /// Follows the other workers, for no call.
+    pub(super) fn follow(&mut self, unfit: &dyn Fn(&Policy) -> Vec<String>, memory: &dyn SharedMemory, now: Time) {
+        let _ = self.catch_up(unfit, memory, now);
+    }
+
+    /// What is to be recorded of following other workers, once.
+    pub(super) fn events(&mut self) -> Vec<Event> {
+        self.untold.iter_mut().filter_map(|(_, event)| event.take()).collect()
+    }
+
+    /// What is to be logged and counted of it, once. Calls follow other workers too, and have nobody to tell.
+    pub(super) fn told(&mut self) -> Vec<Supplied> {
+        self.untold.drain(..).map(|(supplied, _)| supplied).collect()
     }
 
     /// The bundle that is there, however old.
@@ -122,15 +186,17 @@ impl Slot {
         self.in_force.as_ref()
     }
 
-    pub(super) fn due(&mut self, now: Time) -> Option<Fetch> {
-        self.source.as_mut()?.due(now)
+    pub(super) fn due(&mut self, memory: &dyn SharedMemory, now: Time) -> Option<Fetch> {
+        self.source.as_mut()?.due(memory, now)
     }
 
     pub(super) fn max_bytes(&self) -> usize {
         self.source.as_ref().map_or(0, Source::max_bytes)
     }
 
-    pub(super) fn opinion(&self, question: &Question<'_>) -> Option<SecondOpinion> {
+    pub(super) fn opinion(&mut self, question: &Question<'_>, memory: &dyn SharedMemory) -> Option<SecondOpinion> {
+        // What is only looked at is never carried out.
+        self.catch_up(&|_| Vec::new(), memory, question.now).ok()?;
         let policy = &self.in_force.as_ref()?.policy;
         let decision = policy.decide(question);
         Some(SecondOpinion {
@@ -146,24 +212,22 @@ impl Slot {
     /// Takes the answer to a fetch; gives what to log and count, and what to record.
     pub(super) fn answered(
         &mut self,
-        role: Role,
         answer: Answer<'_>,
         unfit: &dyn Fn(&Policy) -> Vec<String>,
+        memory: &dyn SharedMemory,
         now: Time,
         random: u64,
     ) -> (Supplied, Option<Event>) {
         let Some(source) = &mut self.source else { return (Supplied::new("unasked", "ok", None), None) };
         let current = self.in_force.as_ref().map(|current| &current.policy);
-        let what = if role == Role::Shadow { "shadow bundle" } else { "bundle" };
-        match source.answered(answer, current, unfit, now, random) {
+        let (role, what) = (self.role, what(self.role));
+        match source.answered(answer, current, unfit, memory, now, random) {
             News::Unasked => (Supplied::new("unasked", "ok", None), None),
             News::Unchanged => (Supplied::new("unchanged", "ok", None), None),
             News::Loaded(policy) => {
-                let line =
-                    format!("{what} `{}`, serial {}, sha256:{}: loaded", policy.id(), policy.serial(), policy.digest());
-                let event = Event::loaded(role, now, &policy, current);
+                let told = loaded(role, &policy, current, now);
                 self.in_force = Some(InForce::new(*policy));
-                (Supplied::new("loaded", "ok", Some((false, line))), Some(event))
+                told
             }
             News::Refused(refused) => {
                 let line = format!("{what} refused: {refused}; {}", stays(current));
@@ -183,6 +247,19 @@ impl Supplied {
     pub(super) const fn new(event: &'static str, reason: &'static str, line: Option<(bool, String)>) -> Self {
         Self { event, reason, line }
     }
+}
+
+const fn what(role: Role) -> &'static str {
+    match role {
+        Role::Enforced => "bundle",
+        Role::Shadow => "shadow bundle",
+    }
+}
+
+fn loaded(role: Role, policy: &Policy, before: Option<&Policy>, now: Time) -> (Supplied, Option<Event>) {
+    let (id, serial, digest) = (policy.id(), policy.serial(), policy.digest());
+    let line = format!("{} `{id}`, serial {serial}, sha256:{digest}: loaded", what(role));
+    (Supplied::new("loaded", "ok", Some((false, line))), Some(Event::loaded(role, now, policy, before)))
 }
 
 fn stays(current: Option<&Policy>) -> String {

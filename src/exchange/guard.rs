@@ -1,7 +1,7 @@
 //! What all calls of one VM share: the configuration, the secrets, the keys, the chain of records.
 
 use super::bundles::{InForce, Role, SecondOpinion, Slot, Supplied};
-use super::events::Queue;
+use super::events::{Event, Queue};
 use super::reply::Problem;
 use super::{Headers, Host, Refused};
 use crate::audit::{Chain, KeyedDigest, keyed_digest};
@@ -12,12 +12,12 @@ use crate::config::Config;
 use crate::credential::Credentials;
 use crate::mask::{Masks, mask_text};
 use crate::origin::Authority;
-use crate::policy::{Policy, Question, fetched};
+use crate::policy::{Decision, Policy, Question, fetched};
+use crate::shared::{Namespace, SharedMemory, Within};
 use crate::time::{Span, Time};
 use crate::visible::visible;
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
@@ -31,7 +31,7 @@ pub struct Guard {
     token_headers: Vec<String>,
     callers: RefCell<Callers>,
     chain: RefCell<Chain>,
-    receipts: RefCell<BTreeMap<String, Time>>,
+    namespace: Namespace,
     bundle: RefCell<Slot>,
     shadow: RefCell<Slot>,
     events: RefCell<Queue>,
@@ -57,11 +57,6 @@ impl fmt::Display for Unready {
 }
 
 impl std::error::Error for Unready {}
-
-/// Receipts are remembered until this long after they were used; they live at most five minutes.
-const MEMORY: Span = Span::from_secs(600);
-/// More receipts than this in ten minutes are not believed: somebody is flooding.
-const MOST_RECEIPTS: usize = 10_000;
 
 /// How long no call goes upstream on a route after one was led elsewhere.
 const CLOSED: Span = Span::from_secs(60);
@@ -97,9 +92,9 @@ impl Guard {
             chain: RefCell::new(Chain::new(&config.gateway, random)),
             token_headers: callers.credential_headers().map(str::to_owned).collect(),
             callers: RefCell::new(callers),
-            receipts: RefCell::default(),
-            bundle: RefCell::new(Slot::new(std::mem::take(&mut config.bundle))),
-            shadow: RefCell::new(Slot::new(std::mem::take(&mut config.shadow))),
+            namespace: Namespace::of(&config.gateway),
+            bundle: RefCell::new(Slot::new(Role::Enforced, std::mem::take(&mut config.bundle))),
+            shadow: RefCell::new(Slot::new(Role::Shadow, std::mem::take(&mut config.shadow))),
             events: RefCell::default(),
             astray: RefCell::default(),
             config,
@@ -120,8 +115,9 @@ impl Guard {
     }
 
     /// Which bundles to fetch now.
-    pub fn due_bundles(&self, now: Time) -> Vec<(Role, fetched::Fetch)> {
-        let due = |role: Role| Some((role, self.slot(role).try_borrow_mut().ok()?.due(now)?));
+    pub fn due_bundles(&self, now: Time, host: &dyn Host) -> Vec<(Role, fetched::Fetch)> {
+        let memory = self.memory(host);
+        let due = |role: Role| Some((role, self.slot(role).try_borrow_mut().ok()?.due(&memory, now)?));
         [Role::Enforced, Role::Shadow].into_iter().filter_map(due).collect()
     }
 
@@ -131,17 +127,45 @@ impl Guard {
     }
 
     /// A bundle's answer: a better bundle is in force from here on, for calls that come to be decided; a worse one is not taken.
-    pub fn bundle_answered(&self, role: Role, answer: fetched::Answer<'_>, now: Time, random: u64) -> Supplied {
+    pub fn bundle_answered(
+        &self,
+        role: Role,
+        answer: fetched::Answer<'_>,
+        now: Time,
+        random: u64,
+        host: &dyn Host,
+    ) -> Supplied {
         let Ok(mut slot) = self.slot(role).try_borrow_mut() else { return Supplied::new("unasked", "ok", None) };
-        // What is only looked at is never carried out.
-        let unfit = |policy: &_| if role == Role::Shadow { Vec::new() } else { self.config.unfit(policy) };
-        let (supplied, event) = slot.answered(role, answer, &unfit, now, random);
-        if let Some(event) = event
-            && let Ok(mut events) = self.events.try_borrow_mut()
-        {
-            events.push(event);
-        }
+        let (supplied, event) =
+            slot.answered(answer, &|policy| self.unfit(role, policy), &self.memory(host), now, random);
+        self.remember(event);
         supplied
+    }
+
+    /// Follows the other workers of the process: a better bundle that one of them took is in force here too. Calls follow them
+    /// as well; what came of it is told here.
+    pub fn follow(&self, now: Time, host: &dyn Host) -> Vec<(Role, Supplied)> {
+        let mut all = Vec::new();
+        for role in [Role::Enforced, Role::Shadow] {
+            let Ok(mut slot) = self.slot(role).try_borrow_mut() else { continue };
+            slot.follow(&|policy| self.unfit(role, policy), &self.memory(host), now);
+            self.remember(slot.events());
+            all.extend(slot.told().into_iter().map(|supplied| (role, supplied)));
+        }
+        all
+    }
+
+    /// What a bundle asks for that cannot be done here. What is only looked at is never carried out.
+    fn unfit(&self, role: Role, policy: &Policy) -> Vec<String> {
+        if role == Role::Shadow { Vec::new() } else { self.config.unfit(policy) }
+    }
+
+    fn remember(&self, new: impl IntoIterator<Item = Event>) {
+        for event in new {
+            if let Ok(mut events) = self.events.try_borrow_mut() {
+                events.push(event);
+            }
+        }
     }
 
     const fn slot(&self, role: Role) -> &RefCell<Slot> {
@@ -152,9 +176,11 @@ impl Guard {
     }
 
     /// The bundle to judge a call by now.
-    pub(super) fn bundle(&self, now: Time) -> Result<Rc<InForce>, Refused> {
-        let Ok(slot) = self.bundle.try_borrow() else { return Err((Problem::NotReady, "undecidable")) };
-        slot.now(now).map_err(|reason| (Problem::NotReady, reason))
+    pub(super) fn bundle(&self, now: Time, host: &dyn Host) -> Result<Rc<InForce>, Refused> {
+        let Ok(mut slot) = self.bundle.try_borrow_mut() else { return Err((Problem::NotReady, "undecidable")) };
+        let in_force = slot.now(&|policy| self.unfit(Role::Enforced, policy), &self.memory(host), now);
+        self.remember(slot.events());
+        in_force.map_err(|reason| (Problem::NotReady, reason))
     }
 
     /// The bundle to name in the record of a call that was not judged.
@@ -177,8 +203,11 @@ impl Guard {
     }
 
     /// What the shadow bundle would say. None where there is none.
-    pub(super) fn second_opinion(&self, question: &Question<'_>) -> Option<SecondOpinion> {
-        self.shadow.try_borrow().ok()?.opinion(question)
+    pub(super) fn second_opinion(&self, question: &Question<'_>, host: &dyn Host) -> Option<SecondOpinion> {
+        let mut slot = self.shadow.try_borrow_mut().ok()?;
+        let opinion = slot.opinion(question, &self.memory(host));
+        self.remember(slot.events());
+        opinion
     }
 
     /// The caller, and when the proof of possession ends that was shown with a token, if one was.
@@ -198,7 +227,7 @@ impl Guard {
             Ok(found) => {
                 let path = headers.one(":path").unwrap_or_default();
                 let target = Target { origins: &self.config.origins, authority, path };
-                identify_sender(&mut callers, found, headers, target, now, host)
+                identify_sender(&mut callers, found, headers, target, now, host, &self.memory(host))
             }
             Err(Refusal::NoToken) if callers.accepts_peers() => match host.certificate() {
                 Some(shown) => callers
@@ -303,17 +332,24 @@ impl Guard {
         }
     }
 
-    /// Whether a receipt is seen for the first time in this VM. The approver consumes it; this is the second line.
-    pub(super) fn first_use(&self, receipt: &str, now: Time) -> bool {
-        let Ok(mut receipts) = self.receipts.try_borrow_mut() else { return false };
-        if receipts.len() >= MOST_RECEIPTS {
-            receipts.retain(|_, used| now.since(*used) < MEMORY);
+    /// Who a caller is as a person, where a claim names people and the decision asks people. Nobody is asked for a caller whose
+    /// own approval could not be told from another's.
+    pub(super) fn person<'a>(
+        &self,
+        caller: &'a Caller,
+        decision: &Decision,
+    ) -> Result<Option<&'a str>, (Problem, &'static str)> {
+        match &self.config.approver {
+            Some(approver) if !decision.approvals.is_empty() => {
+                approver.person(caller).map_err(|_| (Problem::Forbidden, "caller-unnamed"))
+            }
+            _ => Ok(None),
         }
-        if receipts.len() >= MOST_RECEIPTS || receipts.contains_key(receipt) {
-            return false;
-        }
-        receipts.insert(receipt.to_owned(), now);
-        true
+    }
+
+    /// The part of the memory of all workers that is this gateway's.
+    pub(super) fn memory<'a>(&'a self, host: &'a dyn Host) -> Within<'a> {
+        self.namespace.within(host.shared())
     }
 
     /// As [`content_digest`](Self::content_digest), of content that comes in parts.
@@ -367,6 +403,7 @@ fn identify_sender(
     target: Target<'_>,
     now: Time,
     host: &dyn Host,
+    memory: &dyn SharedMemory,
 ) -> Result<(Rc<Caller>, Option<Time>), Refusal> {
     let dpop = match headers.values("dpop").as_slice() {
         [] => Shown::Nothing,
@@ -374,7 +411,7 @@ fn identify_sender(
         _ => Shown::Several,
     };
     let presented = Presented { token: found.token, is_dpop: found.is_dpop, dpop, connection: &Sender(host) };
-    callers.identify_for_now(&presented, now, host.signatures(), host.shared())
+    callers.identify_for_now(&presented, now, host.signatures(), memory)
 }
 
 /// The connection of a request, as the host knows it.

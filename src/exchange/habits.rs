@@ -11,11 +11,17 @@ use sha2::{Digest, Sha256};
 const BUCKETS: usize = 1024;
 /// Most callers of one minute in a slot. Those that come after them are not counted but unknown.
 const MOST_CALLERS: usize = 64;
-/// Most uses in a slot. The oldest makes room: then it is taken for a first use again.
+/// Most uses in a slot, and most of one caller. The oldest of a caller makes room: then it is taken for a first use again. It is that
+/// of whoever has most, so that nobody makes others' uses forgotten by what they call themselves.
 const MOST_USES: usize = 256;
+const MOST_OF_A_CALLER: usize = 64;
 
 /// Half a SHA-256 of whom and what.
 const MARK: usize = 16;
+/// A caller by a part of a SHA-256.
+const CALLER: usize = 4;
+/// The mark of a use, and its caller.
+const USE: usize = MARK + CALLER;
 /// A caller's mark, the minute since 1970, the calls, their documents (big-endian).
 const COUNT: usize = MARK + 8 + 8 + 8;
 
@@ -27,7 +33,7 @@ type Who<'a> = (&'a str, &'a str);
 pub(super) fn count(memory: &dyn SharedMemory, who: Who<'_>, documents: u64, now: Time) -> Option<(u64, u64)> {
     let (mark, bucket) = mark(who, "rate", "")?;
     let minute = now.secs() / 60;
-    update(memory, &format!("rerank-guard/rate/{bucket}"), |old| {
+    update(memory, &format!("rate/{bucket}"), |old| {
         let (entries, []) = old.as_chunks::<COUNT>() else { return (None, None) };
         let mut new = Vec::with_capacity(old.len().saturating_add(COUNT));
         let mut counted = (0u64, 0u64);
@@ -60,8 +66,8 @@ pub(super) fn count(memory: &dyn SharedMemory, who: Who<'_>, documents: u64, now
 /// Whether nobody remembers that the caller was let through to this before.
 pub(super) fn is_first_use(memory: &dyn SharedMemory, who: Who<'_>, of: Novelty, name: &str) -> bool {
     let Some((mark, bucket)) = mark(who, kind(of), name) else { return true };
-    match memory.get(&format!("rerank-guard/use/{bucket}")) {
-        Ok(Some(slot)) => !slot.value.as_chunks::<MARK>().0.contains(&mark),
+    match memory.get(&format!("use/{bucket}")) {
+        Ok(Some(slot)) => !slot.value.as_chunks::<USE>().0.iter().any(|entry| entry.starts_with(&mark)),
         Ok(None) | Err(_) => true,
     }
 }
@@ -69,14 +75,24 @@ pub(super) fn is_first_use(memory: &dyn SharedMemory, who: Who<'_>, of: Novelty,
 /// Remembers that the caller was let through. Where that fails it is a first use once more.
 pub(super) fn remember_use(memory: &dyn SharedMemory, who: Who<'_>, of: Novelty, name: &str) {
     let Some((mark, bucket)) = mark(who, kind(of), name) else { return };
-    let _ = update(memory, &format!("rerank-guard/use/{bucket}"), |old| {
-        let (entries, rest) = old.as_chunks::<MARK>();
-        if rest.is_empty() && entries.contains(&mark) {
+    let Some((caller, _)) = self::mark(who, "caller", "") else { return };
+    let caller = caller.split_at(CALLER).0;
+    let _ = update(memory, &format!("use/{bucket}"), |old| {
+        let (entries, rest) = old.as_chunks::<USE>();
+        if rest.is_empty() && entries.iter().any(|entry| entry.starts_with(&mark)) {
             return (None, ());
         }
-        let skipped = entries.len().saturating_add(1).saturating_sub(MOST_USES);
-        let kept = entries.iter().skip(skipped).chain([&mark]);
-        (Some(kept.flatten().copied().collect()), ())
+        let of = |caller: &[u8]| entries.iter().filter(|entry| entry.ends_with(caller)).count();
+        let whose = if of(caller) >= MOST_OF_A_CALLER {
+            Some(caller)
+        } else if entries.len() >= MOST_USES {
+            entries.iter().map(|entry| entry.split_at(MARK).1).max_by_key(|caller| of(caller))
+        } else {
+            None
+        };
+        let oldest = whose.and_then(|whose| entries.iter().position(|entry| entry.ends_with(whose)));
+        let kept = entries.iter().enumerate().filter(|(at, _)| Some(*at) != oldest).flat_map(|(_, entry)| entry);
+        (Some(kept.chain(&mark).chain(caller).copied().collect()), ())
     });
 }
 
@@ -142,7 +158,7 @@ mod tests {
                 self.0.get("one")
             }
             fn put(&self, _: &str, value: &[u8], version: Option<u32>) -> Result<bool, Unavailable> {
-                assert!(value.len() <= (MOST_CALLERS * COUNT).max(MOST_USES * MARK));
+                assert!(value.len() <= (MOST_CALLERS * COUNT).max(MOST_USES * USE));
                 self.0.put("one", value, version)
             }
         }
@@ -154,11 +170,17 @@ mod tests {
         assert_eq!(count(&memory, caller("0"), 1, NOON), Some((2, 2)), "who is counted already stays counted");
         assert_eq!(count(&memory, caller("late"), 1, Time(NOON.0 + 60_000)), Some((1, 1)));
         let memory = OneSlot(LocalMemory::default());
-        for number in 0..=MOST_USES {
+        remember_use(&memory, caller("bob"), Novelty::Model, "0");
+        for number in 0..=MOST_OF_A_CALLER {
             remember_use(&memory, caller("ann"), Novelty::Model, &number.to_string());
         }
         assert!(is_first_use(&memory, caller("ann"), Novelty::Model, "0"), "the oldest made room");
         assert!(!is_first_use(&memory, caller("ann"), Novelty::Model, "1"));
+        assert!(!is_first_use(&memory, caller("bob"), Novelty::Model, "0"), "and nobody else's");
+        for number in 0..1000 {
+            remember_use(&memory, caller(&format!("eve-{}", number % 4)), Novelty::Model, &number.to_string());
+        }
+        assert!(!is_first_use(&memory, caller("bob"), Novelty::Model, "0"), "whoever has most makes room");
     }
 
     #[test]
@@ -180,7 +202,7 @@ mod tests {
         // A slot that nobody of ours wrote.
         let memory = LocalMemory::default();
         for bucket in 0..BUCKETS {
-            memory.put(&format!("rerank-guard/rate/{bucket}"), b"x", None).unwrap();
+            memory.put(&format!("rate/{bucket}"), b"x", None).unwrap();
         }
         assert_eq!(count(&memory, caller("ann"), 1, NOON), None);
     }

@@ -1,9 +1,12 @@
 //! The permit: the only thing an upstream request can be made from.
 
-use crate::approval::Receipt;
+use super::reply::Problem;
+use crate::approval::{Disbelief, Receipt};
 use crate::call::Route;
 use crate::credential::{Credential, Credentials};
 use crate::policy::{Decision, Effect};
+use crate::shared::SharedMemory;
+use crate::time::Time;
 use std::rc::Rc;
 
 /// Leave to send one call upstream under one credential. It comes only from a decision that allows, with a believed receipt for
@@ -26,6 +29,8 @@ pub(crate) enum Withheld {
     WrongUpstream,
     /// Envoy would send the call to a cluster that is not this route's.
     WrongCluster,
+    /// A receipt cannot be taken: it lets one call through, and only while it is fresh.
+    NotTaken(Disbelief),
 }
 
 impl Withheld {
@@ -36,6 +41,17 @@ impl Withheld {
             Self::NoCredential => "no-credential",
             Self::WrongUpstream => "credential-not-for-route",
             Self::WrongCluster => "cluster-not-for-route",
+            Self::NotTaken(why) => why.reason(),
+        }
+    }
+
+    /// What the caller is told.
+    pub(crate) const fn problem(self) -> Problem {
+        match self {
+            Self::NotAllowed | Self::NotApproved | Self::NoCredential | Self::WrongUpstream | Self::WrongCluster => {
+                Problem::Forbidden
+            }
+            Self::NotTaken(_) => Problem::ApprovalUnavailable,
         }
     }
 }
@@ -64,12 +80,16 @@ impl Permit {
         all.get(name).cloned().ok_or(Withheld::NoCredential)
     }
 
+    /// Takes the receipts out of `memory`, which is that of all workers, last: only a call that goes up uses one, and a receipt that
+    /// somebody else has used gives no permit.
     pub(crate) fn new(
         decision: &Decision,
         receipts: &[(Rc<str>, Receipt)],
         route: &Route,
         cluster: Option<&str>,
         all: &Credentials,
+        memory: &dyn SharedMemory,
+        now: Time,
     ) -> Result<Self, Withheld> {
         match decision.effect {
             Effect::Allow if decision.approvals.is_empty() => {}
@@ -84,7 +104,11 @@ impl Permit {
         if !cluster.is_some_and(|cluster| route.clusters.iter().any(|allowed| allowed == cluster)) {
             return Err(Withheld::WrongCluster);
         }
-        Ok(Self { credential: Self::credential(decision, route, all)? })
+        let credential = Self::credential(decision, route, all)?;
+        for (_, receipt) in receipts {
+            receipt.take(memory, now).map_err(Withheld::NotTaken)?;
+        }
+        Ok(Self { credential })
     }
 
     pub(crate) fn credential_name(&self) -> &Rc<str> {

@@ -68,7 +68,7 @@ impl Exchange {
         self.story.token_id = caller.token_id().map(|id| guard.shown(id));
         self.story.caller = Some(caller.clone());
         // Without a bundle there is no use in reading the body.
-        guard.bundle(now)?;
+        guard.bundle(now, host)?;
         if !headers.is_plain() {
             return Err((Problem::Uninspectable, "request-encoded"));
         }
@@ -138,19 +138,20 @@ impl Exchange {
             tenant: call.tenant.as_deref().map(|tenant| guard.shown(tenant)),
         });
         self.story.request_digest = guard.content_digest(body);
-        let bundle = guard.bundle(now)?;
+        let bundle = guard.bundle(now, host)?;
         let caller = incoming.caller.clone();
         let counted = guard.counts_calls(&bundle);
+        let memory = guard.memory(host);
         let rates = if counted {
-            habits::count(host.shared(), (caller.issuer(), caller.subject()), call.documents, now)
+            habits::count(&memory, (caller.issuer(), caller.subject()), call.documents, now)
         } else {
             None
         };
-        let (dialect, memory) = (&dialect.dialect, host.shared());
-        let facts = Observed { call: &call, caller: &caller, dialect, body, rates, memory };
+        let dialect = &dialect.dialect;
+        let facts = Observed { call: &call, caller: &caller, dialect, body, rates, memory: &memory };
         let question = question(&caller, &call, &facts, now);
         let decision = bundle.policy.decide(&question);
-        self.story.second_opinion = guard.second_opinion(&question);
+        self.story.second_opinion = guard.second_opinion(&question, host);
         self.story.bundle = Some(bundle);
         let is_denied = decision.effect == Effect::Deny;
         let led = if is_denied { Ok(()) } else { self.hold_to_cluster(incoming.route, now, host) };
@@ -195,10 +196,12 @@ impl Exchange {
         let path = incoming.head.headers.one(":path").unwrap_or_default();
         let authority = incoming.authority.canonical();
         let cluster = self.story.cluster.as_deref().ok_or((Problem::Forbidden, "undecidable"))?;
+        let person = guard.person(&incoming.caller, decision)?;
         let digest = |approval: &Rc<str>| {
             let bound = Bound {
                 gateway: &guard.config.gateway,
                 caller: &incoming.caller,
+                person,
                 method: "POST",
                 authority: &authority,
                 path,
@@ -282,6 +285,7 @@ impl Exchange {
                 gateway: &guard.config.gateway,
                 approval,
                 caller: &incoming.caller,
+                person: guard.person(&incoming.caller, decision)?,
                 call,
                 names,
                 decision,
@@ -314,10 +318,11 @@ impl Exchange {
         let (Some(call), Some(before)) = (&self.story.call, self.story.bundle.take()) else {
             return Err(undecidable());
         };
-        let bundle = guard.bundle(now)?;
+        let bundle = guard.bundle(now, host)?;
         let (caller, route) = (&incoming.caller, guard.config.routes.get(incoming.route).ok_or_else(undecidable)?);
         let dialect = &guard.config.dialects.get(route.dialect).ok_or_else(undecidable)?.dialect;
-        let facts = Observed { call, caller, dialect, body, rates: *rates, memory: host.shared() };
+        let memory = guard.memory(host);
+        let facts = Observed { call, caller, dialect, body, rates: *rates, memory: &memory };
         let decision = bundle.policy.decide(&question(caller, call, &facts, now));
         let reason = decision.reason.as_str();
         let is_denied = decision.effect == Effect::Deny;
@@ -349,16 +354,16 @@ impl Exchange {
         let decision = self.story.decision.as_ref().ok_or_else(undecidable)?;
         let incoming = &consultation.incoming;
         let route = guard.config.routes.get(incoming.route).ok_or_else(undecidable)?;
-        let cluster = self.story.cluster.as_deref();
-        let permit = Permit::new(decision, &consultation.receipts, route, cluster, &guard.credentials)
-            .map_err(|withheld| (Problem::Forbidden, withheld.reason()))?;
+        let (memory, cluster) = (guard.memory(host), self.story.cluster.as_deref());
+        let permit = Permit::new(decision, &consultation.receipts, route, cluster, &guard.credentials, &memory, now)
+            .map_err(|withheld| (withheld.problem(), withheld.reason()))?;
         if let Some(call) = &self.story.call
             && self.story.bundle.as_ref().is_some_and(|bundle| guard.remembers_uses(bundle))
         {
             // Only what was let through was used: an attempt that was refused is a first use again.
             let who = (incoming.caller.issuer(), incoming.caller.subject());
-            habits::remember_use(host.shared(), who, Novelty::Model, &call.model);
-            habits::remember_use(host.shared(), who, Novelty::Dataset, &call.dataset);
+            habits::remember_use(&memory, who, Novelty::Model, &call.model);
+            habits::remember_use(&memory, who, Novelty::Dataset, &call.dataset);
         }
         let length = consultation.outgoing.as_ref().map(Vec::len);
         let headers = upward::with_permit(incoming.outgoing.clone(), &incoming.head.headers, &permit, length);
@@ -384,12 +389,12 @@ impl Exchange {
         let unavailable = |reason: &'static str| (Problem::ApprovalUnavailable, reason);
         let Stage::Asking(consultation) = &mut self.stage else { return Err(unavailable("undecidable")) };
         let (status, body) = answer.ok_or_else(|| unavailable("approver-silent"))?;
-        let answer = approval::read(status, body).map_err(|_| unavailable("approver-unclear"))?;
         let (Some(settings), Some((name, digest))) =
             (&guard.config.approver, consultation.wanted.get(consultation.receipts.len()))
         else {
             return Err(unavailable("undecidable"));
         };
+        let answer = approval::read(status, body, settings).map_err(|_| unavailable("approver-unclear"))?;
         let bundle = self.story.bundle.as_ref().ok_or_else(|| unavailable("undecidable"))?;
         let named = bundle.policy.approval(name).ok_or_else(|| unavailable("undecidable"))?;
         let (id, receipt) = match answer {
@@ -410,15 +415,11 @@ impl Exchange {
             key: &settings.key,
             gateway: &guard.config.gateway,
             caller: &consultation.incoming.caller,
+            person: settings.person(&consultation.incoming.caller).map_err(|_| unavailable("caller-unnamed"))?,
             digest,
             approval: named,
         };
-        let believed = Receipt::check(&receipt, terms, now);
-        let receipt = match believed {
-            Ok(receipt) if guard.first_use(receipt.id(), now) => receipt,
-            Ok(_) => return Err(unavailable("receipt-used-before")),
-            Err(disbelief) => return Err(unavailable(disbelief.reason())),
-        };
+        let receipt = Receipt::check(&receipt, terms, now).map_err(|disbelief| unavailable(disbelief.reason()))?;
         self.story.approval =
             Some(Approved { id, receipt: Some(receipt.id().to_owned()), approvers: receipt.approvers().to_vec() });
         let name = name.clone();

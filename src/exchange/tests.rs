@@ -8,11 +8,12 @@ use super::*;
 use crate::audit::keyed_digest;
 use crate::caller::Hash;
 use crate::config::Config;
-use crate::shared::{Unavailable, Versioned};
+use crate::shared::{LocalMemory, Unavailable, Versioned};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_compact::KeyPair;
 use serde_json::{Value, json};
+use std::cell::RefCell;
 
 const NOW: Time = Time(1_800_000_000_000);
 const DIGEST_KEY: &str = "0123456789abcdef";
@@ -66,14 +67,24 @@ impl Host for NoHost {
     }
 }
 
+thread_local! {
+    /// The process's memory: of its own for each test, and new with each world.
+    static MEMORY: RefCell<Option<LocalMemory>> = const { RefCell::new(None) };
+}
+
 impl SharedMemory for NoHost {
-    fn get(&self, _: &str) -> Result<Option<Versioned>, Unavailable> {
-        Err(Unavailable)
+    fn get(&self, key: &str) -> Result<Option<Versioned>, Unavailable> {
+        MEMORY.with_borrow(|memory| memory.as_ref().ok_or(Unavailable)?.get(key))
     }
 
-    fn put(&self, _: &str, _: &[u8], _: Option<u32>) -> Result<bool, Unavailable> {
-        Err(Unavailable)
+    fn put(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<bool, Unavailable> {
+        MEMORY.with_borrow(|memory| memory.as_ref().ok_or(Unavailable)?.put(key, value, version))
     }
+}
+
+/// From here on the process has no memory.
+fn lose_memory() {
+    MEMORY.set(None);
 }
 
 impl NativeSignatures for NoHost {
@@ -86,6 +97,7 @@ struct World {
     guard: Rc<Guard>,
     issuer: KeyPair,
     approver: KeyPair,
+    email: Option<&'static str>,
 }
 
 fn jwk(key: &KeyPair, kid: &str) -> Value {
@@ -142,13 +154,15 @@ fn world_with(change: impl FnOnce(&mut Value)) -> World {
         "DIGEST" => Some(DIGEST_KEY.to_owned()),
         _ => None,
     };
-    World { guard: Rc::new(Guard::new(config, &environment, 1).unwrap()), issuer, approver }
+    MEMORY.set(Some(LocalMemory::default()));
+    World { guard: Rc::new(Guard::new(config, &environment, 1).unwrap()), issuer, approver, email: None }
 }
 
 impl World {
     fn token(&self) -> String {
         let now = NOW.secs();
-        let claims = json!({"iss": "https://idp.test", "aud": "rg", "sub": "ann", "groups": ["grp-bi"], "iat": now, "exp": now + 600});
+        let claims = json!({"iss": "https://idp.test", "aud": "rg", "sub": "ann", "groups": ["grp-bi"], "iat": now, "exp": now + 600,
+            "email": self.email});
         sign(&self.issuer, &json!({"alg": "EdDSA", "kid": "k1", "typ": "JWT"}), &claims)
     }
 
@@ -466,6 +480,132 @@ fn an_approved_call_goes_up_once_and_only_with_a_receipt_for_itself() {
     assert_eq!(record(&mut again)["result"]["reason"], "receipt-used-before");
 }
 
+fn approvers(names: &[&str]) -> Value {
+    let approver = |name: &&str| json!({"sub": name, "groups": ["grp-leads"], "at": NOW.secs()});
+    json!({"apv": names.iter().map(approver).collect::<Vec<_>>()})
+}
+
+impl World {
+    /// Another worker of the same process, or this one after a push or a trap.
+    fn another(&self, change: impl FnOnce(&mut Value)) -> Self {
+        let memory = MEMORY.take();
+        let World { guard, .. } = world_with(|config| {
+            config["callers"]["issuers"][0]["keys"]["inline"]["keys"][0] = jwk(&self.issuer, "k1");
+            config["approver"]["key"] = jwk(&self.approver, "a1");
+            change(config);
+        });
+        MEMORY.set(memory);
+        Self { guard, issuer: self.issuer.clone(), approver: self.approver.clone(), email: self.email }
+    }
+
+    /// The call that needs an approval, and what comes of a receipt for it.
+    fn approve(&self, change: &Value, now: Time) -> (Exchange, Step) {
+        let (mut exchange, step) = self.ask("/hr-x/v2/rerank", CALL);
+        let mut claims = json!({"req": digest_of(&step)});
+        for (name, value) in change.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        let body = json!({"status": "approved", "id": "a-1", "receipt": self.receipt(&claims)}).to_string();
+        let step = exchange.answered(Some((200, body.as_bytes())), now, &NoHost);
+        (exchange, step)
+    }
+
+    fn refused(&self, change: &Value, now: Time) -> String {
+        let (mut exchange, step) = self.approve(change, now);
+        assert_eq!(status(&step), 403, "{change}");
+        assert!(!exchange.is_sent());
+        record(&mut exchange)["result"]["reason"].as_str().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn one_receipt_lets_one_call_through_in_all_workers_and_configurations_of_the_process() {
+    let world = world();
+    let used = |id: u32| json!({"jti": format!("r-{id}")});
+    assert!(matches!(world.approve(&used(1), NOW).1, Step::Release(_)));
+    // A worker that knows nothing yet, as after a push or a trap.
+    let world = world.another(|_| {});
+    assert_eq!(world.refused(&used(1), NOW), "receipt-used-before");
+    assert_eq!(world.refused(&used(1), NOW.plus(Span::from_secs(100))), "receipt-used-before");
+    assert!(matches!(world.approve(&used(2), NOW).1, Step::Release(_)));
+    lose_memory();
+    assert_eq!(world.refused(&used(3), NOW), "receipt-memory-unavailable");
+    let known: Vec<_> = (0..3).map(|id| world.refused(&used(id), NOW)).collect();
+    assert_eq!(known, ["receipt-memory-unavailable"; 3]);
+}
+
+#[test]
+fn a_receipt_is_used_up_only_by_a_call_that_goes_up() {
+    let world = world();
+    let elsewhere = world.another(|config| config["routes"][0]["credentials"] = json!(["other"]));
+    // Nobody is asked for a call that cannot go on.
+    assert!(matches!(elsewhere.ask("/hr-x/v2/rerank", CALL).1, Step::Reply(_)));
+    for change in [json!({"req": "sha256:00"}), approvers(&[]), approvers(&["ann"])] {
+        world.refused(&change, NOW);
+    }
+    assert!(matches!(world.approve(&json!({}), NOW).1, Step::Release(_)));
+}
+
+#[test]
+fn approvals_and_receipts_are_as_fresh_as_the_bundle_wants_them() {
+    let world = world_with(|config| config["bundle"]["inline"]["approvals"]["desk"]["ttl"] = json!("1m"));
+    let now = NOW.secs();
+    let at = |at: u64| json!({"apv": [{"sub": "lea", "groups": ["grp-leads"], "at": at}]});
+    assert_eq!(world.refused(&at(now - 61), NOW), "receipt-untimely");
+    assert_eq!(world.refused(&json!({"iat": now - 61, "exp": now + 100}), NOW), "receipt-untimely");
+    assert!(matches!(world.approve(&at(now - 60), NOW).1, Step::Release(_)));
+    // Approvals that are too old do not count, and those that are left may be enough.
+    let both = json!({"jti": "r-2", "apv": [{"sub": "lea", "groups": ["grp-leads"], "at": now - 61},
+        {"sub": "sam", "groups": ["grp-leads"], "at": now}]});
+    let (mut exchange, step) = world.approve(&both, NOW);
+    assert!(matches!(step, Step::Release(_)));
+    assert_eq!(record(&mut exchange)["approval"]["approvers"], json!(["sam"]));
+}
+
+#[test]
+fn people_are_counted_by_what_makes_them_people() {
+    let world = world_with(|config| config["bundle"]["inline"]["approvals"]["desk"]["min"] = json!(2));
+    for names in [&["lea", "LEA"][..], &["lea", " lea "], &["lea", "Lea", "lEA"], &["straße", "STRASSE"]] {
+        assert_eq!(world.refused(&approvers(names), NOW), "receipt-too-few", "{names:?}");
+    }
+    assert!(matches!(world.approve(&approvers(&["lea", "sam"]), NOW).1, Step::Release(_)));
+}
+
+#[test]
+fn where_subjects_are_pairwise_a_claim_names_the_person() {
+    let world = world_with(|config| config["approver"]["person_claim"] = json!("email"));
+    // The caller's token names nobody: nobody is asked.
+    let (mut exchange, step) = world.ask("/hr-x/v2/rerank", CALL);
+    assert_eq!((status(&step), record(&mut exchange)["result"]["reason"].as_str().unwrap()), (403, "caller-unnamed"));
+    assert!(matches!(world.ask("/web/v2/rerank", CALL).1, Step::Release(_)));
+    let world = World { email: Some("ann@corp.example"), ..world };
+    let (_, step) = world.ask("/hr-x/v2/rerank", CALL);
+    let Step::CallOut(out) = &step else { panic!("{step:?}") };
+    let told: Value = serde_json::from_slice(&out.body).unwrap();
+    assert_eq!(told["requester"]["person"], "ann@corp.example");
+    let other = World { email: Some("bob@corp.example"), guard: world.guard.clone(), ..self::world() };
+    let other = World { issuer: world.issuer.clone(), ..other };
+    assert_ne!(digest_of(&other.ask("/hr-x/v2/rerank", CALL).1), digest_of(&step));
+
+    let by = |people: &[(&str, Value)]| {
+        let one = |(sub, person): &(&str, Value)| {
+            let mut one = json!({"sub": sub, "groups": ["grp-leads"], "at": NOW.secs()});
+            if !person.is_null() {
+                one["person"] = person.clone();
+            }
+            one
+        };
+        json!({"apv": people.iter().map(one).collect::<Vec<_>>()})
+    };
+    assert_eq!(world.refused(&by(&[("x7", json!("Ann@Corp.example"))]), NOW), "receipt-self-approved");
+    assert_eq!(world.refused(&by(&[("ANN", json!("lea@corp.example"))]), NOW), "receipt-self-approved");
+    assert_eq!(world.refused(&by(&[("x7", json!(null))]), NOW), "receipt-unnamed");
+    assert_eq!(world.refused(&by(&[("x7", json!("lea@corp.example\u{200b}"))]), NOW), "receipt-unnamed");
+    let (mut exchange, step) = world.approve(&by(&[("x7", json!("lea@corp.example"))]), NOW);
+    assert!(matches!(step, Step::Release(_)), "{step:?}");
+    assert_eq!(record(&mut exchange)["approval"]["approvers"], json!(["lea@corp.example"]));
+}
+
 #[test]
 fn a_receipt_that_is_not_for_this_call_and_caller_denies() {
     let world = world();
@@ -477,23 +617,32 @@ fn a_receipt_that_is_not_for_this_call_and_caller_denies() {
         (json!({"requester_iss": "https://other.test"}), "receipt-for-another"),
         (json!({"approval": "other"}), "receipt-for-another"),
         (json!({"iss": "https://idp.test"}), "receipt-for-another"),
-        (json!({"apv": [{"sub": "ann", "groups": ["grp-leads"]}]}), "receipt-self-approved"),
-        (json!({"apv": [{"sub": "lea", "groups": ["grp-else"]}]}), "receipt-too-few"),
+        (approvers(&["ann"]), "receipt-self-approved"),
+        (approvers(&["lea", " ANN "]), "receipt-self-approved"),
+        (approvers(&["lea", "an\u{200b}n"]), "receipt-unnamed"),
+        (approvers(&["lea", "ａｎｎ"]), "receipt-unnamed"),
+        (json!({"apv": [{"sub": "lea", "groups": ["grp-else"], "at": now}]}), "receipt-too-few"),
         (json!({"apv": []}), "receipt-too-few"),
+        (json!({"apv": [{"sub": "lea", "groups": ["grp-leads"]}]}), "receipt-unreadable"),
+        (json!({"apv": [{"sub": "lea", "groups": ["grp-leads"], "at": null}]}), "receipt-unreadable"),
+        (json!({"apv": [{"sub": "lea", "groups": ["grp-leads"], "at": "2027-01-15T08:00:00Z"}]}), "receipt-unreadable"),
+        (json!({"apv": [{"sub": "lea", "groups": ["grp-leads"], "at": now - 601}]}), "receipt-untimely"),
+        (json!({"apv": [{"sub": "lea", "groups": ["grp-leads"], "at": now - 90 * 86_400}]}), "receipt-untimely"),
+        (json!({"apv": [{"sub": "lea", "groups": ["grp-leads"], "at": 0}]}), "receipt-untimely"),
+        (json!({"apv": [{"sub": "lea", "groups": ["grp-leads"], "at": now + 31}]}), "receipt-untimely"),
+        (
+            json!({"apv": [{"sub": "lea", "groups": ["grp-leads"], "at": now}, {"sub": "sam", "groups": [], "at": now + 99}]}),
+            "receipt-untimely",
+        ),
+        (approvers(&["lea"; 33]), "receipt-unreadable"),
+        (json!({"jti": "x".repeat(129)}), "receipt-unreadable"),
+        (json!({"jti": "a b"}), "receipt-unreadable"),
+        (json!({"jti": ""}), "receipt-unreadable"),
         (json!({"exp": now + 900}), "receipt-unproved"),
         (json!({"exp": now - 60, "iat": now - 120}), "receipt-unproved"),
         (json!({"jti": null}), "receipt-unreadable"),
     ] {
-        let (mut exchange, step) = world.ask("/hr-x/v2/rerank", CALL);
-        let mut claims = json!({"req": digest_of(&step)});
-        for (name, value) in change.as_object().unwrap() {
-            claims[name] = value.clone();
-        }
-        let body = json!({"status": "approved", "id": "a-1", "receipt": world.receipt(&claims)}).to_string();
-        let step = exchange.answered(Some((200, body.as_bytes())), NOW, &NoHost);
-        assert_eq!(status(&step), 403, "{change}");
-        assert_eq!(record(&mut exchange)["result"]["reason"], reason, "{change}");
-        assert!(!exchange.is_sent());
+        assert_eq!(world.refused(&change, NOW), reason, "{change}");
     }
     // Signed by the issuer of tokens instead of the approver.
     let forger = World { approver: KeyPair::generate(), ..self::world() };

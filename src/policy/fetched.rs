@@ -1,14 +1,17 @@
 //! A bundle behind a cluster: asked for again and again, believed only with a signature, never older than what there is.
 //!
 //! Who serves it is not trusted: a server, or whoever sits before it, can hold a newer bundle back, but only until the one in
-//! force is past its `not_after`; it can take nothing away and put nothing in.
+//! force is past its `not_after`; it can take nothing away and put nothing in. Nor can it tell workers apart: what one of them has
+//! taken, all of the process take, from the memory they share, and none of them goes back behind it.
 
 #[cfg(test)]
 mod tests;
 
 use super::Policy;
+use super::floor::{Floor, Mark, Standing};
 use super::signed::{self, Refused, Terms, TrustedKey};
 use crate::fetch::Schedule;
+use crate::shared::{SharedMemory, Unavailable};
 use crate::time::{Span, Time};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -154,11 +157,18 @@ pub(crate) struct Source {
     keys: Vec<TrustedKey>,
     id: String,
     schedule: Schedule,
+    /// What all workers of the process remember of it.
+    floor: Floor,
+    /// The newest bundle as it was when it could not be had.
+    missed: Option<Mark>,
     /// The tag of the answer that brought the bundle in force.
     tag: Option<String>,
+    /// Whether the fetch under way asked for a bundle that is no longer the one in force.
+    is_overtaken: bool,
     /// Whether the bundle in force came from here; one to start with is only a floor.
     is_in_force: bool,
-    /// When the server was last heard to have the bundle in force; at the beginning, when it was first asked.
+    /// When the server was last heard to have the bundle in force; at the beginning, when any worker of the process heard it, or
+    /// first asked it.
     confirmed: Option<Time>,
     /// The digest of the answer refused last: the same one again is not looked at again.
     refused: Option<(String, &'static str)>,
@@ -214,6 +224,17 @@ pub(crate) enum News {
     Unasked,
 }
 
+/// Why what is in force here must not decide.
+#[derive(Debug)]
+pub(crate) enum Behind {
+    /// Nobody knows what other workers have taken.
+    Unknown,
+    /// Others have a newer one, of this serial, and it cannot be had here.
+    Missed(u64, Refused),
+    /// The same as before.
+    Known,
+}
+
 /// Why a fetch brought no bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
@@ -247,11 +268,15 @@ impl fmt::Display for Failure {
 const MOST_OF_A_TAG: usize = 256;
 
 impl Source {
-    /// `id`: of the bundle to start with, if there is one.
-    pub(crate) fn new(settings: &Settings, id: Option<&str>) -> Self {
+    /// `id`: of the bundle to start with, if there is one. `role`: what bundles from here are for.
+    pub(crate) fn new(settings: &Settings, id: Option<&str>, role: &str) -> Self {
+        let id = settings.id.as_deref().or(id).unwrap_or_default().to_owned();
         Self {
             keys: settings.keys.iter().map(|key| key.key.clone()).collect(),
-            id: settings.id.as_deref().or(id).unwrap_or_default().to_owned(),
+            floor: Floor::new(role, &id),
+            id,
+            missed: None,
+            is_overtaken: false,
             schedule: Schedule::new(settings.timeout, settings.refresh),
             settings: settings.clone(),
             tag: None,
@@ -272,15 +297,63 @@ impl Source {
     }
 
     /// The fetch to send now, if one is due; it then counts as under way.
-    pub(crate) fn due(&mut self, now: Time) -> Option<Fetch> {
-        // What was confirmed "in the future" was confirmed now.
-        self.confirmed = Some(self.confirmed.map_or(now, |confirmed| confirmed.min(now)));
+    pub(crate) fn due(&mut self, memory: &dyn SharedMemory, now: Time) -> Option<Fetch> {
+        // What was confirmed "in the future" was confirmed now. A push or a trap makes nothing fresh.
+        let confirmed = self.confirmed.map_or_else(|| self.floor.heard(now, memory), |confirmed| confirmed.min(now));
+        self.confirmed = Some(confirmed);
         if self.schedule.wait(now, None) > Span(0) {
             return None;
         }
         self.schedule.begin(now);
+        self.is_overtaken = false;
         let Settings { cluster, authority, path, .. } = self.settings.clone();
         Some(Fetch { cluster, authority, path, tag: self.tag.clone(), timeout: self.schedule.timeout() })
+    }
+
+    /// Follows the other workers of the process: gives the bundle that one of them took and that is newer than `current`, the one in
+    /// force here. None: there is no newer one.
+    ///
+    /// # Errors
+    /// There is one and it cannot be had, or nobody knows. What is in force here must not decide then.
+    pub(crate) fn catch_up(
+        &mut self,
+        current: Option<&Policy>,
+        unfit: &dyn Fn(&Policy) -> Vec<String>,
+        memory: &dyn SharedMemory,
+        now: Time,
+    ) -> Result<Option<Policy>, Behind> {
+        let newest = self.floor.newest(&self.keys, memory).map_err(|Unavailable| Behind::Unknown)?;
+        let here = current.map(Policy::serial);
+        // Below `min_serial` there is nothing to have.
+        let Some(newest) =
+            newest.filter(|newest| newest.serial >= self.settings.min_serial && here < Some(newest.serial))
+        else {
+            return Ok(None);
+        };
+        if self.missed.as_ref() == Some(&newest) {
+            return Err(Behind::Known);
+        }
+        let envelope = self.floor.kept(memory);
+        match envelope.ok_or(Refused::NoEnvelope).and_then(|kept| self.admit(&kept, current, Some(&newest), unfit, now))
+        {
+            Ok((Some(policy), _)) => {
+                self.is_in_force = true;
+                // The tag is another bundle's.
+                self.tag = None;
+                self.is_overtaken = true;
+                self.missed = None;
+                Ok(Some(policy))
+            }
+            Ok((None, _)) => Err(Behind::Known),
+            Err(why) => {
+                let serial = newest.serial;
+                self.missed = Some(newest);
+                if !self.schedule.is_under_way() {
+                    self.schedule.go_on();
+                }
+                Err(Behind::Missed(serial, why))
+            }
+        }
     }
 
     /// Takes the answer to a fetch. `current` is the bundle in force; `unfit` says what a bundle asks for that cannot be done here;
@@ -290,6 +363,7 @@ impl Source {
         answer: Answer<'_>,
         current: Option<&Policy>,
         unfit: &dyn Fn(&Policy) -> Vec<String>,
+        memory: &dyn SharedMemory,
         now: Time,
         random: u64,
     ) -> News {
@@ -299,7 +373,11 @@ impl Source {
         let (tag, body) = match answer {
             Answer::Http { status: 200, tag, body } if body.len() <= self.settings.max_bytes => (tag, body),
             Answer::Http { status: 304, .. } if self.tag.is_some() => {
-                self.confirm(now, random);
+                self.confirm(memory, now, random);
+                return News::Unchanged;
+            }
+            Answer::Http { status: 304, .. } if self.is_overtaken => {
+                self.schedule.go_on();
                 return News::Unchanged;
             }
             Answer::Failed => return self.fail(Failure::NoAnswer, now, random),
@@ -315,9 +393,9 @@ impl Source {
             self.schedule.fail(now, random);
             return News::RefusedAgain(reason);
         }
-        match self.open(body, current, unfit, now) {
+        match self.open(body, current, unfit, memory, now) {
             Ok(policy) => {
-                self.confirm(now, random);
+                self.confirm(memory, now, random);
                 self.is_in_force = true;
                 self.tag = tag.filter(|tag| is_tag(tag)).map(str::to_owned);
                 policy.map_or(News::Unchanged, |policy| News::Loaded(Box::new(policy)))
@@ -326,17 +404,45 @@ impl Source {
         }
     }
 
-    /// None: it is the bundle in force.
+    /// Opens an answer and makes it the newest bundle of the process. None: it is the bundle in force.
     fn open(
         &self,
         envelope: &[u8],
         current: Option<&Policy>,
         unfit: &dyn Fn(&Policy) -> Vec<String>,
+        memory: &dyn SharedMemory,
         now: Time,
     ) -> Result<Option<Policy>, Refused> {
-        let bundle = signed::verify(envelope, &self.keys)?;
-        if current.is_some_and(|current| current.digest() == super::digest(&bundle)) {
-            return Ok(None);
+        let newest = self.floor.newest(&self.keys, memory).map_err(|Unavailable| Refused::NoMemory)?;
+        let (policy, mark) = self.admit(envelope, current, newest.as_ref(), unfit, now)?;
+        match self.floor.raise(&mark, envelope, &self.keys, memory).map_err(|Unavailable| Refused::NoMemory)? {
+            Standing::Newest => Ok(policy),
+            Standing::Older => Err(Refused::Older(mark.serial)),
+            Standing::Conflicting => Err(Refused::Conflicting(mark.serial)),
+        }
+    }
+
+    /// Opens an envelope and holds it against the bundle in force and the newest one of the process. No policy: it is the bundle in
+    /// force.
+    fn admit(
+        &self,
+        envelope: &[u8],
+        current: Option<&Policy>,
+        newest: Option<&Mark>,
+        unfit: &dyn Fn(&Policy) -> Vec<String>,
+        now: Time,
+    ) -> Result<(Option<Policy>, Mark), Refused> {
+        let (bundle, by) = signed::verify_by(envelope, &self.keys)?;
+        let digest = super::digest(&bundle);
+        let mark = |serial| Mark::new(serial, &digest, &by).ok_or(Refused::NoMemory);
+        let is_older = |serial| match newest {
+            Some(newest) if serial < newest.serial => Err(Refused::Older(serial)),
+            Some(newest) if serial == newest.serial && !newest.is_of(&digest) => Err(Refused::Conflicting(serial)),
+            _ => Ok(()),
+        };
+        if let Some(current) = current.filter(|current| current.digest() == digest) {
+            is_older(current.serial())?;
+            return Ok((None, mark(current.serial())?));
         }
         let floor = current.filter(|_| !self.is_in_force).map_or(0, Policy::serial);
         let terms = Terms {
@@ -347,12 +453,18 @@ impl Source {
             now,
         };
         let policy = signed::admit(&bundle, &terms)?;
+        is_older(policy.serial())?;
         let unfit = unfit(&policy);
-        if unfit.is_empty() { Ok(Some(policy)) } else { Err(Refused::Unfit(unfit)) }
+        if !unfit.is_empty() {
+            return Err(Refused::Unfit(unfit));
+        }
+        let mark = mark(policy.serial())?;
+        Ok((Some(policy), mark))
     }
 
-    fn confirm(&mut self, now: Time, random: u64) {
+    fn confirm(&mut self, memory: &dyn SharedMemory, now: Time, random: u64) {
         self.confirmed = Some(now);
+        self.floor.hear(now, memory);
         self.refused = None;
         self.schedule.succeed(now, random);
     }
@@ -366,6 +478,11 @@ impl Source {
     fn refuse(&mut self, refused: Refused, digest: String, now: Time, random: u64) -> News {
         self.schedule.fail(now, random);
         let reason = refused.as_str();
+        if refused == Refused::NoMemory {
+            // Not the answer's fault: it is looked at again.
+            self.refused = None;
+            return News::Refused(refused);
+        }
         if self.refused.as_ref().is_some_and(|(before, _)| *before == digest) {
             return News::RefusedAgain(reason);
         }

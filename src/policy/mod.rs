@@ -11,6 +11,7 @@ mod expect;
 mod facts;
 pub mod fetched;
 mod flaw;
+mod floor;
 mod glob;
 mod index;
 mod lexicon;

@@ -12,7 +12,8 @@ use crate::time::Time;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_compact::{PublicKey, Signature};
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
 /// The largest envelope that is looked at, in bytes.
@@ -70,8 +71,37 @@ pub fn signed_bytes(bundle: &[u8]) -> Vec<u8> {
 pub struct Envelope {
     /// The bundle's bytes, in base64.
     pub payload: String,
-    /// Who signed it.
+    /// Who signed it: each key once, and at most [`MOST_SIGNATURES`].
+    #[serde(deserialize_with = "few")]
     pub signatures: Vec<SignedBy>,
+}
+
+/// More signatures than this are not looked at: whoever serves an envelope writes it.
+pub const MOST_SIGNATURES: usize = 8;
+
+/// Reads one signature more than there may be; the others are passed over.
+fn few<'de, D: Deserializer<'de>>(reader: D) -> Result<Vec<SignedBy>, D::Error> {
+    struct Few;
+
+    impl<'de> Visitor<'de> for Few {
+        type Value = Vec<SignedBy>;
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            out.write_str("an array of signatures")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut few = Vec::new();
+            while few.len() <= MOST_SIGNATURES {
+                let Some(one) = items.next_element()? else { return Ok(few) };
+                few.push(one);
+            }
+            while items.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(few)
+        }
+    }
+
+    reader.deserialize_seq(Few)
 }
 
 /// One signature.
@@ -106,6 +136,8 @@ pub enum Refused {
     TooLarge(usize),
     /// It is no envelope.
     NoEnvelope,
+    /// It has more signatures than are looked at, or two under one key's name.
+    Crowded,
     /// No trusted key signed it.
     Unsigned,
     /// A signature under this trusted key's name is wrong.
@@ -116,7 +148,7 @@ pub enum Refused {
     Foreign(String),
     /// Its serial is below the lowest one that is taken.
     BelowFloor(u64),
-    /// Its serial is below that of the bundle in force.
+    /// Its serial is below that of the bundle in force, or of one that was in force in another worker.
     Older(u64),
     /// It has the serial of the bundle in force, and is another one.
     Conflicting(u64),
@@ -126,6 +158,8 @@ pub enum Refused {
     Expired,
     /// It asks for what cannot be done under this configuration.
     Unfit(Vec<String>),
+    /// Nobody knows whether the process has taken a newer one.
+    NoMemory,
 }
 
 impl Refused {
@@ -135,6 +169,7 @@ impl Refused {
         match self {
             Self::TooLarge(_) => "too-large",
             Self::NoEnvelope => "no-envelope",
+            Self::Crowded => "crowded",
             Self::Unsigned => "unsigned",
             Self::Forged(_) => "forged",
             Self::Flawed(_) => "flawed",
@@ -145,6 +180,7 @@ impl Refused {
             Self::Endless => "endless",
             Self::Expired => "expired",
             Self::Unfit(_) => "unfit",
+            Self::NoMemory => "no-memory",
         }
     }
 }
@@ -154,6 +190,9 @@ impl fmt::Display for Refused {
         match self {
             Self::TooLarge(most) => write!(out, "the envelope has more than {most} bytes"),
             Self::NoEnvelope => out.write_str("no envelope of a signed bundle"),
+            Self::Crowded => {
+                write!(out, "the envelope has more than {MOST_SIGNATURES} signatures, or two under one key's name")
+            }
             Self::Unsigned => out.write_str("no trusted key signed the bundle"),
             Self::Forged(key) => write!(out, "the signature of key `{key}` is wrong"),
             Self::Flawed(flaws) => {
@@ -162,10 +201,13 @@ impl fmt::Display for Refused {
             }
             Self::Foreign(id) => write!(out, "the bundle is `{id}`, another one"),
             Self::BelowFloor(serial) => write!(out, "serial {serial} is below the lowest one taken"),
-            Self::Older(serial) => write!(out, "serial {serial} is older than the bundle in force"),
+            Self::Older(serial) => write!(out, "serial {serial} is older than one that was in force in this process"),
             Self::Conflicting(serial) => write!(out, "serial {serial} is in force already, with another bundle"),
             Self::Endless => out.write_str("the bundle has no `not_after`"),
             Self::Expired => out.write_str("the bundle is past its `not_after`"),
+            Self::NoMemory => {
+                out.write_str("nobody knows what was in force in this process: its shared memory is not available")
+            }
             Self::Unfit(why) => write!(out, "the bundle cannot be carried out here: {}", why.join("; ")),
         }
     }
@@ -212,15 +254,30 @@ pub fn admit(bundle: &[u8], terms: &Terms<'_>) -> Result<Policy, Refused> {
 /// The bundle's bytes, if a trusted key signed them.
 ///
 /// # Errors
-/// [`Refused::TooLarge`], [`Refused::NoEnvelope`], [`Refused::Unsigned`] and [`Refused::Forged`].
+/// [`Refused::TooLarge`], [`Refused::NoEnvelope`], [`Refused::Crowded`], [`Refused::Unsigned`] and [`Refused::Forged`].
 pub fn verify(envelope: &[u8], keys: &[TrustedKey]) -> Result<Vec<u8>, Refused> {
+    verify_by(envelope, keys).map(|(bundle, _)| bundle)
+}
+
+/// As [`verify`], with the keys that signed it.
+pub(crate) fn verify_by<'k>(
+    envelope: &[u8],
+    keys: &'k [TrustedKey],
+) -> Result<(Vec<u8>, Vec<&'k TrustedKey>), Refused> {
     if envelope.len() > ENVELOPE_BYTES {
         return Err(Refused::TooLarge(ENVELOPE_BYTES));
     }
     let envelope: Envelope = json::read(envelope).map_err(|_| Refused::NoEnvelope)?;
+    // Before any cryptography: a signature costs as much as the bundle is long, and repeating one is free.
+    let mut names: Vec<_> = envelope.signatures.iter().map(|signature| signature.key.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    if envelope.signatures.len() > MOST_SIGNATURES || names.len() < envelope.signatures.len() {
+        return Err(Refused::Crowded);
+    }
     let bundle = STANDARD.decode(&envelope.payload).map_err(|_| Refused::NoEnvelope)?;
     let signed = signed_bytes(&bundle);
-    let mut proved = false;
+    let mut by = Vec::new();
     for signature in &envelope.signatures {
         let Some(trusted) = keys.iter().find(|key| key.id == signature.key) else { continue };
         let bytes = STANDARD.decode(&signature.sig).ok();
@@ -230,9 +287,9 @@ pub fn verify(envelope: &[u8], keys: &[TrustedKey]) -> Result<Vec<u8>, Refused> 
         if !right {
             return Err(Refused::Forged(trusted.id.clone()));
         }
-        proved = true;
+        by.push(trusted);
     }
-    if proved { Ok(bundle) } else { Err(Refused::Unsigned) }
+    if by.is_empty() { Err(Refused::Unsigned) } else { Ok((bundle, by)) }
 }
 
 #[cfg(test)]
@@ -287,6 +344,31 @@ mod tests {
         ] {
             assert_eq!(opened(&sealed(&bundle, seeds), None), outcome, "{seeds:?}");
         }
+    }
+
+    #[test]
+    fn each_key_signs_once_and_few_do_before_any_signature_is_looked_at() {
+        let bundle = bundle("search", 12, LATER);
+        let good = sealed(&bundle, &[1]);
+        let others: Vec<u8> = (3..10).collect();
+        for (seeds, outcome) in [
+            ([&[1][..], &others].concat(), Ok(12)),
+            ([&[1][..], &others, &[10]].concat(), Err(Refused::Crowded)),
+            (vec![1, 1], Err(Refused::Crowded)),
+            (vec![1, 2, 1], Err(Refused::Crowded)),
+            (vec![1, 3, 3], Err(Refused::Crowded)),
+        ] {
+            assert_eq!(opened(&sealed(&bundle, &seeds), None), outcome, "{seeds:?}");
+        }
+        let mut many = good.clone();
+        many.signatures = vec![good.signatures[0].clone(); 30_000];
+        let text = serde_json::to_vec(&many).unwrap();
+        assert_eq!(verify(&text, &[trusted(1)]), Err(Refused::Crowded));
+        // What is wrong behind the ninth is not even read as a signature, but must be JSON.
+        let mut text = String::from_utf8(text).unwrap();
+        text.truncate(text.len() - 2);
+        assert_eq!(verify(format!("{text},7]}}").as_bytes(), &[trusted(1)]), Err(Refused::Crowded));
+        assert_eq!(verify(format!("{text},]}}").as_bytes(), &[trusted(1)]), Err(Refused::NoEnvelope));
     }
 
     #[test]

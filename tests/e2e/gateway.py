@@ -304,12 +304,12 @@ WITHHELD = {"WITHHELD": people.secret("nobody")}
 class Changeable(Gateway):
     """A gateway that takes new configurations while it runs: its listener stands in a file that Envoy watches."""
 
-    def __init__(self, services: Services):
+    def __init__(self, services: Services, configuration: Optional[Mapping] = None, **options: Any):
         self._directory = tempfile.TemporaryDirectory(prefix="rerank-guard-e2e-")
         self._listener: dict = {}
         self._pushed = 0
         self.name = people.GATEWAY
-        super().__init__(services)
+        super().__init__(services, configuration, **options)
 
     def _start(self, config: dict, options: dict) -> stack.Envoy:
         directory = Path(self._directory.name)
@@ -357,6 +357,31 @@ class Changeable(Gateway):
         self.services.fresh()
         self._sent_before = self._sent()
         return self
+
+    def renew(self, configuration: Mapping) -> None:
+        """Pushes a configuration of the same gateway, and waits until every worker serves under it: a route that is new in it tells."""
+        path = f"/pushed-{self._pushed}"
+        mark = {**ROUTES[1], "path": f"{path}/{{dataset}}/v2/rerank"}
+        accepted, said = self.push({**configuration, "routes": [*configuration["routes"], mark]})
+        assert accepted, said
+        deadline = time.monotonic() + 20
+        while set(self.together(self.request(f"{path}/web-docs/v2/rerank", token=None))) != {401}:
+            assert time.monotonic() < deadline, "the new configuration does not come to the workers"
+
+    def together(self, *requests: bytes) -> list[int]:
+        """The statuses of calls over connections that are open at once, one request each or the same for two: they land on both
+        workers."""
+        requests = requests if len(requests) > 1 else requests * 2
+        clients = [Http1(self.port) for _ in requests]
+        try:
+            for client, request in zip(clients, requests):
+                client.send(request)
+            statuses = [client.response().status for client in clients]
+        finally:
+            for client in clients:
+                client.close()
+        self.last_lines = [self.next_line() for _ in statuses]
+        return statuses
 
     def close(self) -> None:
         super().close()

@@ -95,13 +95,14 @@ def remembered(text: str) -> str:
 
 
 def receipt(asked: dict, *, key: Key = APPROVAL, typ: str = "rerank-approval+jwt", approvers: Iterable[str] = ("lea", "sam"),
-            groups: Iterable[str] = ("grp-hr-leads",), **changes: Any) -> str:
-    """The approver's receipt for what it was asked."""
+            groups: Iterable[str] = ("grp-hr-leads",), at: Optional[int] = 0, **changes: Any) -> str:
+    """The approver's receipt for what it was asked; `at`: how many seconds from now the approvals were given, or at no time."""
     now = int(time.time())
+    given = {} if at is None else {"at": now + at}
     every = {
         "iss": APPROVER, "aud": asked["gateway"], "sub": asked["requester"]["sub"], "requester_iss": asked["requester"]["iss"],
         "req": asked["request_digest"], "approval": asked["approval"],
-        "apv": [{"sub": who, "iss": ISSUER, "groups": list(groups), "at": now, "reason": "INC-42"} for who in approvers],
+        "apv": [{"sub": who, "iss": ISSUER, "groups": list(groups), "reason": "INC-42", **given} for who in approvers],
         "iat": now, "exp": now + 120, "jti": uuid.uuid4().hex,
     }
     return remembered(key.sign({name: value for name, value in {**every, **changes}.items() if value is not None}, typ=typ))

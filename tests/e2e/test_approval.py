@@ -112,7 +112,79 @@ WRONG = {
     "approved by the caller too": dict(approvers=["ann", "lea", "sam"]),
     "approved by people of another group": dict(groups=["grp-cooks"]),
     "without an id": dict(jti=None),
+    "with an id of any length": dict(jti="x" * 2000),
+    "with an id of any form": dict(jti="r-1\r\nx: y"),
+    "approved by one person in two spellings": dict(approvers=["lea", "LEA"]),
+    "approved by one person with a blank": dict(approvers=["lea", "lea "]),
+    "approved by one person in wide letters": dict(approvers=["lea", "ｌｅａ"]),
+    "approved by one person with letters that do not show": dict(approvers=["lea", "le\u200ba"]),
+    "approved by the caller in capitals": dict(approvers=["Ann", "lea", "sam"]),
+    "approved by the caller with a letter that does not show": dict(approvers=["ann\u00ad", "lea", "sam"]),
+    "approved 90 days ago": dict(at=-90 * 86_400),
+    "approved just too long ago": dict(at=-605),
+    "approved tomorrow": dict(at=86_400),
+    "approved at no time": dict(at=None),
+    "approved by a crowd": dict(approvers=[f"lea-{number}" for number in range(100)]),
 }
+
+
+def test_an_old_approval_beside_one_that_is_fresh_does_not_count(gateway, approver):
+    now = int(people.time.time())
+    apv = [{"sub": who, "iss": people.ISSUER, "groups": ["grp-hr-leads"], "at": now - age} for who, age in (("lea", 0), ("sam", 700))]
+    approver.answer = approved(apv=apv)
+    expect_unavailable(gateway, gateway.call(HR), "receipt-untimely")
+    expect_nothing_sent(gateway)
+
+
+@pytest.mark.parametrize("url", [
+    "http://approver.example/a/1", "http://evil.example/a", "https://evil.example/a", "https://approver.example@evil.example/a",
+    "https://ok@approver.example/a", "https://approver.example.evil.example/", "https://approver.example:8443/", "//approver.example/a",
+    "https://approver.example\\@evil.example/", "https://approver.example/a\r\nlocation: https://evil.example/", "javascript:alert(1)",
+    "https://approver.example/\u202e", "https://approver.example/" + "a" * 2000, "https:approver.example",
+])
+def test_callers_are_sent_only_to_the_approvers_pages(gateway, approver, url):
+    approver.answer = lambda _: answer_json({"status": "pending", "id": "ap-1", "url": url, "retry_after": 7}, 202)
+    for headers in ([], [("prefer", "respond-async")]):
+        reply = gateway.call(HR, headers=headers)
+        problem = expect_problem(reply, 202 if headers else 403, "approval-required", "approval-pending")
+        assert problem.get("approval_url") is None and reply.one("location") is None and "evil" not in reply.body.decode()
+    expect_nothing_sent(gateway)
+
+
+def test_pages_are_those_that_are_configured(changeable):
+    configuration = plugin()
+    configuration["approver"]["pages"] = ["https://people.example", "http://127.0.0.1:8003"]
+    gateway = changeable.change(configuration)
+    for url, passes in [("https://people.example/1", True), ("http://127.0.0.1:8003/1", True), ("https://approver.example/1", False),
+                        ("http://people.example/1", False)]:
+        gateway.services.approver.answer = lambda _: answer_json({"status": "pending", "id": "ap-1", "url": url}, 202)
+        problem = expect_problem(gateway.call(HR), 403, "approval-required")
+        assert problem.get("approval_url") == (url if passes else None)
+
+
+def test_where_subjects_are_pairwise_a_claim_names_people(changeable):
+    configuration = plugin()
+    configuration["approver"]["person_claim"] = "email"
+    gateway = changeable.change(configuration)
+    approver, cohere = gateway.services.approver, gateway.services.upstreams["cohere"]
+
+    def by(**people_by_sub):
+        now = int(people.time.time())
+        return approved(apv=[{"sub": sub, "groups": ["grp-hr-leads"], "at": now, **({"person": person} if person else {})}
+                             for sub, person in people_by_sub.items()])
+
+    approver.answer = by(p1="lea@corp.test", p2="sam@corp.test")
+    expect_problem(gateway.call(HR), 403, "forbidden", "caller-unnamed")
+    assert approver.seen == []
+    token = people.token("pairwise-1", email="ann@corp.test")
+    for answer in [by(p1="lea@corp.test", p2="LEA@corp.test"), by(p1="lea@corp.test", p2="Ann@Corp.test", p3="sam@corp.test"),
+                   by(p1="lea@corp.test", p2=None), by(p1="lea@corp.test", p2="sam@corp.test\u200b")]:
+        approver.answer = answer
+        expect_unavailable(gateway, gateway.call(HR, token=token))
+    assert cohere.seen == []
+    approver.answer = by(p1="lea@corp.test", p2="sam@corp.test")
+    expect_served(gateway.call(HR, token=token))
+    assert approver.seen[-1].json()["requester"]["person"] == "ann@corp.test" and len(cohere.seen) == 1
 
 
 @pytest.mark.parametrize("what", WRONG)

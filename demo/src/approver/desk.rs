@@ -44,6 +44,9 @@ pub(crate) struct Ask {
 pub(crate) struct Requester {
     pub(crate) iss: String,
     pub(crate) sub: String,
+    /// Who that is as a person, where gateways have a claim that says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) person: Option<String>,
     #[serde(default)]
     pub(crate) groups: BTreeSet<String>,
 }
@@ -68,6 +71,11 @@ pub(crate) struct Word {
     pub(crate) groups: BTreeSet<String>,
     #[serde(default)]
     pub(crate) reason: String,
+}
+
+/// Whether two names are one person's: providers take names in any case.
+fn is_same(one: &str, other: &str) -> bool {
+    one.trim().to_lowercase() == other.trim().to_lowercase()
 }
 
 /// A person who agreed, as it stands in a receipt.
@@ -178,7 +186,7 @@ impl Desk {
             return Err(Refusal::AlreadyDecided);
         }
         // By subject alone: the same name at another issuer may be the same person.
-        if word.sub.is_empty() || word.sub == entry.request.requester.sub {
+        if word.sub.is_empty() || is_same(&word.sub, &entry.request.requester.sub) {
             return Err(Refusal::OwnRequest);
         }
         let groups: BTreeSet<String> = word.groups.intersection(&entry.request.groups).cloned().collect();
@@ -198,7 +206,7 @@ impl Desk {
         if !word.approve {
             entry.rejected = Some(person);
             entry.status = Status::Rejected;
-        } else if entry.approvers.iter().all(|approver| approver.sub != person.sub) {
+        } else if entry.approvers.iter().all(|approver| !is_same(&approver.sub, &person.sub)) {
             entry.approvers.push(person);
             if entry.approvers.len() >= entry.request.min {
                 entry.status = Status::Approved;

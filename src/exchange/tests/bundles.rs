@@ -24,8 +24,9 @@ fn fetched() -> Value {
 
 /// The bundle of the world, with a serial and a change.
 fn bundle(serial: u64, change: impl FnOnce(&mut Value)) -> Value {
-    let mut written = Value::Null;
+    let (memory, mut written) = (MEMORY.take(), Value::Null);
     world_with(|config| written = config["bundle"]["inline"].clone());
+    MEMORY.set(memory);
     written["bundle"]["serial"] = serial.into();
     change(&mut written);
     written
@@ -44,8 +45,8 @@ fn fetching(start: bool) -> World {
 impl World {
     fn hears_as(&self, role: Role, body: &[u8], seconds: u64) -> &'static str {
         let now = NOW.plus(Span::from_secs(seconds));
-        assert!(self.guard.due_bundles(now).iter().any(|(due, _)| *due == role), "due");
-        self.guard.bundle_answered(role, Answer::Http { status: 200, tag: None, body }, now, 0).event
+        assert!(self.guard.due_bundles(now, &NoHost).iter().any(|(due, _)| *due == role), "due");
+        self.guard.bundle_answered(role, Answer::Http { status: 200, tag: None, body }, now, 0, &NoHost).event
     }
 
     fn hears(&self, bundle: &Value, seconds: u64) -> &'static str {
@@ -102,6 +103,45 @@ fn events_are_links_of_the_chain_before_the_call_that_comes_next() {
         (&json!("refused"), &json!("older"), &json!(8))
     );
     assert_eq!((&all[2]["type"], &all[2]["policy"]["serial"]), (&json!("call"), &json!(8)));
+}
+
+#[test]
+fn a_worker_follows_the_others_of_its_process_and_lets_nothing_older_decide() {
+    let world = fetching(true);
+    assert_eq!(world.hears(&bundle(9, |_| {}), 0), "loaded");
+    let configured = |config: &mut Value| {
+        let inline = config["bundle"]["inline"].take();
+        config["bundle"] = json!({"inline": inline, "fetched": fetched()});
+    };
+    // One that is new, as after a push or a trap, and has an older bundle to start with.
+    let late = world.another(configured);
+    assert_eq!(late.hears(&bundle(8, |_| {}), 0), "refused");
+    let all: Vec<Value> = serde_json::from_str(&format!("[{}]", sent(&late).sealed_record(NOW))).unwrap();
+    let told: Vec<_> = all.iter().map(|one| (one["event"].as_str(), one["policy"]["serial"].as_u64())).collect();
+    assert_eq!(told, [(Some("refused"), None), (Some("loaded"), None), (None, Some(9))]);
+    let told = late.guard.follow(NOW, &NoHost);
+    assert_eq!(told.iter().map(|(role, one)| (*role, one.event)).collect::<Vec<_>>(), [(Role::Enforced, "loaded")]);
+    assert_eq!(late.guard.follow(NOW, &NoHost), []);
+    // One that cannot carry the newest bundle out.
+    let poor = world.another(|config| {
+        configured(config);
+        config["credentials"].as_object_mut().unwrap().remove("other");
+        config["bundle"]["inline"]["credentials"].as_object_mut().unwrap().remove("other");
+        config["bundle"]["inline"]["rules"].as_array_mut().unwrap().pop();
+    });
+    for _ in 0..2 {
+        let mut exchange = poor.exchange();
+        let step = exchange.request_headers(poor.headers("/web/v2/rerank", &[]), false, NOW, &NoHost);
+        assert_eq!((status(&step), &record(&mut exchange)["result"]["reason"]), (503, &json!("bundle-behind")));
+    }
+    let told = poor.guard.follow(NOW, &NoHost);
+    assert_eq!(told.iter().map(|(_, one)| (one.event, one.reason)).collect::<Vec<_>>(), [("behind", "unfit")]);
+    // Where nobody knows, nothing that could be older decides; a bundle that is not fetched does.
+    lose_memory();
+    let mut exchange = late.exchange();
+    let step = exchange.request_headers(late.headers("/web/v2/rerank", &[]), false, NOW, &NoHost);
+    assert_eq!((status(&step), &record(&mut exchange)["result"]["reason"]), (503, &json!("bundle-memory-unavailable")));
+    assert!(matches!(late.another(|_| {}).ask("/web/v2/rerank", CALL).1, Step::Release(_)));
 }
 
 #[test]
@@ -222,7 +262,7 @@ fn a_bundle_the_server_no_longer_confirms_is_believed_only_so_long() {
         config["bundle"]["fetched"] = fetched();
         config["bundle"]["fetched"]["max_stale"] = json!("60s");
     });
-    world.guard.due_bundles(NOW);
+    world.guard.due_bundles(NOW, &NoHost);
     sent(&world);
     let late = NOW.plus(Span::from_secs(61));
     let mut exchange = world.exchange();

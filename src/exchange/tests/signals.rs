@@ -135,6 +135,7 @@ fn what_is_used_for_the_first_time_is_so_until_it_was_let_through() {
     assert!(matches!(exchange.answered(Some((200, approved.as_bytes())), NOW, &host), Step::Release(_)));
     assert!(matches!(world.ask_at(&host, "/web/v2/rerank", CALL, NOW).1, Step::Release(_)));
     // Without memory everything is new.
+    lose_memory();
     assert!(matches!(world.ask_at(&NoHost, "/web/v2/rerank", CALL, NOW).1, Step::CallOut(_)));
 }
 
@@ -149,6 +150,7 @@ fn calls_of_one_minute_are_counted_whatever_became_of_them() {
     assert_eq!((status(&step), &record(&mut exchange)["decision"]["rules"]), (403, &json!(["burst"])));
     let later = NOW.plus(Span::from_secs(60));
     assert!(matches!(world.ask_at(&host, "/web/v2/rerank", CALL, later).1, Step::Release(_)));
+    lose_memory();
     assert_eq!(status(&world.ask_at(&NoHost, "/web/v2/rerank", CALL, NOW).1), 403, "nobody knows how many");
     let world = ruled(json!([{"id": "flood", "deny": {}, "when": {"documents_per_minute_above": 3}}]));
     assert!(matches!(world.ask_at(&host, "/web/v2/rerank", CALL, later.plus(Span::from_secs(60))).1, Step::Release(_)));

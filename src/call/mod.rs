@@ -10,7 +10,7 @@ pub(crate) use dialect::Role;
 pub use dialect::{Dialect, Misdrawn, Written as WrittenDialect};
 pub(crate) use edit::set as set_member;
 pub use route::{DocumentsName, Route, Source, Template, Written as WrittenRoute, is_header_name, is_name};
-pub(crate) use texts::any as any_text;
+pub(crate) use texts::{Piece, each as each_text};
 
 use std::fmt;
 use std::rc::Rc;

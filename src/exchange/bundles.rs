@@ -82,6 +82,20 @@ pub(crate) struct SecondOpinion {
     pub(crate) rules: Vec<Rc<str>>,
 }
 
+impl SecondOpinion {
+    pub(super) fn of(policy: &Policy, question: &Question<'_>) -> Self {
+        let decision = policy.decide(question);
+        Self {
+            bundle: policy.id().into(),
+            serial: policy.serial(),
+            digest: policy.digest().into(),
+            effect: decision.effect.as_str(),
+            reason: decision.reason.as_str(),
+            rules: decision.rules,
+        }
+    }
+}
+
 /// What an answer to a fetch did, in the bounded words of metrics, and for a log line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Supplied {
@@ -128,19 +142,6 @@ impl Slot {
 
     pub(super) fn max_bytes(&self) -> usize {
         self.source.as_ref().map_or(0, Source::max_bytes)
-    }
-
-    pub(super) fn opinion(&self, question: &Question<'_>) -> Option<SecondOpinion> {
-        let policy = &self.in_force.as_ref()?.policy;
-        let decision = policy.decide(question);
-        Some(SecondOpinion {
-            bundle: policy.id().into(),
-            serial: policy.serial(),
-            digest: policy.digest().into(),
-            effect: decision.effect.as_str(),
-            reason: decision.reason.as_str(),
-            rules: decision.rules,
-        })
     }
 
     /// Takes the answer to a fetch; gives what to log and count, and what to record.

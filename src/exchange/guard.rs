@@ -1,7 +1,8 @@
 //! What all calls of one VM share: the configuration, the secrets, the keys, the chain of records.
 
-use super::bundles::{InForce, Role, SecondOpinion, Slot, Supplied};
+use super::bundles::{InForce, Role, Slot, Supplied};
 use super::events::Queue;
+use super::facts::Texts;
 use super::reply::Problem;
 use super::{Headers, Host};
 use crate::audit::{Chain, KeyedDigest, keyed_digest};
@@ -10,11 +11,11 @@ use crate::caller::{
 };
 use crate::config::Config;
 use crate::credential::Credentials;
-use crate::mask::{Masks, mask_text};
-use crate::policy::{Policy, Question, fetched};
+use crate::mask::{Kind, Masks, Rule, mask_text};
+use crate::policy::{Policy, fetched};
 use crate::time::{Span, Time};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 
@@ -31,6 +32,8 @@ pub struct Guard {
     receipts: RefCell<BTreeMap<String, Time>>,
     bundle: RefCell<Slot>,
     shadow: RefCell<Slot>,
+    /// What finds the kinds of personal data that rules last asked for.
+    finding: RefCell<Option<(BTreeSet<Kind>, Rc<Masks>)>>,
     events: RefCell<Queue>,
 }
 
@@ -92,6 +95,7 @@ impl Guard {
             receipts: RefCell::default(),
             bundle: RefCell::new(Slot::new(std::mem::take(&mut config.bundle))),
             shadow: RefCell::new(Slot::new(std::mem::take(&mut config.shadow))),
+            finding: RefCell::default(),
             events: RefCell::default(),
             config,
             credentials,
@@ -167,9 +171,28 @@ impl Guard {
         self.shadow.try_borrow().is_ok_and(|shadow| shadow.latest().is_some_and(|bundle| what(&bundle.policy)))
     }
 
-    /// What the shadow bundle would say. None where there is none.
-    pub(super) fn second_opinion(&self, question: &Question<'_>) -> Option<SecondOpinion> {
-        self.shadow.try_borrow().ok()?.opinion(question)
+    /// The bundle that is only asked, if there is one.
+    pub(super) fn shadow(&self) -> Option<Rc<InForce>> {
+        self.shadow.try_borrow().ok()?.latest().cloned()
+    }
+
+    /// How to read the texts of a call once for all that the bundles ask about them.
+    pub(super) fn texts<'b>(&self, bundle: &'b InForce, shadow: Option<&'b InForce>) -> Texts<'b> {
+        let sought = [Some(bundle.policy.sought()), shadow.map(|shadow| shadow.policy.sought())];
+        let kinds: BTreeSet<Kind> = sought.iter().flatten().flat_map(|sought| sought.kinds.iter().copied()).collect();
+        Texts::new(sought, if kinds.is_empty() { None } else { self.finding(kinds) })
+    }
+
+    /// Finds these kinds. None: it cannot be told what stands in a text, which counts towards the stricter side.
+    fn finding(&self, kinds: BTreeSet<Kind>) -> Option<Rc<Masks>> {
+        let mut known = self.finding.try_borrow_mut().ok()?;
+        if let Some((_, masks)) = known.as_ref().filter(|(known, _)| *known == kinds) {
+            return Some(masks.clone());
+        }
+        let rule = Rule::detecting(&kinds.iter().copied().collect::<Vec<_>>(), "[{kind}]");
+        let masks = Rc::new(Masks::compile(&[("signals", &rule)]).ok()?);
+        *known = Some((kinds, masks.clone()));
+        Some(masks)
     }
 
     pub(super) fn identify(

@@ -1,5 +1,6 @@
 //! The way in: admitted by its headers, decided by its body, approved by people, sent with a permit.
 
+use super::bundles::SecondOpinion;
 use super::facts::Observed;
 use super::habits;
 use super::head::{MediaType, RequestHead};
@@ -119,10 +120,12 @@ impl Exchange {
             None
         };
         let (dialect, memory) = (&dialect.dialect, host.shared());
-        let facts = Observed { call: &call, caller: &caller, dialect, body, rates, memory };
+        let shadow = guard.shadow();
+        let texts = guard.texts(&bundle, shadow.as_deref());
+        let facts = Observed { call: &call, caller: &caller, dialect, body, rates, memory, texts };
         let question = question(&caller, &call, &facts, now);
         let decision = bundle.policy.decide(&question);
-        self.story.second_opinion = guard.second_opinion(&question);
+        self.story.second_opinion = shadow.as_deref().map(|shadow| SecondOpinion::of(&shadow.policy, &question));
         self.story.bundle = Some(bundle);
         let judged = self.judge(&decision, &call, dialect, incoming, body, rates);
         self.story.call = Some(call);
@@ -260,7 +263,8 @@ impl Exchange {
         let Consultation { incoming, body, rates, .. } = &**consultation;
         let (caller, route) = (&incoming.caller, guard.config.routes.get(incoming.route).ok_or_else(undecidable)?);
         let dialect = &guard.config.dialects.get(route.dialect).ok_or_else(undecidable)?.dialect;
-        let facts = Observed { call, caller, dialect, body, rates: *rates, memory: host.shared() };
+        let texts = guard.texts(&bundle, None);
+        let facts = Observed { call, caller, dialect, body, rates: *rates, memory: host.shared(), texts };
         let decision = bundle.policy.decide(&question(caller, call, &facts, now));
         let reason = decision.reason.as_str();
         let is_denied = decision.effect == Effect::Deny;

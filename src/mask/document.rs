@@ -27,7 +27,7 @@ use super::unmaskable::Unmaskable;
 use super::view::Form;
 use cursor::Cursor;
 use output::{Member, Output};
-pub use part::mask_parts;
+pub use part::{kinds_in, mask_parts};
 use pointer::pointer;
 use std::borrow::Cow;
 use std::ops::Range;

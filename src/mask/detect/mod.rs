@@ -97,6 +97,8 @@ pub(super) struct Finder {
     map: Map,
     asked: Asked,
     groups: Vec<Group>,
+    /// The kinds of all findings so far, those too that yielded to others.
+    pub(super) seen: Kinds,
 }
 
 impl Finder {
@@ -127,6 +129,7 @@ impl Finder {
         }
         secrets::look(&mut scan);
         bank::look(&mut scan);
+        self.seen = spans.iter().fold(self.seen, |seen, span| seen.with(span.kind));
         resolve(spans);
     }
 }

@@ -69,6 +69,8 @@ def main() -> None:
         if code in HANGUL or any(code in block for block in IDEOGRAPHS) or unicodedata.category(char) in ("Cn", "Cs", "Co", "Mn", "Cf"):
             continue
         fold = letters(char)
+        while (again := "".join(map(letters, fold))) != fold:
+            fold = again
         # Accents that stand alone are no spaces; and of what is more than one letter only what is a spelling of those letters.
         alone = fold == " " and char not in PLAIN
         spelt = fold.isascii() and fold.isalnum() or not unicodedata.decomposition(char).startswith("<")

@@ -254,8 +254,9 @@ pub(super) fn decide(policy: &Policy, question: &Question<'_>) -> Decision {
     // To read the texts of a call is by far the dearest of all, so it is only done where something can come of it: where an allow
     // lets the call through, and no rule denies it that needs no texts. For what shadow rules would do, one in shadow is enough.
     let mut reads = false;
-    if !(unread_denies.is_empty() && unread_guards.is_empty()) && !denies.iter().any(|rule| rule.mode == Mode::Enforce)
-    {
+    let is_asked = !(unread_denies.is_empty() && unread_guards.is_empty());
+    let is_denied = denies.iter().any(|rule| rule.mode == Mode::Enforce);
+    if is_asked && !is_denied {
         let mut granting = allows.iter().filter(|(_, allow)| misses(allow, question).is_empty()).peekable();
         if granting.peek().is_some() {
             read(&mut denies, &mut unread_denies, question);

@@ -266,10 +266,11 @@ mod tests {
             r"mer\u005cu0067er",
             r"\uff4derger",
             &format!("{}u0067er", r"mer\u005c"),
-            &format!(r"\{}", "u005c".repeat(9)),
         ] {
             assert_eq!(found(&["merger", "x1"], &[text]), ["merger"], "{text}");
         }
+        let hiding = format!(r"\{}", "u005c".repeat(9));
+        assert_eq!(found(&["merger", "x1"], &[&hiding]), ["merger", "x1"], "nobody knows what is behind it");
         for text in ["merge r", "mer", "m-erger", "nerger", "verger"] {
             assert_eq!(found(&["merger"], &[text]), [""; 0], "{text}");
         }

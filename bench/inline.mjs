@@ -108,7 +108,7 @@ function configuration(count) {
   return {
     gateway: "bench", bundle: {inline},
     callers: {issuers: [{issuer: "https://idp.example", audiences: ["rg"], keys: {jwks: {cluster: "idp", authority: "idp.example", path: "/jwks.json"}}}]},
-    routes: [{path: "/{dataset}/v2/rerank", dialect: "cohere-v2", dataset: {segment: "dataset"}, credentials: ["only"]}],
+    routes: [{path: "/{dataset}/v2/rerank", dialect: "cohere-v2", clusters: ["only"], host: "rerank.example", dataset: {segment: "dataset"}, credentials: ["only"]}],
     approver: {cluster: "approver", authority: "approver.example", issuer: "https://approver.example", key: {kty: "OKP", crv: "Ed25519", alg: "EdDSA", kid: "a", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}},
     credentials: {only: {env: "SECRET"}},
   };

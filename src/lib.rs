@@ -20,6 +20,7 @@ mod fold;
 mod hexadecimal;
 pub mod json;
 pub mod mask;
+pub mod origin;
 pub mod policy;
 #[cfg(feature = "schema")]
 pub mod schema;

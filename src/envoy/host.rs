@@ -108,6 +108,12 @@ pub(super) fn leave_record(record: &str) {
     let _ = hostcalls::set_property(vec!["rerank_guard_record"], Some(record.as_bytes()));
 }
 
+/// Filter state that the filter behind this one holds Envoy's route against, after it was chosen anew: see README.md. False: the host
+/// refused, so that the filter behind would refuse too.
+pub(super) fn hold_to(cluster: &str) -> bool {
+    hostcalls::set_property(vec!["rerank_guard_cluster"], Some(cluster.as_bytes())).is_ok()
+}
+
 /// What Envoy knows of a request's connection.
 pub(super) struct Envoy;
 
@@ -135,6 +141,14 @@ impl Host for Envoy {
 
     fn route(&self) -> Option<String> {
         text(&["xds", "route_name"])
+    }
+
+    fn cluster(&self) -> Option<String> {
+        text(&["xds", "cluster_name"])
+    }
+
+    fn was_held_back(&self) -> bool {
+        text(&["response", "code_details"]).is_some_and(|details| details.starts_with("rbac_access_denied"))
     }
 
     fn shared(&self) -> &dyn SharedMemory {

@@ -76,6 +76,10 @@ impl Stream {
                 self.act(side, step)
             }
             Step::Release(edits) => {
+                let cluster = self.exchange.as_ref().and_then(Exchange::cluster);
+                if side == Side::Request && !cluster.is_none_or(host::hold_to) {
+                    return self.withhold();
+                }
                 if !host::edit(side.headers(), side.body(), &edits) {
                     return self.withhold();
                 }
@@ -184,6 +188,11 @@ impl HttpContext for Stream {
             return Action::Continue;
         }
         self.at(Side::Response, |exchange| {
+            if exchange.is_sent()
+                && let Some(step) = exchange.answered_by(host::now(), &host::Envoy)
+            {
+                return step;
+            }
             let wanted = exchange.wants_response_headers();
             let headers = if wanted { host::headers(MapType::HttpResponseHeaders) } else { Headers::default() };
             exchange.response_headers(&headers, end, host::now())

@@ -147,8 +147,19 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
+    #[test]
+    fn kinds_are_told_of_findings_too_that_yield_to_others() {
+        let body = br#"{"query":"phone 4111 1111 1111 1111","documents":[{"n":4111111111111111},"ann@example.org"]}"#;
+        let masks = masks(Kind::ALL, &[], "[{kind}]");
+        let found = kinds_in(body, &["/query", "/documents"], &masks).unwrap();
+        assert!(found.contains(&Kind::CreditCard) && found.contains(&Kind::Email), "{found:?}");
+        assert!(!found.contains(&Kind::Iban), "{found:?}");
+        assert_eq!(kinds_in(body, &["/documents", "/user"], &self::masks(&[Kind::Iban], &[], "x")).unwrap(), []);
+        assert!(kinds_in(b"{", &["/query"], &masks).is_err());
+    }
+
     proptest! {
-        /// What rules ask for is told of all kinds together, and must be what a look for each alone tells.
+        /// What rules ask for is told of all kinds together, and nothing is missed that a look for one alone tells.
         #[test]
         fn kinds_sought_together_are_those_found_by_a_look_for_each(
             words in proptest::collection::vec(prop::sample::select(&[
@@ -164,7 +175,7 @@ mod tests {
             for kind in Kind::ALL {
                 let alone = mask_parts(body.as_bytes(), &parts, &masks(&[*kind], &[], "[{kind}]"));
                 let alone = alone.map_or(true, |masked| !masked.found().is_empty());
-                prop_assert_eq!(together.contains(kind), alone, "{:?} in {}", kind, &body);
+                prop_assert!(together.contains(kind) || !alone, "{:?} in {}", kind, &body);
             }
         }
     }

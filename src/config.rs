@@ -16,8 +16,9 @@ use crate::credential;
 use crate::exchange::Supply;
 use crate::mask::{Kept, Kind, Masks, Rule};
 use crate::origin::Origin;
-use crate::policy::{Policy, fetched};
+use crate::policy::{Flaw, Policy, fetched};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -105,12 +106,13 @@ impl Default for Limits {
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Written {
+pub(crate) struct Written<'t> {
     /// This gateway's name: the audience of approval receipts, part of every record.
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 128)))]
     gateway: String,
     /// Where the policy bundle comes from.
-    bundle: WrittenSupply,
+    #[serde(borrow)]
+    bundle: WrittenSupply<'t>,
     /// Who may prove whom.
     callers: caller::Settings,
     /// What callers reach this gateway at: `https://search.example`, `https://search.example:8443`; on loopback also any port,
@@ -156,17 +158,21 @@ pub(crate) struct Written {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1, "not" = {"required": ["inline", "embedded"]})))]
-struct WrittenSupply {
+struct WrittenSupply<'t> {
     /// The bundle itself.
+    // It stays text until it is compiled: as a tree it would take several times the memory of the policy it becomes, and a worker's
+    // memory never shrinks.
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::policy::Bundle>"))]
-    inline: Option<serde_json::Value>,
+    #[serde(borrow)]
+    inline: Option<&'t RawValue>,
     /// `true` for the bundle that was built into the module.
     #[cfg_attr(feature = "schema", schemars(extend("const" = true)))]
     embedded: Option<bool>,
     /// A signed bundle, fetched from a cluster again and again.
     fetched: Option<fetched::Settings>,
     /// A bundle that is evaluated and recorded beside the one in force, and changes nothing.
-    shadow: Option<Box<WrittenSupply>>,
+    #[serde(borrow)]
+    shadow: Option<Box<WrittenSupply<'t>>>,
 }
 
 #[derive(Deserialize)]
@@ -205,8 +211,8 @@ impl Config {
                 "configuration: not a JSON object: write JSON in a `google.protobuf.StringValue`".to_owned()
             ));
         }
-        let written: Written =
-            crate::json::read(json).map_err(|malformed| one(format!("configuration: {malformed}")))?;
+        let written = crate::json::check(json).and_then(|()| Ok(serde_json::from_slice::<Written<'_>>(json)?));
+        let written = written.map_err(|malformed| one(format!("configuration: {malformed}")))?;
         let mut flaws = Vec::new();
         if written.gateway.is_empty() || written.gateway.len() > 128 || written.gateway.chars().any(char::is_control) {
             flaws.push("gateway: write a name of 1 to 128 characters, such as eu1/rerank".to_owned());
@@ -347,9 +353,9 @@ impl Means<'_> {
 }
 
 /// Reads where bundles come from; `place` is the field.
-fn supply(written: &WrittenSupply, place: &str, embedded: Option<&[u8]>, flaws: &mut Vec<String>) -> Supply {
+fn supply(written: &WrittenSupply<'_>, place: &str, embedded: Option<&[u8]>, flaws: &mut Vec<String>) -> Supply {
     let before = flaws.len();
-    let load = |text: &[u8], flaws: &mut Vec<String>| match Policy::load(text) {
+    let taken = |loaded: Result<Policy, Vec<Flaw>>, flaws: &mut Vec<String>| match loaded {
         Ok(policy) => Some(policy),
         Err(found) => {
             flaws.extend(found.iter().map(|flaw| format!("{place}: {flaw}")));
@@ -361,9 +367,9 @@ fn supply(written: &WrittenSupply, place: &str, embedded: Option<&[u8]>, flaws: 
             flaws.push(format!("{place}.embedded: `inline` is a bundle to start with too: write one of them"));
             None
         }
-        (Some(bundle), None) => load(bundle.to_string().as_bytes(), flaws),
+        (Some(bundle), None) => taken(Policy::load_inline(bundle), flaws),
         (None, Some(true)) => match embedded {
-            Some(embedded) => load(embedded, flaws),
+            Some(embedded) => taken(Policy::load(embedded), flaws),
             None => {
                 flaws.push(format!(
                     "{place}.embedded: this module was built without a bundle: build it with `make wasm BUNDLE=…` or write \

@@ -16,6 +16,7 @@ pub mod credential;
 mod envoy;
 pub mod exchange;
 mod fetch;
+mod fold;
 mod hexadecimal;
 pub mod json;
 pub mod mask;

@@ -67,11 +67,14 @@ const UNKNOWN: &str = "a member that this dialect does not have";
 const NO_RESULTS: &str = "a limit of 0 results";
 const NO_TEXT: &str = "a document that is neither text nor, where the dialect has them, an object";
 const MISPLACED: &str = "a dataset outside documents";
+const NEARLY: &str =
+    "a document's member that reads like the one that names its dataset or tenant: write it exactly so, or not at all";
 
 /// What is wrong and where, without the value: serde's own messages quote what they met, and that may be personal data.
 fn said(error: &serde_json::Error) -> String {
     let message = error.to_string();
-    let own = [UNKNOWN, NO_RESULTS, NO_TEXT, MISPLACED, REPEATED].into_iter().find(|own| message.starts_with(own));
+    let own =
+        [UNKNOWN, NO_RESULTS, NO_TEXT, MISPLACED, NEARLY, REPEATED].into_iter().find(|own| message.starts_with(own));
     let what = own.unwrap_or(if error.is_data() { "not what this dialect has there" } else { "not JSON" });
     format!("{what}, at line {} column {}", error.line(), error.column())
 }
@@ -262,6 +265,9 @@ impl<'de> Visitor<'de> for Document<'_> {
         let naming = self.naming;
         while let Some(name) = members.next_key_seed(Name)? {
             self.count(&name);
+            if naming.is_some_and(|naming| naming.is_nearly(&name)) {
+                return Err(A::Error::custom(NEARLY));
+            }
             match naming.and_then(|naming| naming.find(&name)) {
                 Some(Place::Leaf(Role::Dataset)) => self.asked.datasets.add(members.next_value()?),
                 Some(Place::Leaf(Role::Tenant)) => self.asked.tenants.add(members.next_value()?),
@@ -395,6 +401,60 @@ mod tests {
         assert!(read(r#"[{"meta":{"tenant":null}}]"#).is_err());
         // A member of that name elsewhere in the document names nothing.
         assert_eq!(read(r#"[{"meta":{"dataset":"hr"},"tenant":"x"}]"#).unwrap().datasets.times, 0);
+    }
+
+    /// Some services look names up in whatever case: to them the call would be about another dataset than was decided.
+    #[test]
+    fn a_document_that_nearly_names_a_dataset_or_tenant_is_refused() {
+        let read = |document: &str| {
+            let body = format!(r#"{{"model":"m","query":"q","documents":["x",{document}]}}"#);
+            read(&dialect("cohere-v1"), &naming(), body.as_bytes())
+        };
+        for name in [
+            "Dataset",
+            "DATASET",
+            "dataſet",
+            "data_set",
+            "data-set",
+            "d\\u0430taset",
+            "dataset\\u200b",
+            "\\u0044ataset",
+            "ｄataset",
+            "dáta\u{301}set",
+        ] {
+            for document in [format!(r#"{{"{name}":"hr"}}"#), format!(r#"{{"dataset":"hr","{name}":"hr"}}"#)] {
+                let said = read(&document).unwrap_err();
+                assert!(said.starts_with(NEARLY) && !said.contains("hr\""), "{document}: {said}");
+            }
+        }
+        for document in [
+            r#"{"Meta":{}}"#,
+            r#"{"meta":{"Tenant":"t"}}"#,
+            r#"{"meta":{"TENANT":1}}"#,
+            r#"{"meta.tenant":"t"}"#,
+            r#"{"metaTenant":7}"#,
+        ] {
+            assert!(read(document).unwrap_err().starts_with(NEARLY), "{document}");
+        }
+        for document in
+            [r#"{"d\u0061taset":"hr"}"#, r#"{"datasets":1,"meta":{"Dataset":2}}"#, r#"{"text":{"Dataset":"x"}}"#]
+        {
+            assert!(read(document).is_ok(), "{document}");
+        }
+    }
+
+    /// What a lax service would take for `model` is a member that no dialect has.
+    #[test]
+    fn top_level_members_in_another_spelling_are_refused() {
+        for name in
+            ["Model", "MODEL", "top_N", "topN", "Documents", "mоdel", "Query", "rank_Fields", "documents\\u200b"]
+        {
+            let body = format!(r#"{{"model":"m","query":"q","documents":["a"],"{name}":null}}"#);
+            assert!(
+                read(&dialect("cohere-v1"), &naming(), body.as_bytes()).unwrap_err().starts_with(UNKNOWN),
+                "{name}"
+            );
+        }
     }
 
     #[test]

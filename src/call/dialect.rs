@@ -2,6 +2,7 @@
 //! `dialects.json`; a platform team adds another in its configuration, without code.
 
 use super::header::why_not_upstream;
+use crate::fold;
 use crate::media::ContentType;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -123,6 +124,8 @@ pub struct Dialect {
     pub(crate) returns_documents_by_default: bool,
     /// Where the text of a request stands: its query, its documents.
     pub(crate) texts: [String; 2],
+    /// The same and its parameters, which can have text in them too.
+    pub(crate) looked_at: Vec<String>,
     /// The API's own content type, as it is written and as it is read; None: `application/json`.
     pub(crate) media_type: Option<(String, ContentType)>,
     /// Further request headers that go upstream.
@@ -171,8 +174,11 @@ impl Dialect {
                 *default
             }
         };
+        let mut looked_at = vec![request.query.clone(), request.documents.at.clone()];
         for parameter in request.parameters.iter().collect::<BTreeSet<_>>() {
-            add(&format!("/{parameter}"), Role::Parameter)?;
+            let place = format!("/{parameter}");
+            add(&place, Role::Parameter)?;
+            looked_at.push(place);
         }
         Ok(Self {
             name: written.name.into(),
@@ -183,6 +189,7 @@ impl Dialect {
             top_n_zero_is_all: request.top_n_zero_is_all,
             returns_documents_by_default,
             texts: [request.query, request.documents.at],
+            looked_at,
             media_type,
             headers: request.headers,
             kept: written.response.kept,
@@ -229,6 +236,8 @@ impl std::error::Error for Misdrawn {}
 #[derive(Debug, Default)]
 pub(crate) struct Places {
     members: Vec<(String, Place)>,
+    /// The names of the members, and those of the ways to every leaf in one, as lax readers compare them.
+    folded: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -242,6 +251,8 @@ impl Places {
     pub(crate) fn add(&mut self, pointer: &str, role: Role) -> Result<(), String> {
         let path = pointer.strip_prefix('/').filter(|path| !path.is_empty() && !path.contains('~'));
         let path = path.ok_or("is no place: write a JSON pointer such as `/query/text`")?;
+        let first = path.split('/').next().unwrap_or_default();
+        self.folded.extend([fold::name(first), fold::name(path)].into_iter().filter(|name| !name.is_empty()));
         match path.split_once('/') {
             None => {
                 if self.find(path).is_some() {
@@ -269,6 +280,15 @@ impl Places {
             Place::Leaf(leaf) => (*leaf == role).then(|| vec![name.as_str()]),
             Place::Inner(inner) => Some([vec![name.as_str()], inner.way(role)?].concat()),
         })
+    }
+
+    /// Whether a reader that is lax about names can take `member` for one of these, or for the way to one, while it is not written
+    /// so: in another case, with marks or other scripts' letters, with `-` or `_`, as `meta.dataset`.
+    pub(crate) fn is_nearly(&self, member: &str) -> bool {
+        !self.folded.is_empty() && self.find(member).is_none() && {
+            let folded = fold::name(member);
+            self.folded.contains(&folded)
+        }
     }
 
     pub(crate) fn find(&self, member: &str) -> Option<&Place> {
@@ -301,5 +321,32 @@ mod tests {
             assert!(places.add(pointer, role).is_err(), "{pointer}");
         }
         places.add("/query/lang", Role::Parameter).unwrap();
+    }
+
+    #[test]
+    fn names_that_lax_readers_take_for_a_place_are_near_it_and_others_are_not() {
+        let mut places = Places::default();
+        assert!(!places.is_nearly("dataset"));
+        places.add("/meta/data_set", Role::Dataset).unwrap();
+        places.add("/tenant", Role::Tenant).unwrap();
+        for near in [
+            "Meta",
+            "META",
+            "me\u{200b}ta",
+            "ｍeta",
+            "mеta",
+            "meta.data_set",
+            "meta/dataset",
+            "metaDataSet",
+            "Tenant",
+            "ten-ant",
+            "$tenant",
+            "tenant[]",
+        ] {
+            assert!(places.is_nearly(near), "{near}");
+        }
+        for other in ["meta", "tenant", "dataset", "metadata", "tenants", "", "_", "id"] {
+            assert!(!places.is_nearly(other), "{other}");
+        }
     }
 }

@@ -12,7 +12,7 @@ pub use dialect::{Dialect, Misdrawn, Written as WrittenDialect};
 pub(crate) use edit::set as set_member;
 pub use header::{is_credential, why_not_to_callers, why_not_upstream};
 pub use route::{DocumentsName, Route, Source, Template, Written as WrittenRoute, is_header_name, is_name};
-pub(crate) use texts::any as any_text;
+pub(crate) use texts::{Piece, each as each_text};
 
 use std::fmt;
 use std::rc::Rc;

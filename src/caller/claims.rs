@@ -1,5 +1,5 @@
-//! What the registered claims (RFC 7519, section 4.1) must say. Nothing here is believed before the signature is proved; it is
-//! judged first because it costs less.
+//! What the registered claims (RFC 7519, section 4.1) must say. Nothing here is believed before the signature is proved; its times
+//! are judged before, because that costs less.
 
 use super::object;
 use super::refusal::Refusal;

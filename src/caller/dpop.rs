@@ -78,19 +78,17 @@ impl Proofs {
         }
     }
 
-    /// Accepts a proof for `token` by its holder's key, once: the checks of section 4.3 in their order, with the
-    /// signature and the memory last because they cost most. Gives when the proof ends.
-    pub(super) fn check(
+    /// Reads a proof for `token` by the key with this thumbprint: the checks of section 4.3 in their order, but for the signature and
+    /// the memory, which come last because they cost most.
+    pub(super) fn read<'p>(
         &self,
-        shown: &Dpop<'_>,
+        shown: &Dpop<'p>,
         token: &[u8],
         holder: Holder<'_>,
         moment: Moment,
-        native: &dyn NativeSignatures,
-        memory: &dyn SharedMemory,
-    ) -> Result<Time, Refusal> {
+    ) -> Result<Unproved<'p>, Refusal> {
         let (proof, jwk) = Token::read_with_key(shown.proof).map_err(|_| Refusal::ProofRefused("form"))?;
-        let claims = &proof.claims;
+        let claims = &proof.claims().map_err(|_| Refusal::ProofRefused("form"))?;
         let id = text(claims, "jti")?.filter(|id| !id.is_empty()).ok_or(Refusal::ProofRefused("jti"))?;
         if proof.header.kind.is_none() || !proof.header.is_one_of(&["dpop+jwt".to_owned()]) {
             return Err(Refusal::ProofRefused("typ"));
@@ -112,11 +110,18 @@ impl Proofs {
         if key.verifier.thumbprint() != Some(*holder.thumbprint) {
             return Err(Refusal::WrongHolder);
         }
-        match signature::proves_text(&key, proof.signed.as_bytes(), &proof.signature, native) {
-            Some(true) => self.replays.first_use(holder, id, moment.latest, memory).map(|()| expires),
-            Some(false) => Err(Refusal::ProofRefused("signature")),
-            None => Err(Refusal::Bound),
-        }
+        Ok(Unproved { id: id.to_owned(), thumbprint: *holder.thumbprint, ends: expires, key, proof })
+    }
+
+    /// Accepts a proof that is proved, once.
+    pub(super) fn first_use(
+        &self,
+        proof: &Unproved<'_>,
+        holder: Holder<'_>,
+        moment: Moment,
+        memory: &dyn SharedMemory,
+    ) -> Result<(), Refusal> {
+        self.replays.first_use(holder, &proof.id, moment.latest, memory)
     }
 
     /// The algorithms that proofs may use, as a challenge lists them (RFC 9449, section 7.1).
@@ -130,6 +135,26 @@ impl Proofs {
         let issued = claims::date(claims, "iat").ok().flatten().ok_or(refused)?;
         let expires = issued.plus(self.max_age).plus(self.skew);
         if issued > moment.now.plus(self.skew) || moment.latest >= expires { Err(refused) } else { Ok(expires) }
+    }
+}
+
+/// A proof that says what it must, and whose signature is still to be checked.
+pub(super) struct Unproved<'p> {
+    id: String,
+    thumbprint: [u8; 32],
+    /// When it ends.
+    pub(super) ends: Time,
+    pub(super) key: Key,
+    proof: Token<'p>,
+}
+
+impl Unproved<'_> {
+    pub(super) fn prove(&self, native: &dyn NativeSignatures) -> Result<(), Refusal> {
+        match signature::proves_text(&self.key, self.proof.signed.as_bytes(), &self.proof.signature, native) {
+            Some(true) => Ok(()),
+            Some(false) => Err(Refusal::ProofRefused("signature")),
+            None => Err(Refusal::Bound),
+        }
     }
 }
 

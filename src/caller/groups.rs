@@ -4,7 +4,7 @@ use super::claims::{Claims, is_printable};
 use super::refusal::Refusal;
 use super::settings::GroupsSettings;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// How to read the groups of one issuer's tokens.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub(super) struct Groups {
     delimiter: Option<String>,
     prefix: String,
     map: BTreeMap<String, String>,
+    /// The names that `map` gives.
+    given: HashSet<String>,
 }
 
 impl Groups {
@@ -24,6 +26,7 @@ impl Groups {
             required: settings.required,
             delimiter: settings.delimiter.clone(),
             prefix: settings.prefix.clone(),
+            given: settings.map.values().cloned().collect(),
             map: settings.map.clone(),
         })
     }
@@ -44,10 +47,11 @@ impl Groups {
             }
             (Some(_), _) => return Err(Refusal::GroupsMalformed),
         };
-        let mut groups = Vec::with_capacity(names.len());
+        let (mut seen, mut groups) = (HashSet::with_capacity(names.len()), Vec::new());
         for name in names {
+            // Two names can become one.
             let group = self.rename(name)?;
-            if !groups.contains(&group) {
+            if seen.insert(group.clone()) {
                 groups.push(group);
             }
         }
@@ -92,7 +96,7 @@ impl Groups {
         }
         let group = format!("{}{name}", self.prefix);
         // Whoever can name groups at the issuer must not be able to take a name the configuration gives to another group.
-        if self.map.values().any(|given| *given == group) { Err(Refusal::GroupsClash) } else { Ok(group) }
+        if self.given.contains(&group) { Err(Refusal::GroupsClash) } else { Ok(group) }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Whether the host's signature check can be believed. A host that says yes to everything would accept every forged token, so it is
 //! asked about signatures known to be good and known to be bad first.
 
-use super::algorithm::Hash;
-use super::signature::{NativeSignatures, NoNativeSignatures};
+use super::algorithm::{Algorithm, Hash};
+use super::keys::Key;
+use super::signature::{NativeSignatures, NoNativeSignatures, cost};
 use super::token::decode;
 
 /// What the host has been found to be; not known before it is first needed.
@@ -18,6 +19,15 @@ impl Host {
             native
         } else {
             &NoNativeSignatures
+        }
+    }
+
+    /// What a bad signature by this key costs here, see [`cost`]: nothing where the host proves it, but for the one curve that is slow
+    /// there too.
+    pub(super) fn cost(&self, key: &Key) -> u64 {
+        match key.algorithm.native_hash() {
+            Some(_) if self.is_good == Some(true) => u64::from(key.algorithm == Algorithm::ES384),
+            _ => cost(key),
         }
     }
 

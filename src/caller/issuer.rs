@@ -27,9 +27,8 @@ pub(super) struct Issuer {
     pub(super) source: Source,
 }
 
-/// What a token says of its caller, acceptable but not proved.
+/// What a token says of its caller, acceptable as far as it goes.
 pub(super) struct Promise {
-    pub(super) algorithm: Algorithm,
     pub(super) subject: String,
     pub(super) groups: Vec<String>,
     pub(super) token_id: Option<String>,
@@ -74,15 +73,21 @@ impl Issuer {
         proof.generation == self.source.generation && self.source.keys(now).is_ok()
     }
 
-    /// Everything about a token of this issuer except its signature.
-    pub(super) fn check(&self, token: &Token<'_>, moment: Moment) -> Result<Promise, Refusal> {
+    /// What makes a token worth a look at its signature, and costs next to nothing: the algorithm to prove it by, its type, its time.
+    pub(super) fn admit(&self, token: &Token<'_>, moment: Moment) -> Result<Algorithm, Refusal> {
         let algorithm = Algorithm::named(&token.header.algorithm)
             .filter(|algorithm| self.algorithms.contains(algorithm))
             .ok_or(Refusal::AlgorithmNotAllowed)?;
         if !token.header.is_one_of(&self.types) {
             return Err(Refusal::WrongType);
         }
-        let claims = &token.claims;
+        self.window.check(&token.glance, moment)?;
+        Ok(algorithm)
+    }
+
+    /// Everything else about a token of this issuer, whose signature is proved.
+    pub(super) fn check(&self, token: &Token<'_>, moment: Moment) -> Result<Promise, Refusal> {
+        let claims = &token.claims()?;
         claims::check_audience(claims, &self.audiences)?;
         let expires = self.window.check(claims, moment)?;
         match self.profile {
@@ -92,7 +97,6 @@ impl Issuer {
         // Not ours to judge, but other readers of the token demand text here.
         claims::text(claims, "nonce")?;
         Ok(Promise {
-            algorithm,
             subject: claims::subject(claims)?.to_owned(),
             groups: self.groups.read(claims)?,
             token_id: claims::text(claims, "jti")?.map(str::to_owned),

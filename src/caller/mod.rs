@@ -1,7 +1,8 @@
 //! Who is calling: a token is read strictly, held against its issuer's rules, and proved by its issuer's keys.
 //!
-//! The order is: cheap things first, the signature last, and the issuer before the key, so that no issuer's key can prove another
-//! issuer's token. What is judged before the signature is only ever a reason to refuse.
+//! The order is: bounds, header, issuer, key, signature, and only then all that the token says; the issuer before the key, so that no
+//! issuer's key can prove another issuer's token. What is judged before the signature is only ever a reason to refuse, and costs
+//! no more than its bytes.
 
 mod algorithm;
 mod binding;
@@ -25,6 +26,7 @@ mod place;
 mod presented;
 mod published;
 mod refusal;
+mod refused;
 mod replay;
 mod roca;
 mod settings;
@@ -70,6 +72,7 @@ use issuer::Issuer;
 use limit::BadSignatures;
 use peer::PeerIssuer;
 use place::Place;
+use refused::Refused;
 use std::rc::Rc;
 use token::KnownHeaders;
 
@@ -82,6 +85,7 @@ pub struct Callers {
     verified_routes: Vec<String>,
     places: Vec<Place>,
     verified: Cache,
+    refused: Refused,
     bad_signatures: BadSignatures,
     /// None: no proof is accepted, so no token that is bound to a key.
     proofs: Option<Proofs>,
@@ -114,6 +118,7 @@ impl Callers {
             verified_routes: settings.verified_routes.clone(),
             places: settings.places.iter().map(Place::new).collect(),
             verified: Cache::new(&settings.cache),
+            refused: Refused::default(),
             bad_signatures: BadSignatures::new(&settings.bad_signatures),
             proofs: settings.dpop.as_ref().map(Proofs::new),
             host: Host::default(),

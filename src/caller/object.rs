@@ -1,11 +1,13 @@
 //! Header and claims of a token: one JSON object that everybody reads alike, read in one pass and kept within bounds.
 //!
-//! Reading them costs more than anything else that is ours in a token never seen before, and anybody can send them unsigned.
+//! Reading them costs more than anything else that is ours in a token never seen before, and anybody can send them unsigned. So
+//! before its signature is proved a payload is only glanced at: the bounds, and the few claims that lead to the key.
 
 use super::refusal::Refusal;
 use crate::json::{Name, REPEATED};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 
@@ -22,15 +24,35 @@ const DEPTH: usize = 16;
 /// # Errors
 /// `malformed`, or the bound that does not hold.
 pub(super) fn read(text: &[u8], malformed: Refusal) -> Result<Map<String, Value>, Refusal> {
+    whole(text, malformed, |bounds, reader| match (Strict { bounds, depth: DEPTH }).deserialize(reader)? {
+        Value::Object(members) => Ok(members),
+        _ => Err(serde_json::Error::custom("no object")),
+    })
+}
+
+/// The members of these `names` alone, of an object that is not believed yet: nothing else of it is kept, so this costs about as
+/// much as looking at each byte once. Objects and arrays under these names come out empty. Whether other names are repeated is for
+/// [`read`] to judge, once the object is believed.
+///
+/// # Errors
+/// As [`read`], as far as it looks.
+pub(super) fn glance(text: &[u8], names: &[&str], malformed: Refusal) -> Result<Map<String, Value>, Refusal> {
+    whole(text, malformed, |bounds, reader| reader.deserialize_map(Glance { bounds, names }))
+}
+
+fn whole<'t>(
+    text: &'t [u8],
+    malformed: Refusal,
+    read: impl FnOnce(
+        &Bounds,
+        &mut serde_json::Deserializer<serde_json::de::StrRead<'t>>,
+    ) -> serde_json::Result<Map<String, Value>>,
+) -> Result<Map<String, Value>, Refusal> {
     let text = std::str::from_utf8(text).map_err(|_| malformed)?;
     let bounds = Bounds { members: Cell::new(MEMBERS), broken: Cell::new(None) };
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = Strict { bounds: &bounds, depth: DEPTH }.deserialize(&mut reader);
-    match value {
-        Ok(Value::Object(members)) => reader.end().map(|()| members).map_err(|_| malformed),
-        Ok(_) => Err(malformed),
-        Err(_) => Err(bounds.broken.get().unwrap_or(malformed)),
-    }
+    let members = read(&bounds, &mut reader).map_err(|_| bounds.broken.get().unwrap_or(malformed))?;
+    reader.end().map(|()| members).map_err(|_| malformed)
 }
 
 /// What is left of the bounds, and which of them was broken.
@@ -40,6 +62,18 @@ struct Bounds {
 }
 
 impl Bounds {
+    /// One member more.
+    fn member<E: serde::de::Error>(&self) -> Result<(), E> {
+        let left = self.members.get().checked_sub(1);
+        self.members.set(left.ok_or_else(|| self.breaks(Refusal::TooManyMembers))?);
+        Ok(())
+    }
+
+    /// One level further down.
+    fn inner<E: serde::de::Error>(&self, depth: usize) -> Result<usize, E> {
+        depth.checked_sub(1).ok_or_else(|| self.breaks(Refusal::TooDeep))
+    }
+
     fn breaks<E: serde::de::Error>(&self, refusal: Refusal) -> E {
         self.broken.set(Some(refusal));
         E::custom("a bound is broken")
@@ -55,12 +89,8 @@ struct Strict<'b> {
 }
 
 impl Strict<'_> {
-    /// One level further down.
     fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
-        match self.depth.checked_sub(1) {
-            Some(depth) => Ok(Self { depth, ..self }),
-            None => Err(self.bounds.breaks(Refusal::TooDeep)),
-        }
+        Ok(Self { depth: self.bounds.inner(self.depth)?, ..self })
     }
 }
 
@@ -114,14 +144,122 @@ impl<'de> Visitor<'de> for Strict<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let (inner, mut all) = (self.inner()?, Map::new());
         while let Some(name) = members.next_key_seed(Name)? {
-            let left = self.bounds.members.get().checked_sub(1);
-            self.bounds.members.set(left.ok_or_else(|| self.bounds.breaks(Refusal::TooManyMembers))?);
+            self.bounds.member()?;
             let value = members.next_value_seed(inner)?;
             if all.insert(name.into_owned(), value).is_some() {
                 return Err(A::Error::custom(REPEATED));
             }
         }
         Ok(Value::Object(all))
+    }
+}
+
+/// Reads an object, and keeps the members of some names.
+struct Glance<'b> {
+    bounds: &'b Bounds,
+    names: &'b [&'b str],
+}
+
+impl<'de> Visitor<'de> for Glance<'_> {
+    type Value = Map<String, Value>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let (passed, mut kept) = (Passed { bounds: self.bounds, depth: self.bounds.inner(DEPTH)? }, Map::new());
+        while let Some(name) = members.next_key_seed(Name)? {
+            self.bounds.member()?;
+            let value = members.next_value_seed(passed)?;
+            if self.names.contains(&&*name) && kept.insert(name.into_owned(), value.into()).is_some() {
+                return Err(A::Error::custom(REPEATED));
+            }
+        }
+        Ok(kept)
+    }
+}
+
+/// Passes any value within the bounds, and keeps nothing of what is in objects and arrays.
+#[derive(Clone, Copy)]
+struct Passed<'b> {
+    bounds: &'b Bounds,
+    depth: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Passed<'_> {
+    type Value = Scalar<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Scalar<'de>, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Passed<'_> {
+    type Value = Scalar<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Other(Value::Bool(value)))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Other(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Other(value.into()))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Scalar<'de>, E> {
+        Number::from_f64(value)
+            .map(|number| Scalar::Other(Value::Number(number)))
+            .ok_or_else(|| E::custom("no finite number"))
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(Cow::Borrowed(value)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(Cow::Owned(value.to_owned())))
+    }
+
+    fn visit_unit<E>(self) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Other(Value::Null))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Scalar<'de>, A::Error> {
+        let inner = Self { depth: self.bounds.inner(self.depth)?, ..self };
+        while items.next_element_seed(inner)?.is_some() {}
+        Ok(Scalar::Other(Value::Array(Vec::new())))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Scalar<'de>, A::Error> {
+        let inner = Self { depth: self.bounds.inner(self.depth)?, ..self };
+        while members.next_key_seed(Name)?.is_some() {
+            self.bounds.member()?;
+            members.next_value_seed(inner)?;
+        }
+        Ok(Scalar::Other(Value::Object(Map::new())))
+    }
+}
+
+/// A value without what is in it; text is borrowed where it can be.
+enum Scalar<'de> {
+    Text(Cow<'de, str>),
+    Other(Value),
+}
+
+impl From<Scalar<'_>> for Value {
+    fn from(scalar: Scalar<'_>) -> Self {
+        match scalar {
+            Scalar::Text(text) => Self::String(text.into_owned()),
+            Scalar::Other(value) => value,
+        }
     }
 }
 
@@ -193,6 +331,31 @@ mod tests {
         assert_eq!(nested(DEPTH + 1), Err(Refusal::TooDeep));
     }
 
+    /// What [`glance`] may keep of what [`read`] reads.
+    fn naive_glance(members: Map<String, Value>) -> Map<String, Value> {
+        let empty = |value| match value {
+            Value::Array(_) => Value::Array(Vec::new()),
+            Value::Object(_) => Value::Object(Map::new()),
+            other => other,
+        };
+        members.into_iter().filter(|(name, _)| name == "a").map(|(name, value)| (name, empty(value))).collect()
+    }
+
+    #[test]
+    fn a_glance_has_the_same_bounds_and_refuses_what_it_looks_for_twice() {
+        let glance = |text: &str| glance(text.as_bytes(), &["a"], MALFORMED);
+        let members = |count: usize| (0..count).map(|n| format!("\"k{n}\":0")).collect::<Vec<_>>().join(",");
+        assert!(glance(&format!("{{{}}}", members(MEMBERS))).unwrap().is_empty());
+        assert_eq!(glance(&format!("{{{}}}", members(MEMBERS + 1))), Err(Refusal::TooManyMembers));
+        assert_eq!(glance(&format!("{{\"b\":[{{{}}}]}}", members(MEMBERS))), Err(Refusal::TooManyMembers));
+        let nested = |depth: usize| format!("{{\"b\":{}{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1));
+        assert!(glance(&nested(DEPTH)).is_ok());
+        assert_eq!(glance(&nested(DEPTH + 1)), Err(Refusal::TooDeep));
+        for text in [r#"{"a":1,"\u0061":2}"#, r#"{"a":1}x"#, r#"["a"]"#, r#"{"b":"\ud800"}"#, "{\"b\":01}", ""] {
+            assert_eq!(glance(text), Err(MALFORMED), "{text}");
+        }
+    }
+
     fn json_text() -> impl Strategy<Value = String> {
         let leaf = prop_oneof![
             Just("null".to_owned()),
@@ -215,6 +378,14 @@ mod tests {
         #[test]
         fn one_pass_reads_what_two_passes_read(text in json_text()) {
             prop_assert_eq!(read(text.as_bytes(), MALFORMED).ok(), naive(text.as_bytes()));
+        }
+
+        /// Before the signature no object is refused that is accepted after it, and none is read in another way.
+        #[test]
+        fn a_glance_sees_what_a_reading_sees(text in json_text()) {
+            if let Ok(members) = read(text.as_bytes(), MALFORMED) {
+                prop_assert_eq!(glance(text.as_bytes(), &["a"], MALFORMED), Ok(naive_glance(members)));
+            }
         }
 
         #[test]

@@ -4,7 +4,7 @@ use super::algorithm::Algorithm;
 use super::claims::{Claims, Moment, Window, date};
 use super::keys::Key;
 use super::refusal::Refusal;
-use super::signature::{NoNativeSignatures, proves};
+use super::signature::{NoNativeSignatures, Proved, proves};
 use super::token::{Token, plain_type};
 use crate::time::{Span, Time};
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -52,13 +52,13 @@ pub fn verify_pinned(token: &[u8], key: &PinnedKey, typ: &str, now: Time, skew: 
     if token.header.key_id.is_some() && token.header.key_id.as_deref() != key.id.as_deref() {
         return Err(Refusal::UnknownKey { source: None });
     }
-    let issued = date(&token.claims, "iat")?.ok_or(Refusal::ClaimMissing("iat"))?;
+    let issued = date(&token.glance, "iat")?.ok_or(Refusal::ClaimMissing("iat"))?;
     let window = Window { skew, max_lifetime: PINNED_LIFETIME };
-    let expires = window.check(&token.claims, Moment { now, latest: now })?;
-    if !proves(key, &token, now, &NoNativeSignatures) {
-        return Err(Refusal::BadSignature);
+    let expires = window.check(&token.glance, Moment { now, latest: now })?;
+    match proves(key, &token, now, &NoNativeSignatures) {
+        Proved::Yes => Ok(Pinned { claims: token.claims()?, issued, expires }),
+        Proved::No | Proved::Unclear => Err(Refusal::BadSignature),
     }
-    Ok(Pinned { claims: token.claims, issued, expires })
 }
 
 #[cfg(test)]

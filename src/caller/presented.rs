@@ -25,7 +25,7 @@ impl Default for Presented<'_> {
 /// What can be asked of a connection. Each question is a call to the proxy, so it is asked only where the answer decides: most
 /// tokens are good and bound to nothing, and for those nothing is asked.
 pub trait Connection {
-    /// Where it comes from, for the limit on bad signatures: the peer's IPv4 address, or the first 64 bits of its IPv6 address, of
+    /// Where it comes from, for the budget of bad signatures: the peer's IPv4 address, or the first 64 bits of its IPv6 address, of
     /// which one host has many. None: no limit.
     fn source(&self) -> Option<Vec<u8>>;
     /// SHA-256 of the client certificate in DER, if TLS has proved that the peer holds its key.

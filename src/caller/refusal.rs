@@ -103,7 +103,7 @@ pub enum Refusal {
     KeyMismatch,
     /// The signature is not by this key over these bytes.
     BadSignature,
-    /// Too many bad signatures came from the same place for another one to be looked at now.
+    /// Too many bad signatures came for another one to be looked at now.
     TooManyBadSignatures,
     /// The issuer's keys have not been fetched yet.
     NoKeysYet {
@@ -271,7 +271,9 @@ impl fmt::Display for Refusal {
             }
             Self::KeyMismatch => out.write_str("the key with this `kid` is for another algorithm"),
             Self::BadSignature => out.write_str("the signature does not verify"),
-            Self::TooManyBadSignatures => out.write_str("too many bad signatures came from the same place"),
+            Self::TooManyBadSignatures => {
+                out.write_str("too many bad signatures came for another one to be looked at now")
+            }
             Self::NoKeysYet { .. } => out.write_str("the issuer's keys have not been fetched yet"),
             Self::KeysStale { .. } => out.write_str("the issuer's keys could not be refreshed for too long"),
         }

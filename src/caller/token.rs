@@ -3,6 +3,7 @@
 //! It is ours because every library is lax somewhere: two readers of one token must never see two tokens, and a token of which one
 //! byte is changed must be another token, or a cache keyed by its bytes could be flooded with one signature.
 
+use super::claims::Claims;
 use super::object;
 use super::refusal::Refusal;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -19,7 +20,10 @@ pub const HEADER_BYTES: usize = 8 * 1024;
 /// because no extension is understood here (RFC 7515, section 4.1.11); `salt` because jwt-simple gives it a meaning of its own.
 const FORBIDDEN: [&str; 10] = ["crit", "b64", "zip", "enc", "jwk", "jku", "x5u", "x5c", "epk", "salt"];
 
-/// A token as written: well formed, and nothing in it proved.
+/// What is looked for in a payload that nobody has proved: whose key to take, and whether it is worth a look.
+const GLANCE: [&str; 4] = ["iss", "exp", "nbf", "iat"];
+
+/// A token as written: nothing in it is proved, and of its claims only the few in [`GLANCE`] are read.
 #[derive(Debug)]
 pub(super) struct Token<'a> {
     /// The whole token.
@@ -29,7 +33,8 @@ pub(super) struct Token<'a> {
     pub(super) header: Rc<Header>,
     /// The claims' bytes.
     pub(super) payload: Vec<u8>,
-    pub(super) claims: Map<String, Value>,
+    /// The claims in [`GLANCE`], all that is known of them before the signature is proved.
+    pub(super) glance: Claims,
     pub(super) signature: Vec<u8>,
 }
 
@@ -55,6 +60,11 @@ impl<'a> Token<'a> {
             Header::read(header).map(Rc::new)
         })?;
         Ok((token, key.ok_or(Refusal::HeaderMalformed)?))
+    }
+
+    /// All claims: what costs more than the rest of a token, so it is for tokens whose signature is proved.
+    pub(super) fn claims(&self) -> Result<Claims, Refusal> {
+        object::read(&self.payload, Refusal::PayloadMalformed)
     }
 }
 
@@ -91,9 +101,9 @@ impl<'a> Parts<'a> {
 
     fn with(self, header: Rc<Header>) -> Result<Token<'a>, Refusal> {
         let payload = decode(self.payload)?;
-        let claims = object::read(&payload, Refusal::PayloadMalformed)?;
+        let glance = object::glance(&payload, &GLANCE, Refusal::PayloadMalformed)?;
         let Self { text, signed, signature, .. } = self;
-        Ok(Token { text, signed, header, payload, claims, signature: decode(signature)? })
+        Ok(Token { text, signed, header, payload, glance, signature: decode(signature)? })
     }
 }
 
@@ -202,7 +212,7 @@ mod tests {
         let again = token(r#"{"alg":"RS256","kid":"a"}"#, r#"{"sub":"ann"}"#);
         let read = headers.read(again.as_bytes()).unwrap();
         assert!(Rc::ptr_eq(&read.header, &headers.known[0].1));
-        assert_eq!((read.header.key_id.as_deref(), read.claims["sub"].as_str()), (Some("a"), Some("ann")));
+        assert_eq!((read.header.key_id.as_deref(), read.claims().unwrap()["sub"].as_str()), (Some("a"), Some("ann")));
         for (header, id) in [
             (r#"{"alg":"RS256","kid":"b"}"#, Some("b")),
             (r#"{"alg":"RS256","kid":"a"} "#, Some("a")),
@@ -215,8 +225,13 @@ mod tests {
         }
         let forbidden = token(r#"{"alg":"RS256","kid":"a","crit":[]}"#, "{}");
         assert_eq!(headers.read(forbidden.as_bytes()).err(), Some(Refusal::HeaderForbids("crit")));
-        let spoilt = token(r#"{"alg":"RS256","kid":"a"}"#, r#"{"sub":1,"sub":2}"#);
-        assert_eq!(headers.read(spoilt.as_bytes()).err(), Some(Refusal::PayloadMalformed));
+        for (payload, refusal) in
+            [(r#"{"iss":1,"iss":2}"#, None), (r#"{"sub":1,"sub":2}"#, Some(Refusal::PayloadMalformed))]
+        {
+            let spoilt = token(r#"{"alg":"RS256","kid":"a"}"#, payload);
+            let read = headers.read(spoilt.as_bytes());
+            assert_eq!(read.and_then(|token| token.claims()).err(), Some(Refusal::PayloadMalformed), "{refusal:?}");
+        }
     }
 
     #[test]

@@ -83,6 +83,20 @@ pub(crate) struct SecondOpinion {
     pub(crate) rules: Vec<Rc<str>>,
 }
 
+impl SecondOpinion {
+    pub(super) fn of(policy: &Policy, question: &Question<'_>) -> Self {
+        let decision = policy.decide(question);
+        Self {
+            bundle: policy.id().into(),
+            serial: policy.serial(),
+            digest: policy.digest().into(),
+            effect: decision.effect.as_str(),
+            reason: decision.reason.as_str(),
+            rules: decision.rules,
+        }
+    }
+}
+
 /// What an answer to a fetch did, in the bounded words of metrics, and for a log line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Supplied {
@@ -194,19 +208,10 @@ impl Slot {
         self.source.as_ref().map_or(0, Source::max_bytes)
     }
 
-    pub(super) fn opinion(&mut self, question: &Question<'_>, memory: &dyn SharedMemory) -> Option<SecondOpinion> {
-        // What is only looked at is never carried out.
-        self.catch_up(&|_| Vec::new(), memory, question.now).ok()?;
-        let policy = &self.in_force.as_ref()?.policy;
-        let decision = policy.decide(question);
-        Some(SecondOpinion {
-            bundle: policy.id().into(),
-            serial: policy.serial(),
-            digest: policy.digest().into(),
-            effect: decision.effect.as_str(),
-            reason: decision.reason.as_str(),
-            rules: decision.rules,
-        })
+    /// The bundle that is there, as new as any worker's. What is only looked at is never carried out.
+    pub(super) fn newest(&mut self, memory: &dyn SharedMemory, now: Time) -> Option<Rc<InForce>> {
+        self.catch_up(&|_| Vec::new(), memory, now).ok()?;
+        self.in_force.clone()
     }
 
     /// Takes the answer to a fetch; gives what to log and count, and what to record.

@@ -1,13 +1,15 @@
 //! What is found in a call when a rule of the bundle asks for it.
 
 use super::habits;
-use crate::call::{Call, Dialect, any_text};
+use crate::call::{Call, Dialect, Piece, each_text};
 use crate::caller::Caller;
-use crate::mask::{Kind, Masks, mask_parts};
-use crate::policy::{Claims, Facts, Novelty};
+use crate::mask::{Kind, Masks, kinds_in};
+use crate::policy::{Claims, Facts, Novelty, Search, Sought};
 use crate::shared::SharedMemory;
 use serde_json::{Map, Value};
+use std::cell::OnceCell;
 use std::fmt;
+use std::rc::Rc;
 
 /// A call that was read, with all that is known of its caller.
 pub(super) struct Observed<'a> {
@@ -18,6 +20,64 @@ pub(super) struct Observed<'a> {
     /// The caller's calls in this minute, and their documents; None: unknown, or nobody asks.
     pub(super) rates: Option<(u64, u64)>,
     pub(super) memory: &'a dyn SharedMemory,
+    pub(super) texts: Texts<'a>,
+}
+
+/// What is known of a call's texts. They are read at most twice, once for all kinds of personal data and once for all terms that any
+/// rule of the bundles asks for, when the first one asks; the others are told what was found then.
+pub(super) struct Texts<'a> {
+    /// What the bundle wants to know, and the one that is only asked.
+    sought: [Option<&'a Sought>; 2],
+    /// Finds the kinds of both; none where no rule asks for any.
+    masks: Option<Rc<Masks>>,
+    /// None: what cannot be looked into may hold anything.
+    kinds: OnceCell<Option<Vec<Kind>>>,
+    terms: OnceCell<Option<Vec<Search<'a>>>>,
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How often the texts of calls were read in this thread.
+    pub(super) static READINGS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+/// Counts a reading, for tests.
+fn count() {
+    #[cfg(test)]
+    READINGS.set(READINGS.get() + 1);
+}
+
+impl<'a> Texts<'a> {
+    pub(super) fn new(sought: [Option<&'a Sought>; 2], masks: Option<Rc<Masks>>) -> Self {
+        Self { sought, masks, kinds: OnceCell::new(), terms: OnceCell::new() }
+    }
+
+    fn kinds(&self, dialect: &Dialect, body: &[u8]) -> Option<&[Kind]> {
+        let look = || {
+            count();
+            let places: Vec<&str> = dialect.looked_at.iter().map(String::as_str).collect();
+            kinds_in(body, &places, self.masks.as_ref()?).ok()
+        };
+        self.kinds.get_or_init(look).as_deref()
+    }
+
+    fn terms(&self, dialect: &Dialect, body: &[u8]) -> Option<&[Search<'a>]> {
+        let look = || {
+            count();
+            let mut searches: Vec<_> = self.sought.iter().flatten().map(|sought| Search::new(&sought.terms)).collect();
+            each_text(dialect, body, &mut |piece| {
+                for search in &mut searches {
+                    match piece {
+                        Piece::Apart => search.apart(),
+                        Piece::Text(text) => search.text(text, true),
+                        Piece::Aside(text) => search.text(text, false),
+                    }
+                }
+            })?;
+            Some(searches)
+        };
+        self.terms.get_or_init(look).as_deref()
+    }
 }
 
 /// Shows no content.
@@ -28,18 +88,15 @@ impl fmt::Debug for Observed<'_> {
 }
 
 impl Facts for Observed<'_> {
-    fn has_kind(&self, _: &[Kind], masks: &Masks) -> bool {
-        // What cannot be looked into may hold anything.
-        let texts = self.dialect.texts.each_ref().map(String::as_str);
-        mask_parts(self.body, &texts, masks).map_or(true, |masked| !masked.found().is_empty())
+    fn has_kind(&self, kinds: &[Kind]) -> bool {
+        let found = self.texts.kinds(self.dialect, self.body);
+        found.is_none_or(|found| found.iter().any(|kind| kinds.contains(kind)))
     }
 
     fn has_term(&self, terms: &[String]) -> bool {
-        let mut look = |text: &str| {
-            let text = text.to_lowercase();
-            terms.iter().any(|term| text.contains(term.as_str()))
-        };
-        any_text(self.dialect, self.body, &mut look).unwrap_or(true)
+        let Some(searches) = self.texts.terms(self.dialect, self.body) else { return true };
+        // A term that nobody looked for may be there.
+        terms.iter().any(|term| searches.iter().find_map(|search| search.has(term)).unwrap_or(true))
     }
 
     fn is_first_use(&self, of: Novelty) -> bool {

@@ -1,7 +1,8 @@
 //! What all calls of one VM share: the configuration, the secrets, the keys, the chain of records.
 
-use super::bundles::{InForce, Role, SecondOpinion, Slot, Supplied};
+use super::bundles::{InForce, Role, Slot, Supplied};
 use super::events::{Event, Queue};
+use super::facts::Texts;
 use super::reply::Problem;
 use super::{Headers, Host, Refused};
 use crate::audit::{Chain, KeyedDigest, keyed_digest};
@@ -10,14 +11,15 @@ use crate::caller::{
 };
 use crate::config::Config;
 use crate::credential::Credentials;
-use crate::mask::{Masks, mask_text};
+use crate::mask::{Kind, Masks, Rule, mask_text};
 use crate::origin::Authority;
-use crate::policy::{Decision, Policy, Question, fetched};
+use crate::policy::{Decision, Policy, fetched};
 use crate::shared::{Namespace, SharedMemory, Within};
 use crate::time::{Span, Time};
 use crate::visible::visible;
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 
@@ -34,6 +36,8 @@ pub struct Guard {
     namespace: Namespace,
     bundle: RefCell<Slot>,
     shadow: RefCell<Slot>,
+    /// What finds the kinds of personal data that rules last asked for.
+    finding: RefCell<Option<(BTreeSet<Kind>, Rc<Masks>)>>,
     events: RefCell<Queue>,
     /// Routes whose calls Envoy sent elsewhere, and when it last did.
     astray: RefCell<BTreeMap<usize, Time>>,
@@ -95,6 +99,7 @@ impl Guard {
             namespace: Namespace::of(&config.gateway),
             bundle: RefCell::new(Slot::new(Role::Enforced, std::mem::take(&mut config.bundle))),
             shadow: RefCell::new(Slot::new(Role::Shadow, std::mem::take(&mut config.shadow))),
+            finding: RefCell::default(),
             events: RefCell::default(),
             astray: RefCell::default(),
             config,
@@ -202,12 +207,31 @@ impl Guard {
         self.shadow.try_borrow().is_ok_and(|shadow| shadow.latest().is_some_and(|bundle| what(&bundle.policy)))
     }
 
-    /// What the shadow bundle would say. None where there is none.
-    pub(super) fn second_opinion(&self, question: &Question<'_>, host: &dyn Host) -> Option<SecondOpinion> {
+    /// The bundle that is only asked, if there is one.
+    pub(super) fn shadow(&self, host: &dyn Host, now: Time) -> Option<Rc<InForce>> {
         let mut slot = self.shadow.try_borrow_mut().ok()?;
-        let opinion = slot.opinion(question, &self.memory(host));
+        let shadow = slot.newest(&self.memory(host), now);
         self.remember(slot.events());
-        opinion
+        shadow
+    }
+
+    /// How to read the texts of a call once for all that the bundles ask about them.
+    pub(super) fn texts<'b>(&self, bundle: &'b InForce, shadow: Option<&'b InForce>) -> Texts<'b> {
+        let sought = [Some(bundle.policy.sought()), shadow.map(|shadow| shadow.policy.sought())];
+        let kinds: BTreeSet<Kind> = sought.iter().flatten().flat_map(|sought| sought.kinds.iter().copied()).collect();
+        Texts::new(sought, if kinds.is_empty() { None } else { self.finding(kinds) })
+    }
+
+    /// Finds these kinds. None: it cannot be told what stands in a text, which counts towards the stricter side.
+    fn finding(&self, kinds: BTreeSet<Kind>) -> Option<Rc<Masks>> {
+        let mut known = self.finding.try_borrow_mut().ok()?;
+        if let Some((_, masks)) = known.as_ref().filter(|(known, _)| *known == kinds) {
+            return Some(masks.clone());
+        }
+        let rule = Rule::detecting(&kinds.iter().copied().collect::<Vec<_>>(), "[{kind}]");
+        let masks = Rc::new(Masks::compile(&[("signals", &rule)]).ok()?);
+        *known = Some((kinds, masks.clone()));
+        Some(masks)
     }
 
     /// The caller, and when the proof of possession ends that was shown with a token, if one was.

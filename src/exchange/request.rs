@@ -1,5 +1,6 @@
 //! The way in: admitted by its headers, decided by its body, approved by people, sent with a permit.
 
+use super::bundles::SecondOpinion;
 use super::facts::Observed;
 use super::habits;
 use super::head::RequestHead;
@@ -148,10 +149,12 @@ impl Exchange {
             None
         };
         let dialect = &dialect.dialect;
-        let facts = Observed { call: &call, caller: &caller, dialect, body, rates, memory: &memory };
+        let shadow = guard.shadow(host, now);
+        let texts = guard.texts(&bundle, shadow.as_deref());
+        let facts = Observed { call: &call, caller: &caller, dialect, body, rates, memory: &memory, texts };
         let question = question(&caller, &call, &facts, now);
         let decision = bundle.policy.decide(&question);
-        self.story.second_opinion = guard.second_opinion(&question, host);
+        self.story.second_opinion = shadow.as_deref().map(|shadow| SecondOpinion::of(&shadow.policy, &question));
         self.story.bundle = Some(bundle);
         let is_denied = decision.effect == Effect::Deny;
         let led = if is_denied { Ok(()) } else { self.hold_to_cluster(incoming.route, now, host) };
@@ -322,7 +325,8 @@ impl Exchange {
         let (caller, route) = (&incoming.caller, guard.config.routes.get(incoming.route).ok_or_else(undecidable)?);
         let dialect = &guard.config.dialects.get(route.dialect).ok_or_else(undecidable)?.dialect;
         let memory = guard.memory(host);
-        let facts = Observed { call, caller, dialect, body, rates: *rates, memory: &memory };
+        let texts = guard.texts(&bundle, None);
+        let facts = Observed { call, caller, dialect, body, rates: *rates, memory: &memory, texts };
         let decision = bundle.policy.decide(&question(caller, call, &facts, now));
         let reason = decision.reason.as_str();
         let is_denied = decision.effect == Effect::Deny;

@@ -29,7 +29,7 @@ use super::view::Form;
 use cursor::Cursor;
 pub(super) use fragments::{Read, mask_fields_in};
 use output::{Member, Output};
-pub use part::mask_parts;
+pub use part::{kinds_in, mask_parts};
 use pointer::pointer;
 use std::borrow::Cow;
 use std::ops::Range;

@@ -202,6 +202,10 @@ impl Kinds {
         Self(self.0 | Self::bit(kind))
     }
 
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     const fn bit(kind: Kind) -> u128 {
         1 << kind as u32
     }

@@ -26,7 +26,7 @@ mod unmaskable;
 mod view;
 mod words;
 
-pub use document::{mask_json, mask_json_and_tell, mask_parts};
+pub use document::{kinds_in, mask_json, mask_json_and_tell, mask_parts};
 pub use finding::Finding;
 pub use found::{Found, Masked};
 pub use kept::Kept;

@@ -4,7 +4,7 @@ use super::detect::{Context, Finder, Span};
 use super::document::{Read, mask_fields_in};
 use super::finding::{self, Finding, Located};
 use super::found::Masked;
-use super::kind::What;
+use super::kind::{Kinds, What};
 use super::masks::Masks;
 use super::secret;
 use super::unmaskable::Unmaskable;
@@ -57,6 +57,8 @@ fn whole(body: &[u8], secrets: &[&[u8]], mut masker: Masker<'_>) -> Result<(Mask
 pub(super) struct Masker<'a> {
     pub(super) masks: &'a Masks,
     pub(super) secrets: &'a [&'a [u8]],
+    /// Whether nothing is to be masked, and only what is there is to be told, by [`Self::seen`].
+    pub(super) only_looks: bool,
     finder: Finder,
     view: Vec<u8>,
     spans: Vec<Span>,
@@ -120,6 +122,7 @@ impl<'a> Masker<'a> {
         Self {
             masks,
             secrets,
+            only_looks: false,
             finder: Finder::default(),
             view: Vec::new(),
             spans: Vec::new(),
@@ -175,7 +178,12 @@ impl<'a> Masker<'a> {
     pub(super) fn find(&mut self, text: &[u8], context: Context) -> Vec<Span> {
         self.finder.find_into(text, context, self.masks.kinds(), &mut self.spans);
         // Hardly a number has something in it, and an empty copy costs nothing.
-        self.spans.clone()
+        if self.only_looks { Vec::new() } else { self.spans.clone() }
+    }
+
+    /// The kinds of all that was found in all strings, those of findings too that yielded to others.
+    pub(super) const fn seen(&self) -> Kinds {
+        self.finder.seen
     }
 
     /// What the last string with findings became.
@@ -202,6 +210,9 @@ impl<'a> Masker<'a> {
             &self.view
         };
         self.finder.find_into(view, context, self.masks.kinds(), &mut self.spans);
+        if self.only_looks {
+            return Ok(false);
+        }
         self.hits.clear();
         self.hits.extend(self.spans.iter().map(|span| (span.start..span.end, What::Kind(span.kind))));
         if self.masks.has_patterns() {

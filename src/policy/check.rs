@@ -29,6 +29,13 @@ pub(super) struct Rule<Terms> {
     pub(super) place: usize,
 }
 
+impl<Terms> Rule<Terms> {
+    /// Whether a call's texts have to be read to tell whether it counts.
+    pub(super) fn reads(&self) -> bool {
+        self.when.as_ref().is_some_and(|when| when.reads())
+    }
+}
+
 /// What a guard adds.
 #[derive(Debug, Default)]
 pub(super) struct Guard {

@@ -248,14 +248,24 @@ pub(super) fn decide(policy: &Policy, question: &Question<'_>) -> Decision {
     };
     let meant = Meant::by(&target, &policy.lexicon);
     let met = policy.index.matching(&meant);
-    let matching = Matching {
-        policy,
-        meant: &meant,
-        denies: strictly(&policy.denies, met.denies(), question),
-        guards: strictly(&policy.guards, met.guards(), question),
-        allows: met.allows().filter_map(|number| Some((number, policy.allows.get(number)?))).collect(),
-    };
-    let mut decision = matching.weigh(question, |mode| mode == Mode::Enforce);
+    let allows: Vec<_> = met.allows().filter_map(|number| Some((number, policy.allows.get(number)?))).collect();
+    let (mut denies, mut unread_denies) = strictly(&policy.denies, met.denies(), question);
+    let (mut guards, mut unread_guards) = strictly(&policy.guards, met.guards(), question);
+    // To read the texts of a call is by far the dearest of all, so it is only done where something can come of it: where an allow
+    // lets the call through, and no rule denies it that needs no texts. For what shadow rules would do, one in shadow is enough.
+    let mut reads = false;
+    let is_asked = !(unread_denies.is_empty() && unread_guards.is_empty());
+    let is_denied = denies.iter().any(|rule| rule.mode == Mode::Enforce);
+    if is_asked && !is_denied {
+        let mut granting = allows.iter().filter(|(_, allow)| misses(allow, question).is_empty()).peekable();
+        if granting.peek().is_some() {
+            read(&mut denies, &mut unread_denies, question);
+            read(&mut guards, &mut unread_guards, question);
+        }
+        reads = granting.any(|(_, allow)| allow.mode == Mode::Enforce);
+    }
+    let matching = Matching { policy, meant: &meant, denies, guards, allows };
+    let mut decision = matching.weigh(question, |mode, is_read| mode == Mode::Enforce && (reads || !is_read));
     if decision.reason == Reason::NoRule {
         let enforced = |number: usize| policy.allows.get(number).is_some_and(|allow| allow.mode == Mode::Enforce);
         let left = NEAR_MISSES.saturating_sub(decision.near_misses.len());
@@ -267,19 +277,40 @@ pub(super) fn decide(policy: &Policy, question: &Question<'_>) -> Decision {
     }
     let shadows = matching.shadows();
     if !shadows.is_empty() {
-        decision.shadow = Some(Shadow { effect: matching.weigh(question, |_| true).effect, rules: shadows });
+        decision.shadow = Some(Shadow { effect: matching.weigh(question, |_, _| true).effect, rules: shadows });
     }
     decision
 }
 
-/// Those of the rules with these numbers whose condition holds, or is not known to fail.
+/// Those of the rules with these numbers whose condition holds, or is not known to fail; and those of which that cannot be said
+/// without reading the call's texts. In the order of their ids.
 fn strictly<'p, Terms>(
     rules: &'p [Rule<Terms>],
     numbers: impl Iterator<Item = usize>,
     question: &Question<'_>,
-) -> Vec<&'p Rule<Terms>> {
-    let counts = |rule: &&Rule<Terms>| matches!(holds(rule, question), Holds::Yes | Holds::UnknownClaims);
-    numbers.filter_map(|number| rules.get(number)).filter(counts).collect()
+) -> (Vec<&'p Rule<Terms>>, Vec<&'p Rule<Terms>>) {
+    let (mut counting, mut unread) = (Vec::new(), Vec::new());
+    for rule in numbers.filter_map(|number| rules.get(number)) {
+        if rule.reads() {
+            unread.push(rule);
+        } else if counts(rule, question) {
+            counting.push(rule);
+        }
+    }
+    (counting, unread)
+}
+
+/// Adds those of the `unread` rules that count after all.
+fn read<'p, Terms>(counting: &mut Vec<&'p Rule<Terms>>, unread: &mut Vec<&'p Rule<Terms>>, question: &Question<'_>) {
+    unread.retain(|rule| counts(rule, question));
+    if !unread.is_empty() {
+        counting.append(unread);
+        counting.sort_by(|one, other| one.id.cmp(&other.id));
+    }
+}
+
+fn counts<Terms>(rule: &Rule<Terms>, question: &Question<'_>) -> bool {
+    matches!(holds(rule, question), Holds::Yes | Holds::UnknownClaims)
 }
 
 fn holds<Terms>(rule: &Rule<Terms>, question: &Question<'_>) -> Holds {
@@ -296,15 +327,16 @@ struct Matching<'p> {
 }
 
 impl<'p> Matching<'p> {
-    fn weigh(&self, question: &Question<'_>, counts: impl Fn(Mode) -> bool) -> Decision {
+    /// What comes of the rules that count: by their mode, and by whether the call's texts are read for them.
+    fn weigh(&self, question: &Question<'_>, counts: impl Fn(Mode, bool) -> bool) -> Decision {
         let denies: Vec<Rc<str>> =
-            self.denies.iter().filter(|rule| counts(rule.mode)).map(|rule| Rc::clone(&rule.id)).collect();
+            self.denies.iter().filter(|rule| counts(rule.mode, rule.reads())).map(|rule| Rc::clone(&rule.id)).collect();
         if !denies.is_empty() {
             return deny(Reason::DeniedByRule, denies);
         }
         let mut near_misses = Vec::new();
         let mut chosen: Option<(usize, &Rule<Allow>)> = None;
-        for (number, allow) in self.allows.iter().copied().filter(|(_, rule)| counts(rule.mode)) {
+        for (number, allow) in self.allows.iter().copied().filter(|(_, rule)| counts(rule.mode, false)) {
             let misses = misses(allow, question);
             // Of equals the first by id is named; they have the same credential.
             if misses.is_empty()
@@ -318,7 +350,8 @@ impl<'p> Matching<'p> {
         let Some((_, allow)) = chosen else {
             return Decision { near_misses, ..deny(Reason::NoRule, Vec::new()) };
         };
-        let guards: Vec<&Rule<Guard>> = self.guards.iter().filter(|rule| counts(rule.mode)).copied().collect();
+        let guards: Vec<&Rule<Guard>> =
+            self.guards.iter().filter(|rule| counts(rule.mode, rule.reads())).copied().collect();
         let exceeded: Vec<Rc<str>> = guards
             .iter()
             .filter(|guard| !exceeded(&guard.terms.limits, question).is_empty())

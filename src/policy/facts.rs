@@ -1,16 +1,17 @@
 //! What conditions may ask of a call beyond what it says of itself. Each answer costs something, so it is asked only where a rule
 //! that is about the call needs it.
 
-use crate::mask::{Kind, Masks};
+use super::terms::Terms;
+use crate::mask::Kind;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
 
 /// The costly half of a call. What cannot be told is told as if it were so: towards the stricter side.
 pub trait Facts: fmt::Debug {
-    /// Whether the query or the documents hold personal data of one of the `kinds`, which `masks` finds.
-    fn has_kind(&self, kinds: &[Kind], masks: &Masks) -> bool;
-    /// Whether one of the `terms`, which are in lower case, stands in the query or the documents, in whatever case.
+    /// Whether the call's texts (query, documents, parameters) hold personal data of one of the `kinds`.
+    fn has_kind(&self, kinds: &[Kind]) -> bool;
+    /// Whether one of the `terms` stands in them, however it is written there.
     fn has_term(&self, terms: &[String]) -> bool;
     /// Whether the caller has not yet been let through to this model or dataset.
     fn is_first_use(&self, of: Novelty) -> bool;
@@ -61,12 +62,12 @@ pub struct Stated {
 }
 
 impl Facts for Stated {
-    fn has_kind(&self, kinds: &[Kind], _: &Masks) -> bool {
+    fn has_kind(&self, kinds: &[Kind]) -> bool {
         self.pii.iter().any(|kind| kinds.contains(kind))
     }
 
     fn has_term(&self, terms: &[String]) -> bool {
-        self.terms.iter().any(|term| terms.contains(&term.to_lowercase()))
+        self.terms.iter().any(|stated| terms.iter().any(|term| Terms::are_one(stated, term)))
     }
 
     fn is_first_use(&self, of: Novelty) -> bool {

@@ -22,6 +22,7 @@ mod read;
 #[cfg(test)]
 mod refusals;
 pub mod signed;
+mod terms;
 mod ties;
 mod tracked;
 mod when;
@@ -35,6 +36,7 @@ pub use facts::{Claims, Facts, Novelty, Stated};
 pub use flaw::{Flaw, Part, Place, Step};
 pub use index::Dimension;
 pub use lint::lint;
+pub(crate) use terms::{Search, Sought, Terms};
 pub use when::{Hours, When};
 
 use crate::hexadecimal::hexadecimal;
@@ -44,6 +46,7 @@ use crate::time::{Span, Time};
 use check::{Allow, Checked, Guard, Rule};
 use index::{Index, Reach};
 use lexicon::Lexicon;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -67,6 +70,7 @@ pub struct Policy {
     lexicon: Lexicon,
     counts_calls: bool,
     remembers_uses: bool,
+    sought: Sought,
 }
 
 /// Who can approve a call.
@@ -93,6 +97,18 @@ impl Policy {
         Self::from_draft(read::draft(written)?, digest(text))
     }
 
+    /// Reads, checks and compiles a bundle that stands in another document, which was found to be strict JSON. Its digest is that of its
+    /// canonical form, as the tool writes bundles, so that how it is laid out does not matter.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub(crate) fn load_inline(text: &RawValue) -> Result<Self, Vec<Flaw>> {
+        let malformed = |why: serde_json::Error| vec![Flaw::new(Place::root(), why.to_string())];
+        let mut digest = Sha256::new();
+        canonical(text, 2, &mut |text| digest.update(text)).map_err(malformed)?;
+        Self::from_draft(read::draft(text.get())?, hexadecimal("", &digest.finalize()))
+    }
+
     /// Checks and compiles a bundle; `digest` is how it will be named in records.
     ///
     /// # Errors
@@ -110,8 +126,14 @@ impl Policy {
             check::check(draft)?;
         let conditions = denies.iter().map(|rule| &rule.when).chain(guards.iter().map(|rule| &rule.when)).flatten();
         let (counts_calls, remembers_uses) = conditions
+            .clone()
             .fold((false, false), |(counts, uses), when| (counts || when.counts_calls(), uses || when.asks_for_uses()));
+        let sought = Sought {
+            kinds: conditions.clone().flat_map(|when| when.kinds()).collect(),
+            terms: Terms::new(conditions.flat_map(|when| when.terms())),
+        };
         Ok(Self {
+            sought,
             counts_calls,
             remembers_uses,
             id: identity.id,
@@ -204,6 +226,11 @@ impl Policy {
         self.remembers_uses
     }
 
+    /// What rules ask about the texts of calls.
+    pub(crate) const fn sought(&self) -> &Sought {
+        &self.sought
+    }
+
     /// Runs the bundle's own tests.
     pub fn run_tests(&self) -> impl Iterator<Item = Outcome<'_>> {
         self.tests.iter().map(|test| Outcome::of(self, test))
@@ -215,6 +242,82 @@ fn reaches<Terms>(rules: &mut [Rule<Terms>]) -> Vec<Reach> {
     rules.iter_mut().map(|rule| std::mem::take(&mut rule.reach)).collect()
 }
 
+/// Writes a value without blanks and with the members of objects in order, as [`serde_json::Value`] is written; only what is `levels`
+/// deep is ever read as one.
+fn canonical(value: &RawValue, levels: u8, write: &mut dyn FnMut(&str)) -> Result<(), serde_json::Error> {
+    let Some(levels) = levels.checked_sub(1).filter(|_| value.get().starts_with(['{', '['])) else {
+        write(&serde_json::from_str::<serde_json::Value>(value.get())?.to_string());
+        return Ok(());
+    };
+    if value.get().starts_with('[') {
+        let mut before = "[";
+        for item in serde_json::from_str::<Vec<&RawValue>>(value.get())? {
+            write(before);
+            canonical(item, levels, write)?;
+            before = ",";
+        }
+        write(if before == "[" { "[]" } else { "]" });
+    } else {
+        let mut before = "{";
+        for (name, member) in serde_json::from_str::<BTreeMap<String, &RawValue>>(value.get())? {
+            write(before);
+            write(&serde_json::to_string(&name)?);
+            write(":");
+            canonical(member, levels, write)?;
+            before = ",";
+        }
+        write(if before == "{" { "{}" } else { "}" });
+    }
+    Ok(())
+}
+
 fn digest(text: &[u8]) -> String {
     hexadecimal("", &Sha256::digest(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "[a-c\"\\\\é\n]{0,4}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(5, 30, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::btree_map("[a-c\"é]{0,2}", inner, 0..4)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        /// Digests of bundles that stand in configurations stay what they were, and those of the tool.
+        #[test]
+        fn the_canonical_form_is_that_of_a_value(value in value()) {
+            for written in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
+                let raw: &RawValue = serde_json::from_str(&written).unwrap();
+                let mut form = String::new();
+                canonical(raw, 2, &mut |text| form.push_str(text)).unwrap();
+                prop_assert_eq!(form, value.to_string());
+            }
+        }
+    }
+
+    #[test]
+    fn the_digest_of_an_inline_bundle_does_not_depend_on_how_it_is_laid_out() {
+        let text = r#"{ "rules": [ {"id":"a", "deny":{} } ], "schema":"rerank-guard/v1",
+            "bundle": {"serial":1, "id":"\u0062"}, "masks": {} }"#;
+        let inline = Policy::load_inline(serde_json::from_str(text).unwrap()).unwrap();
+        let compact =
+            r#"{"bundle":{"id":"b","serial":1},"masks":{},"rules":[{"deny":{},"id":"a"}],"schema":"rerank-guard/v1"}"#;
+        assert_eq!(inline.digest(), Policy::load(compact.as_bytes()).unwrap().digest());
+    }
 }

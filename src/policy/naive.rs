@@ -80,6 +80,11 @@ fn over(limits: Option<&Limits>, q: &Question<'_>) -> Vec<&'static str> {
     over
 }
 
+/// Whether the texts of a call have to be read for a rule.
+fn is_read(rule: &Rule) -> bool {
+    rule.when.as_ref().is_some_and(|when| when.pii.is_some() || when.terms.is_some())
+}
+
 /// Whether a rule's condition holds, said for claims that are text and hours of whole UTC days.
 fn holds(rule: &Rule, unknown: bool, q: &Question<'_>) -> Result<(), &'static str> {
     let Some(when) = &rule.when else { return Ok(()) };
@@ -88,7 +93,7 @@ fn holds(rule: &Rule, unknown: bool, q: &Question<'_>) -> Result<(), &'static st
         || when.query_bytes_above.is_some_and(|most| q.query_bytes <= most)
         || when.document_bytes_above.is_some_and(|most| q.document_bytes <= most)
         || when.top_n_above.is_some_and(|most| q.top_n <= most)
-        || when.pii.as_ref().is_some_and(|kinds| !facts.has_kind(kinds, &mask::Masks::default()))
+        || when.pii.as_ref().is_some_and(|kinds| !facts.has_kind(kinds))
         || when.terms.as_ref().is_some_and(|terms| !facts.has_term(terms))
         || when.first_use.is_some_and(|of| !facts.is_first_use(of))
         || when.calls_per_minute_above.is_some_and(|most| facts.calls_this_minute().unwrap() <= most)
@@ -159,8 +164,19 @@ fn decide(bundle: &Bundle, q: &Question<'_>, counts: impl Fn(Mode) -> bool) -> P
         selectors.as_ref().is_some_and(|selectors| unmet(bundle, selectors, is_allow, q).is_empty())
     };
     let ids = |rules: &[&Rule]| rules.iter().map(|rule| rule.id.clone()).collect::<Vec<_>>();
-    let denies: Vec<&Rule> =
-        rules.iter().copied().filter(|rule| matching(&rule.deny, false) && holds(rule, true, q).is_ok()).collect();
+    // Texts are read only for a call that an allow lets through, and that nothing denies for anything else.
+    let grants = |rule: &&&Rule| {
+        matching(&rule.allow, true)
+            && holds(rule, false, q).is_ok()
+            && over(rule.limits.as_ref(), q).is_empty()
+            && rule.expires.is_none_or(|end| end > q.now)
+    };
+    let denies = |rule: &&&Rule| matching(&rule.deny, false) && holds(rule, true, q).is_ok();
+    let is_denied = rules.iter().filter(|rule| !is_read(rule)).any(|rule| denies(&rule));
+    if is_denied || rules.iter().find(grants).is_none() {
+        rules.retain(|rule| !is_read(rule));
+    }
+    let denies: Vec<&Rule> = rules.iter().filter(denies).copied().collect();
     if !denies.is_empty() {
         return plain_deny(Reason::DeniedByRule, ids(&denies), Vec::new());
     }

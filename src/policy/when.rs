@@ -3,6 +3,7 @@
 use super::Question;
 use super::facts::{Claims, Novelty};
 use super::flaw::{Flaw, Spot, nearest};
+use super::terms::Terms;
 use crate::mask::{self, Kind, Masks};
 use crate::time::Time;
 use serde::Deserialize;
@@ -33,9 +34,11 @@ pub struct When {
     pub document_bytes_above: Option<u64>,
     /// Only calls that ask for more results than this.
     pub top_n_above: Option<u64>,
-    /// Only calls in which personal data of one of these kinds is found.
+    /// Only calls in which personal data of one of these kinds is found, in the query, the documents or the parameters. Texts are read
+    /// only where an allow would let the call through.
     pub pii: Option<Vec<Kind>>,
-    /// Only calls with one of these terms in the query or the documents, in whatever case, also as a part of a word.
+    /// Only calls with one of these terms in the query, the documents or the parameters, also as a part of a word. Case, width and
+    /// style of letters, their marks, what cannot be seen, white space and Latin look-alikes make no difference.
     pub terms: Option<Vec<String>>,
     /// Only calls for a model or dataset to which the caller has not yet been let through.
     pub first_use: Option<Novelty>,
@@ -97,7 +100,7 @@ struct Signals {
     documents: Option<u64>,
     first_use: Option<Novelty>,
     terms: Option<Vec<String>>,
-    pii: Option<(Vec<Kind>, Masks)>,
+    pii: Option<Vec<Kind>>,
 }
 
 /// How a condition stands for a call.
@@ -138,6 +141,21 @@ impl Condition {
             outside: outside.flatten(),
             signals,
         })
+    }
+
+    /// Whether the texts of a call have to be read to tell how it stands.
+    pub(super) const fn reads(&self) -> bool {
+        self.signals.terms.is_some() || self.signals.pii.is_some()
+    }
+
+    /// The kinds of personal data that it looks for.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = Kind> {
+        self.signals.pii.iter().flatten().copied()
+    }
+
+    /// The terms that it looks for.
+    pub(super) fn terms(&self) -> impl Iterator<Item = &str> {
+        self.signals.terms.iter().flatten().map(String::as_str)
     }
 
     /// How the condition stands for a call. What costs is asked last.
@@ -206,16 +224,17 @@ impl Signals {
             let rule = mask::Rule::detecting(kinds, "[{kind}]");
             let masks = Masks::compile(&[("pii", &rule)]);
             let masks = masks.map_err(|refused| flaws.push(Flaw::new(list, refused.to_string())));
-            masks.ok().map(|masks| (kinds.clone(), masks))
+            masks.ok().map(|_| kinds.clone())
         });
         let list = place.name("terms");
         if when.terms.as_ref().is_some_and(Vec::is_empty) {
             flaws.push(Flaw::new(list, "an empty list matches nothing").hint("name a term, or leave it out"));
         }
         for (number, term) in when.terms.iter().flatten().enumerate() {
-            if !(2..=128).contains(&term.trim().chars().count()) || term.trim().len() != term.len() {
+            let is_plain = (2..=128).contains(&term.trim().chars().count()) && term.trim().len() == term.len();
+            if !is_plain || !Terms::can_be(term) {
                 let flaw = Flaw::new(list.item(number), "no term to look for");
-                flaws.push(flaw.hint("write 2 to 128 characters, without blanks around them"));
+                flaws.push(flaw.hint("write 2 to 128 characters that can be seen, without blanks around them"));
             }
         }
         Self {
@@ -223,7 +242,7 @@ impl Signals {
             calls: when.calls_per_minute_above,
             documents: when.documents_per_minute_above,
             first_use: when.first_use,
-            terms: when.terms.as_ref().map(|terms| terms.iter().map(|term| term.to_lowercase()).collect()),
+            terms: when.terms.clone(),
             pii,
         }
     }
@@ -238,7 +257,7 @@ impl Signals {
             && (self.documents.is_none() || above(self.documents, facts.documents_this_minute()))
             && self.first_use.is_none_or(|of| facts.is_first_use(of))
             && self.terms.as_ref().is_none_or(|terms| facts.has_term(terms))
-            && self.pii.as_ref().is_none_or(|(kinds, masks)| facts.has_kind(kinds, masks))
+            && self.pii.as_ref().is_none_or(|kinds| facts.has_kind(kinds))
     }
 }
 
@@ -440,6 +459,7 @@ mod tests {
             (json!({"pii": []}), "pii: an empty list"),
             (json!({"terms": []}), "terms: an empty list"),
             (json!({"terms": ["falcon", "x"]}), "terms[1]: no term to look for"),
+            (json!({"terms": ["x\u{200b}\u{ad}\u{301}"]}), "terms[0]: no term to look for"),
             (
                 json!({"outside_hours": {"from": "08:00", "offset": "CET"}}),
                 "outside_hours.offset: no distance from UTC",

@@ -121,6 +121,117 @@ fn signals_add_up_to_an_approval_and_to_a_denial_with_their_points_on_record() {
     assert_eq!(says(&mut world.ask_at(&NoHost, "/web/v2/rerank", &body, NOW).0).0, "allow");
 }
 
+/// How often the texts of a call were read, and what came of it.
+fn readings(world: &World, body: &Value) -> (u32, Step) {
+    let before = crate::exchange::facts::READINGS.get();
+    let (_, step) = world.ask_at(&NoHost, "/web/v2/rerank", &body.to_string(), NOW);
+    (crate::exchange::facts::READINGS.get() - before, step)
+}
+
+/// Twenty guards, each with kinds and terms of its own.
+fn curious() -> Value {
+    let kinds = ["email", "phone", "iban", "credit_card", "us_ssn", "ip_address"];
+    let guard = |number: usize| {
+        let (kind, other) = (kinds[number % 6], kinds[number / 6]);
+        json!({"id": format!("g{number}"), "guard": {}, "when": {"pii": [kind, other]}, "risk": 1})
+    };
+    let look =
+        |number: usize| json!({"id": format!("t{number}"), "deny": {}, "when": {"terms": [format!("falcon{number}")]}});
+    json!((0..20).map(guard).chain((0..20).map(look)).collect::<Vec<_>>())
+}
+
+#[test]
+fn the_texts_of_a_call_that_nothing_allows_are_not_read() {
+    let world = ruled(curious());
+    let text = ":".repeat(1000) + " ann@example.org falcon1";
+    for changed in [json!({"model": "m9"}), json!({"documents": vec!["a"; 300]})] {
+        let mut body = json!({"model": "m1", "query": text, "documents": ["a"]});
+        body.as_object_mut().unwrap().extend(changed.as_object().unwrap().clone());
+        let (readings, step) = readings(&world, &body);
+        assert_eq!((readings, status(&step)), (0, 403), "{changed}");
+    }
+    // Nor those of one that is denied for something else.
+    let world = ruled(json!([curious()[0], curious()[25], {"id": "no", "deny": {"models": ["m1"]}}]));
+    let (readings, step) = readings(&world, &json!({"model": "m1", "query": text, "documents": ["a"]}));
+    assert_eq!((readings, status(&step)), (0, 403));
+}
+
+#[test]
+fn the_texts_of_a_call_are_read_once_for_all_kinds_and_once_for_all_terms() {
+    let (quiet, found) = ("a quiet text", "ann@example.org, 4111 1111 1111 1111");
+    let world = ruled(curious());
+    for (text, served) in [(quiet, true), (found, true), ("falcon19 ::1", false)] {
+        let (readings, step) = readings(&world, &json!({"model": "m1", "query": text, "documents": [text, text]}));
+        assert_eq!((readings, matches!(step, Step::Release(_))), (2, served), "{text}");
+    }
+    let world = ruled(json!([curious()[0]]));
+    assert_eq!(readings(&world, &json!({"model": "m1", "query": quiet, "documents": ["a"]})).0, 1);
+    assert_eq!(readings(&ruled(json!([])), &json!({"model": "m1", "query": quiet, "documents": ["a"]})).0, 0);
+}
+
+/// The bundle that is only asked wants to know more, and the call's texts are read no more often for it.
+#[test]
+fn the_texts_of_a_call_are_read_once_for_the_shadow_bundle_too() {
+    let world = world_with(|config| {
+        let mut shadow = config["bundle"]["inline"].clone();
+        for (bundle, rules) in [(&mut config["bundle"]["inline"], 0..30), (&mut shadow, 0..40)] {
+            let more = rules.map(|number| curious()[number].clone());
+            bundle["rules"].as_array_mut().unwrap().extend(more);
+        }
+        config["bundle"]["shadow"] = json!({"inline": shadow});
+    });
+    let body = json!({"model": "m1", "query": "ann@example.org falcon19", "documents": ["a"]});
+    assert_eq!(readings(&world, &body).0, 2);
+    let (mut exchange, step) = world.ask_at(&NoHost, "/web/v2/rerank", &body.to_string(), NOW);
+    assert!(matches!(step, Step::Release(_)));
+    let record = record(&mut exchange);
+    assert_eq!(record["decision"]["risk"], 9);
+    assert_eq!(record["decision"]["shadow_bundle"]["effect"], "deny");
+}
+
+/// Every text of a call is looked at for terms and kinds, however it is written.
+#[test]
+fn terms_and_kinds_are_found_wherever_a_call_has_text() {
+    let world = world_with(|config| {
+        let rules = json!([
+            {"id": "merger", "deny": {}, "when": {"terms": ["merger", "4711"]}},
+            {"id": "mail", "deny": {}, "when": {"pii": ["email"]}},
+        ]);
+        config["bundle"]["inline"]["rules"].as_array_mut().unwrap().extend(rules.as_array().unwrap().clone());
+        config["routes"].as_array_mut().unwrap().push(json!({"path": "/v1/{dataset}", "dialect": "cohere-v1",
+            "clusters": ["tei"], "dataset": {"segment": "dataset"}, "credentials": ["tei"]}));
+    });
+    let ask = |changed: &str| {
+        let body = format!(r#"{{"model":"m1",{changed}}}"#);
+        let mut exchange = world.exchange();
+        let length = body.len().to_string();
+        let headers = world.headers("/v1/web", &[("content-length", &length)]);
+        assert_eq!(exchange.request_headers(headers, false, NOW, &NoHost), Step::Hold);
+        assert_eq!(exchange.request_body(body.len(), true), Step::Read);
+        exchange.request_whole(body.as_bytes(), NOW, &NoHost)
+    };
+    for written in [
+        r#""query":"the Mer\u200bger","documents":["a"]"#,
+        r#""query":"q","documents":[{"a":{"b":["x","\ud835\udcf6erger"]}}]"#,
+        r#""query":"q","documents":[{"merger":1}]"#,
+        r#""query":"q","documents":[{"a":"mer","b":"ger"}]"#,
+        r#""query":"q","documents":[{"a":4711}]"#,
+        r#""query":"q","documents":["{\"a\":\"mer\\u0067er\"}"]"#,
+        r#""query":"q","documents":["a"],"rank_fields":["mеrger"]"#,
+        r#""query":"q","documents":["a"],"rank_fields":[{"x":"MERGER"}]"#,
+        r#""query":"q","documents":["a"],"max_chunks_per_doc":"me\u0301rger""#,
+        r#""query":"q","documents":["a"],"rank_fields":["ann@example.org"]"#,
+        r#""query":"q","documents":[{"x":{"y":"ann@example.org"}}]"#,
+    ] {
+        assert_eq!(status(&ask(written)), 403, "{written}");
+    }
+    for written in
+        [r#""query":"verger","documents":["mer","ger"]"#, r#""query":"mer","documents":["ger"],"rank_fields":["x"]"#]
+    {
+        assert!(matches!(ask(written), Step::Release(_)), "{written}");
+    }
+}
+
 #[test]
 fn what_is_used_for_the_first_time_is_so_until_it_was_let_through() {
     let world = ruled(json!([

@@ -108,6 +108,8 @@ pub(super) struct Finder {
     map: Map,
     asked: Asked,
     groups: Vec<Group>,
+    /// The kinds of all findings so far, those too that yielded to others.
+    pub(super) seen: Kinds,
 }
 
 impl Finder {
@@ -142,6 +144,7 @@ impl Finder {
         if !hanging.is_empty() {
             settle(spans, hanging);
         }
+        self.seen = spans.iter().fold(self.seen, |seen, span| seen.with(span.kind));
         resolve(spans);
     }
 }

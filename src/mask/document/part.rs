@@ -4,6 +4,7 @@ use super::cursor::Cursor;
 use super::{Pass, Way, unescaped};
 use crate::mask::found::{Masked, Tally};
 use crate::mask::kept::Kept;
+use crate::mask::kind::{Kind, Kinds};
 use crate::mask::masks::Masks;
 use crate::mask::unmaskable::Unmaskable;
 use std::ops::Range;
@@ -45,6 +46,28 @@ pub fn mask_parts(body: &[u8], parts: &[&str], masks: &Masks) -> Result<Masked, 
         written.extend_from_slice(body.get(copied..).unwrap_or_default());
     }
     Ok(Masked::new((copied > 0).then_some(written), tally))
+}
+
+/// Which of the kinds that `masks` finds stand in some parts of a JSON body, as [`mask_parts`] finds them: one look for all of them.
+/// Where findings overlap, all of their kinds are told. Fields and patterns are not asked.
+///
+/// # Errors
+/// As [`mask_parts`].
+pub fn kinds_in(body: &[u8], parts: &[&str], masks: &Masks) -> Result<Vec<Kind>, Unmaskable> {
+    let text = std::str::from_utf8(body).map_err(|error| Unmaskable::NotUtf8 { at: error.valid_up_to() })?;
+    let mut finder = Finder { cursor: Cursor { text, at: 0 }, parts, found: Vec::new() };
+    finder.whole()?;
+    let kept = Kept::default();
+    let mut seen = Kinds::default();
+    for (part, range) in finder.found {
+        let value = text.get(range.clone()).ok_or(Unmaskable::Malformed { at: range.start })?;
+        let mut pass = Pass::new(value, way(part, masks), masks, &kept, &[]);
+        pass.prefix = part;
+        pass.masker.only_looks = true;
+        pass.value_and_end()?;
+        seen = seen.and(pass.masker.seen());
+    }
+    Ok(Kind::ALL.iter().copied().filter(|kind| seen.has(*kind)).collect())
 }
 
 /// What is known of the way to a part, but for its place.
@@ -120,9 +143,42 @@ impl Finder<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mask::{Kind, Rule};
+    use crate::mask::Rule;
     use proptest::prelude::*;
     use serde_json::{Value, json};
+
+    #[test]
+    fn kinds_are_told_of_findings_too_that_yield_to_others() {
+        let body = br#"{"query":"phone 4111 1111 1111 1111","documents":[{"n":4111111111111111},"ann@example.org"]}"#;
+        let masks = masks(Kind::ALL, &[], "[{kind}]");
+        let found = kinds_in(body, &["/query", "/documents"], &masks).unwrap();
+        assert!(found.contains(&Kind::CreditCard) && found.contains(&Kind::Email), "{found:?}");
+        assert!(!found.contains(&Kind::Iban), "{found:?}");
+        assert_eq!(kinds_in(body, &["/documents", "/user"], &self::masks(&[Kind::Iban], &[], "x")).unwrap(), []);
+        assert!(kinds_in(b"{", &["/query"], &masks).is_err());
+    }
+
+    proptest! {
+        /// What rules ask for is told of all kinds together, and nothing is missed that a look for one alone tells.
+        #[test]
+        fn kinds_sought_together_are_those_found_by_a_look_for_each(
+            words in proptest::collection::vec(prop::sample::select(&[
+                "4111 1111 1111 1111", "ann@example.org", "+49 30 901820", "219-45-6789", "DE89 3704 0044 0532 0130 00", "tel", "ssn",
+                "192.168.10.21", "::1", "12/31/1999", "born", "4111111111111111", "phone", "536-22-8726", "415-555-0132", ",", "1:f:", "12 30",
+                "AKIAIOSFODNN7EXAMPLE", "DEUTDEFF", "passport", "C01X00T47", "7f3a", "9",
+            ][..]), 0..12),
+            glue in prop::sample::select(&[" ", "-", ""][..]),
+        ) {
+            let body = json!({"query": words.join(glue), "documents": [{"ssn": words.first(), "t": words}]}).to_string();
+            let parts = ["/query", "/documents"];
+            let together = kinds_in(body.as_bytes(), &parts, &masks(Kind::ALL, &[], "[{kind}]")).unwrap();
+            for kind in Kind::ALL {
+                let alone = mask_parts(body.as_bytes(), &parts, &masks(&[*kind], &[], "[{kind}]"));
+                let alone = alone.map_or(true, |masked| !masked.found().is_empty());
+                prop_assert!(together.contains(kind) || !alone, "{:?} in {}", kind, &body);
+            }
+        }
+    }
 
     fn masks(detect: &[Kind], fields: &[&str], replace: &str) -> Masks {
         let fields = fields.iter().map(|field| (*field).to_owned()).collect();

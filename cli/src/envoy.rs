@@ -410,7 +410,7 @@ fn buffers(listener: &At<'_>, plugin: &Value) -> Option<(Severity, Flaw)> {
     // Limits that cannot be read are told as the plugin's own flaw.
     let limits: Limits =
         plugin.get("limits").and_then(|own| serde_json::from_value(own.clone()).ok()).unwrap_or_default();
-    let largest = limits.request_bytes.max(limits.response_bytes);
+    let largest = limits.buffer_bytes();
     if usize::try_from(limit).is_ok_and(|limit| limit <= largest) {
         let what =
             format!("Envoy's buffer of {limit} bytes is full before a body of `limits` ({largest} bytes) is there");

@@ -2,6 +2,7 @@
 
 use super::bundles::{InForce, Role, SecondOpinion, Slot, Supplied};
 use super::events::Queue;
+use super::held::Budget;
 use super::reply::Problem;
 use super::{Headers, Host};
 use crate::audit::{Chain, KeyedDigest, keyed_digest};
@@ -32,6 +33,7 @@ pub struct Guard {
     bundle: RefCell<Slot>,
     shadow: RefCell<Slot>,
     events: RefCell<Queue>,
+    pub(super) budget: Rc<Budget>,
 }
 
 /// Shows no secret.
@@ -93,6 +95,7 @@ impl Guard {
             bundle: RefCell::new(Slot::new(std::mem::take(&mut config.bundle))),
             shadow: RefCell::new(Slot::new(std::mem::take(&mut config.shadow))),
             events: RefCell::default(),
+            budget: Rc::new(Budget::new(&config.limits)),
             config,
             credentials,
             digest_key,

@@ -35,6 +35,8 @@ pub enum Problem {
     UpstreamRefused,
     /// No keys yet to verify tokens with, or no bundle yet to decide by.
     NotReady,
+    /// Too much is held for calls that wait.
+    Overloaded,
 }
 
 /// Where a call waits for a human.
@@ -80,6 +82,7 @@ impl Problem {
             Self::Unmaskable => "unmaskable-response",
             Self::UpstreamRefused => "upstream-refused",
             Self::NotReady => "not-ready",
+            Self::Overloaded => "overloaded",
         }
     }
 
@@ -100,7 +103,7 @@ impl Problem {
             Self::Uninspectable => 415,
             Self::Malformed(_) => 422,
             Self::Unmaskable | Self::UpstreamRefused => 502,
-            Self::NotReady => 503,
+            Self::NotReady | Self::Overloaded => 503,
         }
     }
 
@@ -120,6 +123,7 @@ impl Problem {
             Self::Unmaskable => "Response withheld",
             Self::UpstreamRefused => "Upstream refused",
             Self::NotReady => "Not ready",
+            Self::Overloaded => "Overloaded",
         }
     }
 
@@ -146,6 +150,7 @@ impl Problem {
             Self::Unmaskable => "the upstream's answer could not be checked and was withheld".to_owned(),
             Self::UpstreamRefused => "the upstream did not accept this gateway's credential".to_owned(),
             Self::NotReady => "this gateway is not ready; repeat the call".to_owned(),
+            Self::Overloaded => "too many large calls wait here at once; repeat the call later".to_owned(),
         }
     }
 
@@ -153,7 +158,7 @@ impl Problem {
         match self {
             Self::ApprovalRequired(ticket) => Some(ticket.retry_after),
             Self::ApprovalUnavailable => Some(Span::from_secs(15)),
-            Self::NotReady => Some(Span::from_secs(2)),
+            Self::NotReady | Self::Overloaded => Some(Span::from_secs(2)),
             _ => None,
         }
     }

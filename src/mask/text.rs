@@ -15,7 +15,15 @@ use std::ops::Range;
 /// # Errors
 /// A body that is not UTF-8, or has one of `secrets` in it.
 pub fn mask_text(body: &[u8], masks: &Masks, secrets: &[&[u8]]) -> Result<Masked, Unmaskable> {
-    whole(body, secrets, Masker::new(masks, secrets)).map(|(masked, _)| masked)
+    mask_text_within(body, masks, secrets, usize::MAX)
+}
+
+/// As [`mask_text`], of which at most `most` bytes may come out. Masking stops as soon as more would.
+///
+/// # Errors
+/// As [`mask_text`], and where more than `most` bytes would come out.
+pub fn mask_text_within(body: &[u8], masks: &Masks, secrets: &[&[u8]], most: usize) -> Result<Masked, Unmaskable> {
+    whole(body, secrets, Masker::new(masks, secrets, most)).map(|(masked, _)| masked)
 }
 
 /// As [`mask_text`], and tells each finding.
@@ -23,7 +31,7 @@ pub fn mask_text(body: &[u8], masks: &Masks, secrets: &[&[u8]]) -> Result<Masked
 /// # Errors
 /// As [`mask_text`].
 pub fn mask_text_and_tell(body: &[u8], masks: &Masks, secrets: &[&[u8]]) -> Result<(Masked, Vec<Finding>), Unmaskable> {
-    whole(body, secrets, Masker { located: Some(Vec::new()), ..Masker::new(masks, secrets) })
+    whole(body, secrets, Masker { located: Some(Vec::new()), ..Masker::new(masks, secrets, usize::MAX) })
 }
 
 fn whole(body: &[u8], secrets: &[&[u8]], mut masker: Masker<'_>) -> Result<(Masked, Vec<Finding>), Unmaskable> {
@@ -46,6 +54,8 @@ fn whole(body: &[u8], secrets: &[&[u8]], mut masker: Masker<'_>) -> Result<(Mask
 pub(super) struct Masker<'a> {
     pub(super) masks: &'a Masks,
     pub(super) secrets: &'a [&'a [u8]],
+    /// The most bytes that one string may become.
+    most: usize,
     finder: Finder,
     view: Vec<u8>,
     spans: Vec<Span>,
@@ -67,6 +77,8 @@ pub(super) enum Undone {
     Undecodable(Undecodable),
     Secret,
     Unsettled,
+    /// It becomes longer than this.
+    Grows(usize),
 }
 
 impl Undone {
@@ -76,6 +88,7 @@ impl Undone {
             Self::Undecodable(Undecodable::Escape) => Unmaskable::Malformed { at },
             Self::Secret => Unmaskable::Secret,
             Self::Unsettled => Unmaskable::Unsettled { at },
+            Self::Grows(most) => Unmaskable::Grows { most },
         }
     }
 }
@@ -91,10 +104,11 @@ impl<'a> Masker<'a> {
     /// brings a word closer to a number, or parts what stood together.
     const ROUNDS: usize = 8;
 
-    pub(super) fn new(masks: &'a Masks, secrets: &'a [&'a [u8]]) -> Self {
+    pub(super) fn new(masks: &'a Masks, secrets: &'a [&'a [u8]], most: usize) -> Self {
         Self {
             masks,
             secrets,
+            most,
             finder: Finder::default(),
             view: Vec::new(),
             spans: Vec::new(),
@@ -210,8 +224,14 @@ impl<'a> Masker<'a> {
             let replacement = self.masks.replacement(what).ok_or(Undone::Unsettled)?;
             replacement.write(view.get(seen.clone()).unwrap_or_default(), form, masked);
             copied = place.end;
+            if masked.len() > self.most {
+                return Err(Undone::Grows(self.most));
+            }
         }
         masked.push_str(raw.get(copied..).ok_or(Undone::Unsettled)?);
+        if masked.len() > self.most {
+            return Err(Undone::Grows(self.most));
+        }
         if self.places.len() == self.hits.len() { Ok(()) } else { Err(Undone::Unsettled) }
     }
 }

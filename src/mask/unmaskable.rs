@@ -33,6 +33,11 @@ pub enum Unmaskable {
         /// Where the string begins.
         at: usize,
     },
+    /// What would leave is larger than may be: replacements are longer than what they stand for.
+    Grows {
+        /// The most bytes.
+        most: usize,
+    },
     /// A record of a stream is larger than may be.
     TooLarge {
         /// The most bytes.
@@ -55,6 +60,7 @@ impl Unmaskable {
             Self::TooDeep { .. } => "response-too-deep",
             Self::Secret => "response-leaks-credential",
             Self::Unsettled { .. } => "response-unsettled",
+            Self::Grows { .. } => "response-too-large",
             Self::TooLarge { .. } => "response-record-too-large",
             Self::CutOff => "response-cut-off",
             Self::Denied(_) => "response-denied",
@@ -72,7 +78,7 @@ impl Unmaskable {
             | Self::LoneSurrogate { at }
             | Self::TooDeep { at }
             | Self::Unsettled { at } => Some(*at),
-            Self::Secret | Self::TooLarge { .. } | Self::CutOff | Self::Denied(_) => None,
+            Self::Secret | Self::Grows { .. } | Self::TooLarge { .. } | Self::CutOff | Self::Denied(_) => None,
         }
     }
 }
@@ -88,6 +94,7 @@ impl fmt::Display for Unmaskable {
             Self::TooDeep { at } => write!(out, "the body is nested more than 128 deep at byte {at}"),
             Self::Secret => out.write_str("the body repeats an upstream credential"),
             Self::Unsettled { at } => write!(out, "masking does not settle in the string at byte {at}"),
+            Self::Grows { most } => write!(out, "masking makes more than {most} bytes of the body"),
             Self::TooLarge { most } => write!(out, "a record of the stream has more than {most} bytes"),
             Self::CutOff => out.write_str("the stream ends within a record"),
             Self::Denied(_) => out.write_str("the body has more findings than a mask lets leave"),

@@ -312,6 +312,8 @@ class Http2:
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
         self._peer = h2_peer(client=True)
         self._peer.initiate_connection()
+        # What came while a body was sent.
+        self._early: list = []
         self._flush()
 
     def _flush(self) -> None:
@@ -328,6 +330,21 @@ class Http2:
         self._peer.send_data(stream, data, end_stream=end)
         self._flush()
 
+    def body(self, stream: int, data: bytes) -> None:
+        """Sends a whole body as the peer's windows let it. Ends early where the peer has answered already."""
+        at = 0
+        while at < len(data):
+            room = min(self._peer.local_flow_control_window(stream), self._peer.max_outbound_frame_size, len(data) - at)
+            if room > 0:
+                self.data(stream, data[at:at + room], end=at + room == len(data))
+                at += room
+                continue
+            more = self._socket.recv(65536)
+            self._early += self._peer.receive_data(more) if more else []
+            self._flush()
+            if not more or any(isinstance(event, (h2.events.ResponseReceived, h2.events.StreamReset)) for event in self._early):
+                return
+
     def trailers(self, stream: int, trailers: Iterable[tuple[str, str]]) -> None:
         self._peer.send_headers(stream, list(trailers), end_stream=True)
         self._flush()
@@ -339,9 +356,10 @@ class Http2:
     def response(self, stream: int) -> Response:
         """Reads the stream's response. One that is reset is not `whole`."""
         response = Response(whole=False)
-        while data := self._socket.recv(65536):
+        while self._early or (data := self._socket.recv(65536)):
             ended = False
-            for event in self._peer.receive_data(data):
+            early, self._early = self._early, []
+            for event in early or self._peer.receive_data(data):
                 if getattr(event, "stream_id", None) not in (None, stream):
                     continue
                 if isinstance(event, h2.events.ResponseReceived):

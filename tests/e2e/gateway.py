@@ -406,7 +406,7 @@ def expect_problem(reply: Reply, status: int, code: str, reason: Optional[str] =
 
 
 # Allowed by the policy, and withheld because it cannot be carried out on this route.
-WITHHELD_ANYWAY = ("credential-not-for-route", "force-impossible")
+WITHHELD_ANYWAY = ("credential-not-for-route", "force-impossible", "request-too-large")
 
 
 def expect_refused(gateway: Gateway, reply: Reply, status: int, code: str, reason: Optional[str] = None) -> dict:

@@ -163,9 +163,9 @@ def test_a_request_that_masks_make_larger_than_the_buffer_ends_nothing_and_is_no
 
 @pytest.mark.parametrize("protocol", ["HTTP/1", "HTTP/2"])
 def test_a_parameter_that_is_forced_into_a_full_buffer_ends_nothing(gateway, protocol):
-    empty = len(json.dumps(body(documents=[""])))
-    for room in range(0, 120, 12):
-        reply = call(gateway, FORCED, protocol, body(documents=["x" * (BUFFER - empty - room)]))
+    empty = len(json.dumps(body(documents=[""], return_documents=True)))
+    for room in (0, 1, 2, 50):
+        reply = call(gateway, FORCED, protocol, body(documents=["x" * (BUFFER - empty - room)], return_documents=True))
         assert reply.status in (200, 413)
         expect_alive(gateway, reply)
 
@@ -207,8 +207,9 @@ def test_a_request_that_masks_make_larger_than_the_limit_is_refused(bounded, pat
 
 
 def test_a_request_that_a_forced_parameter_makes_larger_than_the_limit_is_refused(bounded):
-    content = body(documents=["x"], return_documents=None)
-    content["documents"] = ["x" * ((64 << 10) - len(json.dumps(content)) - 5)]
+    # Exactly the limit, and `false` is a byte longer than `true`.
+    content = body(documents=[""], return_documents=True)
+    content["documents"] = ["x" * ((64 << 10) - len(json.dumps(content)))]
     expect_refused(bounded, bounded.call(FORCED, body=content), 413, "too-large", "request-too-large")
 
 

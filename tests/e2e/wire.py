@@ -19,6 +19,7 @@ import h2.config
 import h2.connection
 import h2.errors
 import h2.events
+import h2.exceptions
 
 Header = tuple[bytes, bytes]
 PATIENCE = 10.0
@@ -160,7 +161,7 @@ class Server:
         try:
             with connection:
                 (self._serve_h2 if self.h2 else self._serve_http1)(connection)
-        except (OSError, EOFError):
+        except (OSError, EOFError, h2.exceptions.ProtocolError):
             pass
         finally:
             self._connections.discard(connection)
@@ -223,7 +224,11 @@ class Server:
                     answer = self._note(open_requests.pop(event.stream_id))
                     if answer.hold:
                         answer.hold.wait(PATIENCE)
-                    send_h2(peer, event.stream_id, [(":status", str(answer.status)), *answer.headers], answer.body, answer.trailers)
+                    if answer.reset:
+                        peer.reset_stream(event.stream_id)
+                        continue
+                    body = answer.body if answer.pieces is None else b"".join(answer.pieces)
+                    send_h2(peer, event.stream_id, [(":status", str(answer.status)), *answer.headers], body, answer.trailers)
                 connection.sendall(peer.data_to_send())
 
 
@@ -468,7 +473,8 @@ def h2_peer(*, client: bool) -> h2.connection.H2Connection:
 
 def send_h2(peer: h2.connection.H2Connection, stream: int, headers: list, body: bytes, trailers: list) -> None:
     peer.send_headers(stream, headers, end_stream=not body and not trailers)
-    if body:
-        peer.send_data(stream, body, end_stream=not trailers)
+    for at in range(0, len(body), peer.max_outbound_frame_size):
+        part = body[at:at + peer.max_outbound_frame_size]
+        peer.send_data(stream, part, end_stream=not trailers and at + len(part) == len(body))
     if trailers:
         peer.send_headers(stream, trailers, end_stream=True)

@@ -37,8 +37,6 @@ def configuration() -> dict:
     bundle = copy.deepcopy(BUNDLE)
     bundle["masks"]["few"] = {"detect": ["email"], "deny": {"above": 3}}
     bundle["rules"].append({"id": "few", "guard": {"datasets": ["web-*"]}, "require": {"masks": ["few"]}})
-    for rule in bundle["rules"]:
-        rule.get("limits", {}).pop("documents", None)
     routes = [{**route, "streams": True} for route in copy.deepcopy(ROUTES)]
     approver = {**plugin()["approver"], "timeout": "25s", "wait": "20s"}
     return plugin(bundle={"inline": bundle}, routes=routes, limits={}, approver=approver)

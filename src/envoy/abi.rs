@@ -31,6 +31,7 @@ pub(super) enum BufferType {
     PluginConfiguration = 7,
 }
 
+#[expect(clippy::enum_variant_names, reason = "as the ABI calls them")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(super) enum MapType {

@@ -142,7 +142,7 @@ impl Exchange {
         self.story.decision = Some(decision);
         let (consultation, outgoing) = judged?;
         if consultation.wanted.is_empty() {
-            return self.forward(consultation, outgoing, now, host);
+            return self.forward(&consultation, outgoing, now, host);
         }
         self.hold(body.len().saturating_add(consultation.incoming.head.headers.size()))?;
         self.ask(consultation)
@@ -272,7 +272,7 @@ impl Exchange {
             return Err(undecidable());
         }
         let outgoing = self.judge_again(&consultation, body, now, host)?;
-        self.forward(consultation, outgoing, now, host)
+        self.forward(&consultation, outgoing, now, host)
     }
 
     /// People took their time, and what they agreed to may be forbidden by now: a deny of the bundle in force beats any receipt.
@@ -317,7 +317,7 @@ impl Exchange {
     /// body as it goes upstream; None: as the caller sent it.
     fn forward(
         &mut self,
-        consultation: Box<Consultation>,
+        consultation: &Consultation,
         outgoing: Option<Vec<u8>>,
         now: Time,
         host: &dyn Host,

@@ -44,7 +44,9 @@ def plugin(issuer: str) -> dict:
         "callers": {
             "issuers": [{"issuer": issuer, "audiences": ["rerank-guard"], "keys": {"jwks": {"cluster": "issuer", "authority": "idp.example", "path": "/jwks.json"}}}]
         },
-        "routes": [{"path": "/cohere/{dataset}/v2/rerank", "dialect": "cohere-v2", "dataset": {"segment": "dataset"}, "credentials": ["bench"]}],
+        "origins": ["http://127.0.0.1:*"],
+        "routes": [{"path": "/cohere/{dataset}/v2/rerank", "dialect": "cohere-v2", "clusters": ["upstream"], "host": "api.cohere.com",
+                    "dataset": {"segment": "dataset"}, "credentials": ["bench"]}],
         "credentials": {"bench": {"env": "BENCH_KEY", "prefix": "Bearer "}},
     }
 

@@ -89,6 +89,29 @@ LOG_LINE = (
 ROUTER = {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router", "suppress_envoy_headers": True}
 
 
+def _held() -> dict:
+    """Holds Envoy's route behind the filter. Envoy chooses it anew after the filter has changed the request, and a module cannot see that
+    choice; this filter makes it and holds it: the cluster must be the one that the call was judged for, or there must be none.
+
+    `!has(xds.cluster_name) || bytes(xds.cluster_name) == filter_state["wasm.rerank_guard_cluster"]`
+    """
+    def cluster(**how: bool) -> dict:
+        return {"select_expr": {"operand": {"ident_expr": {"name": "xds"}}, "field": "cluster_name", **how}}
+
+    def call(function: str, *args: dict) -> dict:
+        return {"call_expr": {"function": function, "args": list(args)}}
+
+    judged = call("_[_]", {"ident_expr": {"name": "filter_state"}}, {"const_expr": {"string_value": "wasm.rerank_guard_cluster"}})
+    condition = call("_||_", call("!_", cluster(test_only=True)), call("_==_", call("bytes", cluster()), judged))
+    policy = {"permissions": [{"any": True}], "principals": [{"any": True}], "condition": condition}
+    rules = {"action": "ALLOW", "policies": {"cluster-as-judged": policy}}
+    return {"name": "envoy.filters.http.rbac",
+            "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC", "rules": rules}}
+
+
+HELD = _held()
+
+
 class StackError(Exception):
     """What could not be started, in a few lines for people."""
 
@@ -165,7 +188,8 @@ def envoy_config(
         "upgrade_configs": [{"upgrade_type": kind} for kind in upgrades],
         "access_log": [file_log(access_log)] if access_log else [],
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": list(routes)}]},
-        "http_filters": [*filters, {"name": "envoy.filters.http.router", "typed_config": ROUTER}],
+        "http_filters": [*filters, *([HELD] if any(map(_is_ours, filters)) else []),
+                         {"name": "envoy.filters.http.router", "typed_config": ROUTER}],
     }
     listener = {
         "name": "rerank",
@@ -179,6 +203,10 @@ def envoy_config(
         "admin": {"address": loopback(0)},
         "static_resources": {"listeners": [listener], "clusters": list(clusters)},
     }
+
+
+def _is_ours(http_filter: Mapping) -> bool:
+    return http_filter["typed_config"].get("config", {}).get("root_id") == "rerank_guard"
 
 
 def wasm_filter(plugin: Union[Mapping, str], wasm: Path, vm_id: str, env_keys: Iterable[str] = ()) -> dict:

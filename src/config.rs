@@ -8,6 +8,7 @@ use crate::caller;
 use crate::credential;
 use crate::exchange::Supply;
 use crate::mask::{Kept, Kind, Masks, Rule};
+use crate::origin::Origin;
 use crate::policy::{Policy, fetched};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ pub struct Config {
     pub shadow: Supply,
     /// Who may prove whom.
     pub callers: caller::Settings,
+    /// What this gateway is reached at; may be empty.
+    pub(crate) origins: Vec<Origin>,
     /// The dialects, the module's first.
     pub(crate) dialects: Vec<Spoken>,
     /// The routes; no path fits two.
@@ -114,6 +117,11 @@ pub(crate) struct Written {
     bundle: WrittenSupply,
     /// Who may prove whom.
     callers: caller::Settings,
+    /// What callers reach this gateway at: `https://search.example`, `https://search.example:8443`; on loopback also any port,
+    /// `http://127.0.0.1:*`. Proofs of possession (DPoP) are held against it.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("items" = {"type": "string", "pattern": crate::schema::ORIGIN})))]
+    origins: Vec<String>,
     /// Further dialects, as data.
     #[serde(default)]
     dialects: Vec<WrittenDialect>,
@@ -206,8 +214,12 @@ impl Config {
         let bundle = supply(&written.bundle, "bundle", embedded, &mut flaws);
         let shadow = shadow.map(|shadow| supply(shadow, "bundle.shadow", embedded, &mut flaws)).unwrap_or_default();
         let dialects = dialects(written.dialects, &mut flaws);
-        let routes = routes(written.routes, &dialects, &mut flaws);
+        let origins = origins(&written.origins, &mut flaws);
+        let routes = routes(written.routes, &dialects, !written.origins.is_empty(), &mut flaws);
         let pass = pass(&written.pass, &routes, &mut flaws);
+        if !pass.is_empty() && written.origins.is_empty() {
+            flaws.push("pass: whatever Host a caller writes would go upstream: write `origins`".to_owned());
+        }
         for (name, credential) in &written.credentials {
             flaws.extend(credential::check(name, credential).err().map(|unusable| unusable.to_string()));
         }
@@ -223,7 +235,17 @@ impl Config {
         };
         flaws.extend(bundle.start.as_ref().map(|policy| means.unfit(policy)).unwrap_or_default());
         flaws.extend(written.approver.as_ref().and_then(|approver| approver.check().err()));
-        flaws.extend(caller::Callers::new(&written.callers).err().map(|unusable| unusable.to_string()));
+        let mut callers = written.callers;
+        match (&callers.dpop, written.origins.is_empty()) {
+            (Some(_), true) => flaws.push(
+                "origins: `callers.dpop` accepts proofs of possession, which are for an address of this gateway: write what it is \
+                 reached at"
+                    .to_owned(),
+            ),
+            (None, false) => callers.dpop = Some(caller::DpopSettings::default()),
+            _ => {}
+        }
+        flaws.extend(caller::Callers::new(&callers).err().map(|unusable| unusable.to_string()));
         let limits = written.limits;
         let sizes = [limits.request_bytes, limits.response_bytes, limits.record_bytes];
         if !sizes.iter().all(|size| (1..=64 << 20).contains(size)) {
@@ -255,7 +277,8 @@ impl Config {
             gateway: written.gateway,
             bundle,
             shadow,
-            callers: written.callers,
+            callers,
+            origins,
             dialects,
             routes,
             pass,
@@ -414,7 +437,18 @@ fn dialects(written: Vec<WrittenDialect>, flaws: &mut Vec<String>) -> Vec<Spoken
     all
 }
 
-fn routes(written: Vec<WrittenRoute>, dialects: &[Spoken], flaws: &mut Vec<String>) -> Vec<Route> {
+fn origins(written: &[String], flaws: &mut Vec<String>) -> Vec<Origin> {
+    let mut all = Vec::new();
+    for (at, text) in written.iter().enumerate() {
+        match Origin::read(text) {
+            Ok(origin) => all.push(origin),
+            Err(what) => flaws.push(format!("origins[{at}]: {what}")),
+        }
+    }
+    all
+}
+
+fn routes(written: Vec<WrittenRoute>, dialects: &[Spoken], has_origins: bool, flaws: &mut Vec<String>) -> Vec<Route> {
     let known = dialects
         .iter()
         .enumerate()
@@ -431,6 +465,12 @@ fn routes(written: Vec<WrittenRoute>, dialects: &[Spoken], flaws: &mut Vec<Strin
                     let (one, other) = (&route.template, &other.template);
                     flaws.push(format!("routes[{at}].path: `{one}` and `{other}` share a path: tell them apart"));
                 }
+                if route.host.is_none() && route.authorities.is_empty() && !has_origins {
+                    flaws.push(format!(
+                        "routes[{at}].host: whatever Host a caller writes would go upstream: write `host`, the upstream's own name, \
+                         or `authorities`, or `origins`"
+                    ));
+                }
                 all.push(route);
             }
             Err(what) => flaws.push(format!("routes[{at}].{what}")),
@@ -446,8 +486,10 @@ fn pass(written: &[WrittenPass], routes: &[Route], flaws: &mut Vec<String>) -> V
             flaws.push(format!("pass[{at}].method: `{}` cannot pass: write GET, HEAD, POST or OPTIONS", one.method));
         }
         match Template::new(&one.path) {
-            Ok(template) if one.method == "POST" && routes.iter().any(|route| route.template.meets(&template)) => {
-                flaws.push(format!("pass[{at}].path: `{template}` would let calls of a route pass"));
+            Ok(template) if routes.iter().any(|route| route.template.resembles(&template)) => {
+                flaws.push(format!(
+                    "pass[{at}].path: `{template}` is the path of a route: whatever its method, it is no stream to pass"
+                ));
             }
             Ok(template) => all.push(Pass { method: one.method.clone(), template }),
             Err(what) => flaws.push(format!("pass[{at}].{what}")),
@@ -477,7 +519,9 @@ mod tests {
             }},
             "callers": {"issuers": [{"issuer": "https://idp.test", "audiences": ["rg"],
                                      "keys": {"jwks": {"cluster": "idp", "authority": "idp.test", "path": "/jwks.json"}}}]},
-            "routes": [{"path": "/{dataset}/v2/rerank", "dialect": "cohere-v2", "dataset": {"segment": "dataset"}, "credentials": ["tei"]}],
+            "origins": ["https://rerank.test"],
+            "routes": [{"path": "/{dataset}/v2/rerank", "dialect": "cohere-v2", "clusters": ["tei"], "dataset": {"segment": "dataset"},
+                        "credentials": ["tei"]}],
             "credentials": {"tei": {"env": "TEI", "prefix": "Bearer "}},
         })
     }
@@ -500,7 +544,7 @@ mod tests {
     #[test]
     fn what_cannot_serve_is_refused_and_the_field_is_named() {
         type Change = fn(&mut Value);
-        let cases: [(Change, &str); 19] = [
+        let cases: [(Change, &str); 34] = [
             (|all| all["typo"] = json!(1), "unknown field `typo`"),
             (|all| all["limits"] = json!({"request_byte": 1}), "unknown field `request_byte`"),
             (|all| all["callers"]["issuers"][0]["aud"] = json!("x"), "unknown field `aud`"),
@@ -519,7 +563,36 @@ mod tests {
             (|all| all["credentials"]["tei"]["header"] = json!("Host"), "credentials.tei"),
             (|all| all["limits"] = json!({"request_bytes": 0}), "limits:"),
             (|all| all["pass"] = json!([{"method": "POST", "path": "/web/v2/rerank"}]), "pass[0].path:"),
+            (|all| all["pass"] = json!([{"method": "GET", "path": "/web/v2/rerank"}]), "pass[0].path:"),
+            (|all| all["pass"] = json!([{"method": "HEAD", "path": "/web/V2/Rerank;x"}]), "pass[0].path:"),
+            (|all| all["pass"] = json!([{"method": "OPTIONS", "path": "/{x}/v2/{y}"}]), "pass[0].path:"),
             (|all| all["response_headers"] = json!(["X-Header"]), "response_headers:"),
+            (|all| all["routes"][0]["clusters"] = json!([]), "routes[0].clusters:"),
+            (|all| all["routes"][0]["clusters"] = json!(["tei", ""]), "routes[0].clusters:"),
+            (|all| all["routes"][0]["authorities"] = json!(["a b"]), "routes[0].authorities:"),
+            (|all| all["routes"][0]["authorities"] = json!(["rerank.test:*"]), "routes[0].authorities:"),
+            (|all| all["routes"][0]["host"] = json!("https://api.test"), "routes[0].host:"),
+            (|all| all["routes"][0]["host"] = json!("127.0.0.1:*"), "routes[0].host:"),
+            (|all| all["origins"] = json!(["rerank.test"]), "origins[0]:"),
+            (|all| all["origins"] = json!(["https://rerank.test/"]), "origins[0]:"),
+            (|all| all["origins"] = json!(["https://rerank.test:*"]), "origins[0]:"),
+            (|all| all["origins"] = json!([]), "routes[0].host:"),
+            (
+                |all| {
+                    all["origins"] = json!([]);
+                    all["routes"][0]["host"] = json!("api.test");
+                    all["callers"]["dpop"] = json!({});
+                },
+                "origins:",
+            ),
+            (
+                |all| {
+                    all["origins"] = json!([]);
+                    all["routes"][0]["host"] = json!("api.test");
+                    all["pass"] = json!([{"method": "GET", "path": "/healthz"}]);
+                },
+                "pass:",
+            ),
         ];
         for (change, field) in cases {
             let flaws = read(change).map(|_| ()).unwrap_err();

@@ -19,6 +19,7 @@ mod fetch;
 mod hexadecimal;
 pub mod json;
 pub mod mask;
+pub mod origin;
 pub mod policy;
 #[cfg(feature = "schema")]
 pub mod schema;

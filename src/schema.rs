@@ -33,6 +33,9 @@ pub(crate) const HEADER: &str = r"^[a-z0-9!#$%&'*+.^_`|~-]+$";
 /// The path of a request.
 pub(crate) const PATH: &str = r"^/[!-~]*$";
 
+/// What a gateway is reached at.
+pub(crate) const ORIGIN: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\s]+$";
+
 impl JsonSchema for Time {
     fn schema_name() -> Cow<'static, str> {
         "Time".into()

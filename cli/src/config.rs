@@ -166,8 +166,8 @@ mod tests {
     }
 
     const GOOD: &str = "gateway: eu1\nbundle: {embedded: true}\ncallers:\n  issuers:\n  - issuer: https://idp.example\n    audiences: [a]\n    \
-        keys: {jwks: {cluster: c, authority: idp.example, path: /k}}\nroutes:\n- path: /rerank\n  dialect: tei\n  model: m\n  \
-        dataset: {fixed: d}\n  credentials: [c]\ncredentials: {c: {env: KEY}}\n";
+        keys: {jwks: {cluster: c, authority: idp.example, path: /k}}\norigins: [https://a.example]\nroutes:\n- path: /rerank\n  dialect: tei\n  model: m\n  \
+        dataset: {fixed: d}\n  clusters: [up]\n  credentials: [c]\ncredentials: {c: {env: KEY}}\n";
 
     #[test]
     fn every_flaw_is_found_where_it_stands() {

@@ -169,7 +169,9 @@ fn what_no_configuration_says_is_invalid() {
         "gateway": "eu1", "bundle": {"embedded": true},
         "callers": {"issuers": [{"issuer": "https://idp.example", "audiences": ["rg"],
             "keys": {"jwks": {"cluster": "idp", "authority": "idp.example", "path": "/jwks.json"}}}]},
-        "routes": [{"path": "/rerank", "dialect": "tei", "model": "m", "dataset": {"fixed": "d"}, "credentials": ["tei"]}],
+        "origins": ["https://rerank.example"],
+        "routes": [{"path": "/rerank", "dialect": "tei", "model": "m", "dataset": {"fixed": "d"}, "clusters": ["tei"],
+                    "authorities": ["rerank.example"], "host": "tei.internal", "credentials": ["tei"]}],
         "credentials": {"tei": {"env": "TEI"}},
     });
     let errors: Vec<String> = validator.iter_errors(&sound).map(|error| error.to_string()).collect();

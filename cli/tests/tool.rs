@@ -681,7 +681,9 @@ fn gateway(keys: &Value, fetched: &str) -> String {
             {"issuer": "https://far.example", "audiences": ["rerank-guard"], "algorithms": ["EdDSA"], "keys":
                 {fetched: {"cluster": "idp", "authority": "far.example", "path": "/keys"}}},
         ]},
-        "routes": [{"path": "/rerank", "dialect": "tei", "model": "m", "dataset": {"fixed": "d"}, "credentials": ["c"]}],
+        "origins": ["https://rerank.example"],
+        "routes": [{"path": "/rerank", "dialect": "tei", "model": "m", "dataset": {"fixed": "d"}, "clusters": ["tei"],
+                    "credentials": ["c"]}],
         "credentials": {"c": {"env": "KEY"}},
     })
     .to_string()

@@ -47,7 +47,7 @@ pub(crate) fn claims() -> Value {
 pub(crate) fn callers(keys: &Value) -> Callers {
     let all = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
     let issuer = json!({"issuer": ISSUER, "audiences": ["gw"], "algorithms": all, "keys": keys});
-    let settings: Settings = serde_json::from_value(json!({"issuers": [issuer]})).expect("settings");
+    let settings: Settings = serde_json::from_value(json!({"issuers": [issuer], "dpop": {}})).expect("settings");
     Callers::new(&settings).expect("callers")
 }
 

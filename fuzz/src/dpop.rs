@@ -3,7 +3,8 @@
 use crate::caller::{HEADER, NOW, Signer, claims, trusting};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rerank_guard::caller::{Dpop, NoNativeSignatures, Presented, Proof, Refusal, Shown};
+use rerank_guard::caller::{Dpop, NoNativeSignatures, Presented, Proof, Refusal, Shown, Target};
+use rerank_guard::origin::{Authority, Origin};
 use rerank_guard::shared::LocalMemory;
 use serde_json::{Value, json};
 
@@ -27,10 +28,13 @@ pub fn check(data: &[u8]) {
         _ => (holder.sign(rest.as_bytes(), good.as_bytes()), Some(good.as_str())),
     };
     let (mut callers, memory) = (trusting(&issuer), LocalMemory::default());
+    let origins = [Origin::read("https://gw.test").expect("an origin")];
+    let authority = Authority::read("gw.test").expect("an authority");
+    let target = Target { origins: &origins, authority: &authority, path: "/v2/rerank" };
     let presented = Presented {
         token: token.as_bytes(),
         is_dpop: true,
-        dpop: Shown::One(Dpop { proof: proof.as_bytes(), method: "POST", uri: URI }),
+        dpop: Shown::One(Dpop { proof: proof.as_bytes(), method: "POST", target }),
         ..Presented::default()
     };
     let Ok(caller) = callers.identify_sender(&presented, NOW, &NoNativeSignatures, &memory) else { return };

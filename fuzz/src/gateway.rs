@@ -30,7 +30,7 @@ impl Gateway {
         for dialect in DIALECTS {
             for dataset in ["web", "hr"] {
                 let mut route = json!({
-                    "path": format!("/{dataset}/{dialect}/rerank"), "dialect": dialect, "dataset": {"fixed": dataset}, "credentials": ["up"],
+                    "path": format!("/{dataset}/{dialect}/rerank"), "dialect": dialect, "dataset": {"fixed": dataset}, "clusters": ["up"], "credentials": ["up"],
                 });
                 if dialect == "tei" {
                     route["model"] = json!("m1");
@@ -54,6 +54,7 @@ impl Gateway {
                 ],
             }},
             "callers": {"verified_routes": ["mesh"], "peers": [{"dns": {"issuer": "mesh", "names": {"search.test": ["grp-all"]}}}]},
+            "origins": ["https://gw"],
             "routes": routes,
             "approver": {
                 "cluster": "approver", "authority": "approver.test", "issuer": "https://approver.test",
@@ -114,6 +115,14 @@ impl Host for Mesh {
 
     fn route(&self) -> Option<String> {
         Some("mesh".to_owned())
+    }
+
+    fn cluster(&self) -> Option<String> {
+        Some("up".to_owned())
+    }
+
+    fn was_held_back(&self) -> bool {
+        false
     }
 
     fn shared(&self) -> &dyn SharedMemory {

@@ -5,7 +5,7 @@ mod receipt;
 mod request;
 
 pub use receipt::{Disbelief, Receipt, Terms};
-pub use request::{Asking, digest};
+pub use request::{Asking, Bound};
 
 use crate::caller::PinnedKey;
 use crate::time::Span;

@@ -26,6 +26,10 @@ pub struct Record<'a> {
     pub method: &'a str,
     /// The route's path template; a path that fits none may hold anything and is not recorded.
     pub route: Option<&'a str>,
+    /// Whom the request addressed, if that is a name of this gateway; any other may hold anything and is not recorded.
+    pub authority: Option<&'a str>,
+    /// The Envoy cluster that the call was for; None where it was refused before that mattered.
+    pub cluster: Option<&'a str>,
     /// Who called, if that was proved.
     pub caller: Option<&'a Caller>,
     /// What they asked for, if it was readable.
@@ -111,6 +115,7 @@ impl Record<'_> {
             approval.add("approvers", approved.approvers.as_slice());
         });
         record.add("credential", self.credential);
+        record.add("cluster", self.cluster);
         record.object("result", |result| self.result(result));
         record.open()
     }
@@ -119,6 +124,7 @@ impl Record<'_> {
     fn asked(&self, asked: &mut Members) {
         asked.add("method", self.method);
         asked.add("route", self.route);
+        asked.add("authority", self.authority);
         asked.add("body_digest", self.request_digest);
         let Some(call) = self.call else { return };
         asked.add("dialect", &call.dialect);

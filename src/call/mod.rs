@@ -163,9 +163,10 @@ mod tests {
     }
 
     fn route(fields: &str) -> Result<Route, String> {
-        let written =
-            serde_json::from_str(&format!(r#"{{"path":"/{{dataset}}/v1/rerank","credentials":["c"],{fields}}}"#))
-                .unwrap();
+        let written = serde_json::from_str(&format!(
+            r#"{{"path":"/{{dataset}}/v1/rerank","clusters":["up"],"credentials":["c"],{fields}}}"#
+        ))
+        .unwrap();
         Route::new(written, &BTreeMap::from([("cohere-v1", (0, true)), ("tei", (1, false))]))
     }
 

@@ -1,6 +1,7 @@
 //! Routes: which requests carry a rerank call, in which dialect, and on which dataset.
 
 use super::dialect::{Places, Role};
+use crate::origin::{Authority, Named};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +16,16 @@ pub struct Written {
     pub path: String,
     /// Name of a dialect.
     pub dialect: String,
+    /// The Envoy clusters that this route's calls may go to, as Envoy names them; of weighted clusters all. A call for which Envoy has
+    /// chosen another is refused.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub clusters: Vec<String>,
+    /// The authorities (`search.example`, `search.example:8443`) that calls may be addressed to; those of `origins` by default.
+    #[serde(default)]
+    pub authorities: Vec<String>,
+    /// The `Host` that the upstream is sent: its own name. Without it, it is the one that the caller addressed, unless Envoy rewrites
+    /// it.
+    pub host: Option<String>,
     /// Where the call's dataset stands.
     pub dataset: Source,
     /// Where the call's tenant stands, if there are tenants.
@@ -63,6 +74,9 @@ pub struct DocumentsName {
 #[derive(Debug)]
 pub struct Route {
     pub(crate) template: Template,
+    pub(crate) clusters: Vec<String>,
+    pub(crate) authorities: Vec<Named>,
+    pub(crate) host: Option<String>,
     pub(crate) dialect: usize,
     pub(crate) dataset: Source,
     pub(crate) tenant: Option<Source>,
@@ -129,8 +143,24 @@ impl Route {
         if written.credentials.is_empty() {
             return Err("credentials: name at least one that this route's upstream may be sent".to_owned());
         }
+        if written.clusters.is_empty() {
+            return Err("clusters: name the Envoy clusters that this route's calls may go to".to_owned());
+        }
+        if let Some(cluster) =
+            written.clusters.iter().find(|name| name.is_empty() || name.chars().any(char::is_control))
+        {
+            return Err(format!("clusters: `{}` is no cluster: write its name in Envoy", cluster.escape_default()));
+        }
+        let authorities = written.authorities.iter().map(|text| Named::read(text));
+        let authorities = authorities.collect::<Result<_, _>>().map_err(|what| format!("authorities: {what}"))?;
+        if let Some(host) = written.host.as_ref().filter(|host| Authority::read(host).is_none()) {
+            return Err(format!("host: `{host}` is no authority: write the upstream's own, such as api.cohere.com"));
+        }
         Ok(Self {
             template,
+            clusters: written.clusters,
+            authorities,
+            host: written.host,
             dialect,
             dataset: written.dataset,
             tenant: written.tenant,
@@ -224,6 +254,22 @@ impl Template {
         self.segments.iter().any(|segment| matches!(segment, Segment::Named(name) if name == wanted))
     }
 
+    /// Whether a path that fits this one could be taken for one that fits `other` by an upstream that folds case or drops parameters
+    /// (`;…`).
+    #[must_use]
+    pub fn resembles(&self, other: &Self) -> bool {
+        let folded = |template: &Self| {
+            let segments = template.segments.iter().map(|segment| match segment {
+                Segment::Literal(part) => {
+                    Segment::Literal(part.split(';').next().unwrap_or_default().to_ascii_lowercase())
+                }
+                Segment::Named(name) => Segment::Named(name.clone()),
+            });
+            Self { segments: segments.collect(), text: String::new() }
+        };
+        folded(self).meets(&folded(other))
+    }
+
     /// Whether some path fits both.
     #[must_use]
     pub fn meets(&self, other: &Self) -> bool {
@@ -284,6 +330,20 @@ mod tests {
         for text in ["", "v2", "/", "//a", "/a/", "/{a}/{a}", "/{}", "/{A}", "/a?b", "/a%20b", "/..", "/{a"] {
             assert!(Template::new(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn templates_whose_paths_an_upstream_could_confuse_resemble_each_other() {
+        let resembles = |one: &str, other: &str| Template::new(one).unwrap().resembles(&Template::new(other).unwrap());
+        for (one, other) in [
+            ("/V1/Rerank", "/v1/rerank"),
+            ("/v1/rerank;x=1", "/{a}/rerank"),
+            ("/{b}/RERANK", "/{a}/rerank"),
+            ("/{a}/{b}", "/v1/rerank"),
+        ] {
+            assert!(resembles(one, other) && resembles(other, one), "{one} {other}");
+        }
+        assert!(!resembles("/v1/models", "/v1/rerank") && !resembles("/v1", "/v1/rerank"));
     }
 
     #[test]

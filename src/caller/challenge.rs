@@ -10,11 +10,13 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// The challenge after `refusal`. `is_dpop`: the token stood behind `DPoP `. `algorithms`: those of proofs, with blanks between.
-    pub(super) fn new(refusal: Refusal, is_dpop: bool, algorithms: &str) -> Self {
+    /// The challenge after `refusal`. `is_dpop`: the token stood behind `DPoP `. `algorithms`: those of proofs, with blanks between;
+    /// none where no proof is accepted.
+    pub(super) fn new(refusal: Refusal, is_dpop: bool, algorithms: Option<&str>) -> Self {
         let error = refusal.error();
         let attribute = error.map(|error| format!(", error=\"{error}\"")).unwrap_or_default();
         let bearer = || format!("Bearer realm=\"{REALM}\"{attribute}");
+        let Some(algorithms) = algorithms else { return Self { values: vec![bearer()], is_bare: error.is_none() } };
         let dpop = || format!("DPoP realm=\"{REALM}\"{attribute}, algs=\"{algorithms}\"");
         let values = match (error, refusal) {
             // Nothing was shown, so nothing is wrong with it: either scheme will do, and no error is told (RFC 6750, section 3.1).
@@ -69,9 +71,12 @@ mod tests {
             (Refusal::ProofRefused("htm"), true, vec![with(dpop, "invalid_dpop_proof") + algs]),
             (Refusal::ProofReplayed, true, vec![with(dpop, "invalid_dpop_proof") + algs]),
         ] {
-            let challenge = Challenge::new(refusal, is_dpop, "ES256 EdDSA");
+            let challenge = Challenge::new(refusal, is_dpop, Some("ES256 EdDSA"));
             assert_eq!(challenge.values().collect::<Vec<_>>(), values, "{refusal:?}");
             assert_eq!(challenge.is_bare(), values.len() == 2, "{refusal:?}");
+            let without = Challenge::new(refusal, is_dpop, None);
+            assert!(without.values().all(|value| value.starts_with("Bearer ")), "no proof is accepted: {refusal:?}");
+            assert_eq!(without.is_bare(), challenge.is_bare());
         }
     }
 }

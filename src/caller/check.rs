@@ -81,7 +81,7 @@ impl Settings {
         check(burst > 0, "callers.bad_signatures.burst", &burst.to_string(), "at least 1")?;
         let (least, most) = (Span(1), Span::from_secs(3600));
         check_span("callers.bad_signatures.forgive", forgive, least, most, "from 1ms to 1h")?;
-        self.dpop.check("callers.dpop")?;
+        self.dpop.as_ref().map_or(Ok(()), |dpop| dpop.check("callers.dpop"))?;
         check_places(&self.places)?;
         for (position, issuer) in self.issuers.iter().enumerate() {
             issuer.check(&format!("callers.issuers[{position}]"))?;

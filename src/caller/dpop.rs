@@ -9,8 +9,9 @@ use super::replay::Replays;
 use super::settings::DpopSettings;
 use super::signature::{self, NativeSignatures};
 use super::token::{Token, decode};
+use crate::origin::{Authority, Origin};
 use crate::shared::SharedMemory;
-use crate::time::Span;
+use crate::time::{Span, Time};
 use sha2::{Digest, Sha256};
 
 /// The only `DPoP` header of a request, and the request it came with.
@@ -20,8 +21,27 @@ pub struct Dpop<'a> {
     pub proof: &'a [u8],
     /// The request's method.
     pub method: &'a str,
-    /// The request's address as its sender wrote it: `https://search.example/v2/rerank`. A query does not matter.
-    pub uri: &'a str,
+    /// Where the request went.
+    pub target: Target<'a>,
+}
+
+/// Where a request went: never what its sender alone says. Its authority has to be one of this gateway's own origins, and the scheme is
+/// that origin's, not one that a header tells.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// What this gateway is reached at.
+    pub origins: &'a [Origin],
+    /// Whom the request addresses.
+    pub authority: &'a Authority,
+    /// The request's path. A query does not matter.
+    pub path: &'a str,
+}
+
+impl Target<'_> {
+    /// Whether `uri` is where the request went (RFC 9449, section 4.3, check 9).
+    fn is(&self, uri: &str) -> bool {
+        self.origins.iter().any(|origin| origin.has(uri, self.authority, self.path))
+    }
 }
 
 /// The `DPoP` headers of a request.
@@ -59,7 +79,7 @@ impl Proofs {
     }
 
     /// Accepts a proof for `token` by the key with this thumbprint, once: the checks of section 4.3 in their order, with the
-    /// signature and the memory last because they cost most.
+    /// signature and the memory last because they cost most. Gives when the proof ends.
     pub(super) fn check(
         &self,
         shown: &Dpop<'_>,
@@ -68,7 +88,7 @@ impl Proofs {
         moment: Moment,
         native: &dyn NativeSignatures,
         memory: &dyn SharedMemory,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Time, Refusal> {
         let (proof, jwk) = Token::read_with_key(shown.proof).map_err(|_| Refusal::ProofRefused("form"))?;
         let claims = &proof.claims;
         let id = text(claims, "jti")?.filter(|id| !id.is_empty()).ok_or(Refusal::ProofRefused("jti"))?;
@@ -82,11 +102,10 @@ impl Proofs {
         if text(claims, "htm")? != Some(shown.method) {
             return Err(Refusal::ProofRefused("htm"));
         }
-        let address = text(claims, "htu")?.and_then(target);
-        if address.is_none() || address != target(shown.uri) {
+        if !text(claims, "htu")?.is_some_and(|address| shown.target.is(address)) {
             return Err(Refusal::ProofRefused("htu"));
         }
-        self.check_age(claims, moment)?;
+        let expires = self.check_age(claims, moment)?;
         if hash(claims, "ath")? != *Sha256::digest(token) {
             return Err(Refusal::ProofRefused("ath"));
         }
@@ -94,7 +113,7 @@ impl Proofs {
             return Err(Refusal::WrongHolder);
         }
         match signature::proves_text(&key, proof.signed.as_bytes(), &proof.signature, native) {
-            Some(true) => self.replays.first_use(thumbprint, id, moment.latest, memory),
+            Some(true) => self.replays.first_use(thumbprint, id, moment.latest, memory).map(|()| expires),
             Some(false) => Err(Refusal::ProofRefused("signature")),
             None => Err(Refusal::Bound),
         }
@@ -106,11 +125,11 @@ impl Proofs {
         names.join(" ")
     }
 
-    fn check_age(&self, claims: &Claims, moment: Moment) -> Result<(), Refusal> {
+    fn check_age(&self, claims: &Claims, moment: Moment) -> Result<Time, Refusal> {
         let refused = Refusal::ProofRefused("iat");
         let issued = claims::date(claims, "iat").ok().flatten().ok_or(refused)?;
         let expires = issued.plus(self.max_age).plus(self.skew);
-        if issued > moment.now.plus(self.skew) || moment.latest >= expires { Err(refused) } else { Ok(()) }
+        if issued > moment.now.plus(self.skew) || moment.latest >= expires { Err(refused) } else { Ok(expires) }
     }
 }
 
@@ -123,36 +142,30 @@ fn hash(claims: &Claims, name: &'static str) -> Result<[u8; 32], Refusal> {
     digest.ok_or(Refusal::ProofRefused(name))
 }
 
-/// An address without query and fragment, scheme and host in lower case, without the scheme's own port (RFC 3986, sections 6.2.2
-/// and 6.2.3). None for anything but plain `http` and `https` addresses.
-fn target(uri: &str) -> Option<String> {
-    let uri = uri.split(['?', '#']).next()?;
-    if !uri.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
-        return None;
-    }
-    let (scheme, rest) = uri.split_once("://")?;
-    let scheme = scheme.to_ascii_lowercase();
-    let port = match scheme.as_str() {
-        "https" => ":443",
-        "http" => ":80",
-        _ => return None,
-    };
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let host = host.to_ascii_lowercase();
-    let host = host.strip_suffix(port).unwrap_or(&host);
-    if host.is_empty() || host.contains('@') { None } else { Some(format!("{scheme}://{host}/{path}")) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing::*;
     use super::super::{Callers, NoNativeSignatures, Presented, Proof};
     use super::*;
     use crate::shared::LocalMemory;
-    use crate::time::Time;
     use serde_json::{Value, json};
 
     const URI: &str = "https://search.example/v2/rerank";
+
+    /// A request to `https://search.example`, which is one of two origins.
+    struct Sent(Vec<Origin>, Authority);
+
+    impl Sent {
+        fn to(authority: &str) -> Self {
+            let origins = ["https://search.example", "http://rerank.example:8080"];
+            Self(origins.map(|origin| Origin::read(origin).unwrap()).into(), Authority::read(authority).unwrap())
+        }
+
+        fn with<'a>(&'a self, proof: &'a str) -> Dpop<'a> {
+            let target = Target { origins: &self.0, authority: &self.1, path: "/v2/rerank?x=1" };
+            Dpop { proof: proof.as_bytes(), method: "POST", target }
+        }
+    }
 
     struct Holder {
         key: Signer,
@@ -190,7 +203,18 @@ mod tests {
         }
 
         fn show(&mut self, proof: &str, now: Time, native: &dyn NativeSignatures) -> Result<Proof, Refusal> {
-            let dpop = Dpop { proof: proof.as_bytes(), method: "POST", uri: URI };
+            self.show_at("search.example", proof, now, native)
+        }
+
+        fn show_at(
+            &mut self,
+            authority: &str,
+            proof: &str,
+            now: Time,
+            native: &dyn NativeSignatures,
+        ) -> Result<Proof, Refusal> {
+            let sent = Sent::to(authority);
+            let dpop = sent.with(proof);
             let token = self.token.clone();
             let presented =
                 Presented { token: token.as_bytes(), is_dpop: true, dpop: Shown::One(dpop), ..Presented::default() };
@@ -214,7 +238,8 @@ mod tests {
     fn a_stolen_token_without_the_key_is_worth_nothing() {
         let mut holder = Holder::new();
         let (token, proof) = (holder.token.clone(), holder.good("a"));
-        let dpop = Dpop { proof: proof.as_bytes(), method: "POST", uri: URI };
+        let sent = Sent::to("search.example");
+        let dpop = sent.with(&proof);
         let bearer = Presented { token: token.as_bytes(), dpop: Shown::One(dpop), ..Presented::default() };
         let without = Presented { dpop: Shown::Nothing, is_dpop: true, ..bearer };
         let several = Presented { dpop: Shown::Several, is_dpop: true, ..bearer };
@@ -384,34 +409,52 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_the_same_whatever_their_case_port_and_query() {
-        for same in [
-            "https://search.example/v2/rerank?x=1",
-            "https://search.example/v2/rerank#x",
-            "HTTPS://SEARCH.example/v2/rerank",
-            "https://search.example:443/v2/rerank",
+    fn a_proof_is_for_the_origin_that_the_request_addresses_and_no_sender_chooses_one() {
+        let mut holder = Holder::new();
+        let mut show = |id: &str, authority: &str, address: &str| {
+            let mut claims = holder.claims(id);
+            claims["htu"] = json!(address);
+            let proof = holder.proof(&holder.header(), &claims);
+            holder.show_at(authority, &proof, NOW, &NoNativeSignatures)
+        };
+        for (id, authority, address) in [
+            ("a", "search.example", URI),
+            ("b", "SEARCH.example:443", "HTTPS://Search.Example:443/v2/rerank?y=2#z"),
+            ("c", "rerank.example:8080", "http://rerank.example:8080/v2/rerank"),
         ] {
-            assert_eq!(target(same), target(URI), "{same}");
+            assert_eq!(show(id, authority, address), Ok(Proof::BoundToKey), "{authority} {address}");
         }
-        assert_eq!(target("https://search.example"), target("https://search.example/"));
-        for other in [
-            "https://search.example/V2/rerank",
-            "https://search.example/v2//rerank",
-            "https://search.example:80/v2/rerank",
+        for (authority, address) in [
+            // Relayed by somebody to whom the proof was shown, who writes what it says.
+            ("evil.example", "http://evil.example/v2/rerank"),
+            ("evil.example", "https://evil.example/v2/rerank"),
+            ("evil.example", URI),
+            // Both are ours, and it is the one while it was made for the other.
+            ("search.example", "http://rerank.example:8080/v2/rerank"),
+            ("rerank.example:8080", URI),
+            // A scheme or port that is not the origin's.
+            ("search.example", "http://search.example/v2/rerank"),
+            ("search.example:80", "http://search.example/v2/rerank"),
+            ("rerank.example:8080", "https://rerank.example:8080/v2/rerank"),
+            ("rerank.example", "http://rerank.example/v2/rerank"),
         ] {
-            assert_ne!(target(other), target(URI), "{other}");
+            assert_eq!(show("x", authority, address), Err(Refusal::ProofRefused("htu")), "{authority} {address}");
         }
-        for none in [
-            "",
-            "search.example/v2",
-            "ftp://search.example/",
-            "https://",
-            "https:///x",
-            "https://a b/",
-            "https://a@b/",
-            "https://a\\b/",
-        ] {
-            assert_eq!(target(none), None, "{none}");
+    }
+
+    #[test]
+    fn where_no_proof_is_accepted_no_bound_token_is() {
+        let (issuer, key) = (Signer::new(), Signer::new());
+        let token = issuer.token(&with("cnf", json!({"jkt": key.thumbprint()})));
+        let mut settings = inline(&[issuer.jwk("ed")]);
+        settings["dpop"] = Value::Null;
+        let mut callers = callers(&settings);
+        for is_dpop in [true, false] {
+            let presented = Presented { token: token.as_bytes(), is_dpop, ..Presented::default() };
+            let verdict = callers.identify_sender(&presented, NOW, &NoNativeSignatures, &LocalMemory::default());
+            assert_eq!(verdict, Err(Refusal::Bound));
+            let challenge = callers.challenge(Refusal::Bound, is_dpop);
+            assert!(challenge.values().all(|value| value.starts_with("Bearer ")));
         }
     }
 

@@ -38,6 +38,20 @@ impl Callers {
         native: &dyn NativeSignatures,
         memory: &dyn SharedMemory,
     ) -> Result<Rc<Caller>, Refusal> {
+        self.identify_for_now(presented, now, native, memory).map(|(caller, _)| caller)
+    }
+
+    /// As [`Self::identify_sender`], with the time at which the proof of possession ends, if there was one.
+    ///
+    /// # Errors
+    /// As [`Self::identify_sender`].
+    pub fn identify_for_now(
+        &mut self,
+        presented: &Presented<'_>,
+        now: Time,
+        native: &dyn NativeSignatures,
+        memory: &dyn SharedMemory,
+    ) -> Result<(Rc<Caller>, Option<Time>), Refusal> {
         let moment = self.heed(now);
         let native = self.host.tested(native);
         let caller = match self.proved_before(presented.token, moment) {
@@ -50,8 +64,20 @@ impl Callers {
             }
         };
         // A cached token is proved, its sender is not: that is another one each time.
-        self.check_sender(caller.binding, presented, moment, native, memory)?;
-        Ok(caller)
+        let proof_ends = self.check_sender(caller.binding, presented, moment, native, memory)?;
+        Ok((caller, proof_ends))
+    }
+
+    /// Whether what proved a caller still does, some time later: the token has not expired, nor its sender's proof.
+    ///
+    /// # Errors
+    /// What has ended.
+    pub fn check_still_valid(&mut self, caller: &Caller, proof_ends: Option<Time>, now: Time) -> Result<(), Refusal> {
+        let latest = self.heed(now).latest;
+        if caller.valid_until.is_some_and(|until| latest >= until) {
+            return Err(Refusal::Expired);
+        }
+        if proof_ends.is_some_and(|ends| latest >= ends) { Err(Refusal::ProofRefused("iat")) } else { Ok(()) }
     }
 
     /// The caller that a verified client certificate names, for a call without any credential. A call with a token is the token's.
@@ -74,6 +100,7 @@ impl Callers {
             key_id: Some(token::encode(&peer.certificate).into()),
             token_id: None,
             expires: None,
+            valid_until: None,
             binding: Binding::Certificate(peer.certificate),
         }))
     }
@@ -102,11 +129,12 @@ impl Callers {
         moment: Moment,
         native: &dyn NativeSignatures,
         memory: &dyn SharedMemory,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Time>, Refusal> {
         match (binding, presented.is_dpop) {
-            (Binding::None, false) => Ok(()),
+            (Binding::None, false) => Ok(None),
+            (Binding::Key(_), _) if self.proofs.is_none() => Err(Refusal::Bound),
             (Binding::Certificate(demanded), false) => match presented.connection.certificate() {
-                Some(shown) if shown == demanded => Ok(()),
+                Some(shown) if shown == demanded => Ok(None),
                 Some(_) => Err(Refusal::WrongHolder),
                 None => Err(Refusal::CertificateMissing),
             },
@@ -117,11 +145,12 @@ impl Callers {
                     Shown::Several => return Err(Refusal::SeveralProofs),
                 };
                 let source = self.bad_signatures.admit(presented.connection, moment.now)?;
-                let verdict = self.proofs.check(shown, presented.token, &demanded, moment, native, memory);
+                let proofs = self.proofs.as_ref().ok_or(Refusal::Bound)?;
+                let verdict = proofs.check(shown, presented.token, &demanded, moment, native, memory);
                 if verdict == Err(Refusal::ProofRefused("signature")) {
                     self.bad_signatures.count(source, presented.connection, moment.now);
                 }
-                verdict
+                verdict.map(Some)
             }
             (Binding::Key(_), false) => Err(Refusal::SentAsBearer),
             (Binding::None | Binding::Certificate(_), true) => Err(Refusal::NotBound),
@@ -172,6 +201,7 @@ impl Callers {
             key_id: key.id.clone(),
             token_id: promise.token_id,
             expires: Some(promise.expires),
+            valid_until: Some(promise.expires.plus(issuer.window.skew)),
             binding: promise.binding,
             claims: Kept::new(token.payload),
         };
@@ -234,6 +264,28 @@ mod tests {
         assert_eq!(at(100), Err(Refusal::Expired), "the clock was at 130 before");
         assert_eq!(at(0), Err(Refusal::Expired));
         assert_eq!(native.0.get(), 1);
+    }
+
+    #[test]
+    fn what_proved_a_caller_ends_while_a_body_comes_or_people_are_asked() {
+        let (mut callers, native) = (callers(&inline(&[rsa_jwk("rsa")])), Counting::default());
+        let token = rs256(&with("exp", json!(NOW_SECS + 100)));
+        let caller = callers.identify(token.as_bytes(), NOW, &native).unwrap();
+        for (seconds, proof_ends, verdict) in [
+            (129, None, Ok(())),
+            (50, Some(after(51)), Ok(())),
+            (51, Some(after(51)), Err(Refusal::ProofRefused("iat"))),
+            (130, None, Err(Refusal::Expired)),
+            (0, None, Err(Refusal::Expired)),
+        ] {
+            let mut callers = testing::callers(&inline(&[rsa_jwk("rsa")]));
+            if seconds == 0 {
+                // A clock that is set back a little revives nothing.
+                assert_eq!(callers.check_still_valid(&caller, None, after(131)), Err(Refusal::Expired));
+            }
+            assert_eq!(callers.check_still_valid(&caller, proof_ends, after(seconds)), verdict, "{seconds}");
+        }
+        assert_eq!(native.0.get(), 1, "no signature is looked at again");
     }
 
     #[test]

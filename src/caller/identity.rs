@@ -18,6 +18,8 @@ pub struct Caller {
     pub(super) key_id: Option<Rc<str>>,
     pub(super) token_id: Option<String>,
     pub(super) expires: Option<Time>,
+    /// `exp` and the leeway that its issuer's clock has.
+    pub(super) valid_until: Option<Time>,
     pub(super) binding: Binding,
 }
 

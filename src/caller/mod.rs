@@ -42,7 +42,7 @@ pub use algorithm::{Algorithm, Hash};
 pub use challenge::Challenge;
 pub use check::Unusable;
 pub use discovery::DiscoveryProblem;
-pub use dpop::{Dpop, Shown};
+pub use dpop::{Dpop, Shown, Target};
 pub use identity::{Caller, Proof};
 pub use keys::{KeyProblem, KeySetProblem, LeftOut};
 pub use peer::Peer;
@@ -80,7 +80,8 @@ pub struct Callers {
     places: Vec<Place>,
     verified: Cache,
     bad_signatures: BadSignatures,
-    proofs: Proofs,
+    /// None: no proof is accepted, so no token that is bound to a key.
+    proofs: Option<Proofs>,
     host: Host,
     headers: KnownHeaders,
     latest: Time,
@@ -111,7 +112,7 @@ impl Callers {
             places: settings.places.iter().map(Place::new).collect(),
             verified: Cache::new(&settings.cache),
             bad_signatures: BadSignatures::new(&settings.bad_signatures),
-            proofs: Proofs::new(&settings.dpop),
+            proofs: settings.dpop.as_ref().map(Proofs::new),
             host: Host::default(),
             headers: KnownHeaders::default(),
             latest: Time::default(),
@@ -140,7 +141,8 @@ impl Callers {
     /// What a caller that was refused is told, if it is told to prove itself. `is_dpop`: its token stood behind `DPoP `.
     #[must_use]
     pub fn challenge(&self, refusal: Refusal, is_dpop: bool) -> Challenge {
-        Challenge::new(refusal, is_dpop, &self.proofs.algorithms())
+        let algorithms = self.proofs.as_ref().map(Proofs::algorithms);
+        Challenge::new(refusal, is_dpop, algorithms.as_deref())
     }
 
     /// The fetches of keys to send now: at the start, by age, for an unknown key, after a failure. They then count as under way.

@@ -31,9 +31,9 @@ pub struct Settings {
     /// The limit on bad signatures from one source.
     #[serde(default)]
     pub bad_signatures: BadSignatureSettings,
-    /// Proofs of possession (DPoP), for tokens that are bound to a key.
-    #[serde(default)]
-    pub dpop: DpopSettings,
+    /// Proofs of possession (DPoP), for tokens that are bound to a key. They need `origins`: a proof is for an address of this gateway.
+    /// Where those are written, this may be left out; where they are not, tokens that are bound to a key are refused.
+    pub dpop: Option<DpopSettings>,
 }
 
 /// One issuer of tokens.

@@ -154,8 +154,13 @@ pub(super) fn inline(keys: &[Value]) -> Value {
     }]})
 }
 
+/// Those of `settings`, with proofs of possession unless they say otherwise.
 pub(super) fn callers(settings: &Value) -> Callers {
-    Callers::new(&serde_json::from_value(settings.clone()).unwrap()).unwrap()
+    let mut settings = settings.clone();
+    if settings.get("dpop").is_none() {
+        settings["dpop"] = serde_json::json!({});
+    }
+    Callers::new(&serde_json::from_value(settings).unwrap()).unwrap()
 }
 
 /// Settings of one issuer whose keys are fetched; refreshed after 300 s, stale after 3600 s.

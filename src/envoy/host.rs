@@ -130,6 +130,12 @@ pub(super) fn leave_record(record: &str) {
     let _ = abi::set_property("rerank_guard_record", record.as_bytes());
 }
 
+/// Filter state that the filter behind this one holds Envoy's route against, after it was chosen anew: see README.md. False: the host
+/// refused, so that the filter behind would refuse too.
+pub(super) fn hold_to(cluster: &str) -> bool {
+    abi::set_property("rerank_guard_cluster", cluster.as_bytes()).is_ok()
+}
+
 /// What Envoy knows of a request's connection.
 pub(super) struct Envoy;
 
@@ -157,6 +163,14 @@ impl Host for Envoy {
 
     fn route(&self) -> Option<String> {
         text(&["xds", "route_name"])
+    }
+
+    fn cluster(&self) -> Option<String> {
+        text(&["xds", "cluster_name"])
+    }
+
+    fn was_held_back(&self) -> bool {
+        text(&["response", "code_details"]).is_some_and(|details| details.starts_with("rbac_access_denied"))
     }
 
     fn shared(&self) -> &dyn SharedMemory {

@@ -121,6 +121,11 @@ impl Stream {
             return Action::Continue;
         }
         self.at(Side::Response, |exchange| {
+            if exchange.is_sent()
+                && let Some(step) = exchange.answered_by(host::now(), &host::Envoy)
+            {
+                return step;
+            }
             let wanted = exchange.wants_response_headers();
             let headers = if wanted { host::headers(MapType::HttpResponseHeaders) } else { Headers::default() };
             exchange.response_headers(&headers, end, host::now())
@@ -235,6 +240,11 @@ impl Stream {
     }
 
     fn release(&self, side: Side, edits: &Edits) -> Action {
+        // The filter behind this one holds Envoy's route to it, which is chosen anew after the edits.
+        let cluster = self.tell(|exchange| exchange.cluster().map(str::to_owned)).flatten();
+        if side == Side::Request && !cluster.is_none_or(|cluster| host::hold_to(&cluster)) {
+            return self.withhold();
+        }
         if edits.body.as_ref().is_some_and(|body| !self.replace(side, body, Replacing::Held))
             || !host::edit(side.headers(), edits)
         {

@@ -4,14 +4,15 @@ use super::bundles::{InForce, Role, SecondOpinion, Slot, Supplied};
 use super::events::Queue;
 use super::held::Budget;
 use super::reply::Problem;
-use super::{Headers, Host};
+use super::{Headers, Host, Refused};
 use crate::audit::{Chain, KeyedDigest, keyed_digest};
 use crate::caller::{
-    Answer, Caller, Callers, Connection, Dpop, Fetch, Fetched, Found, Peer, Presented, Refusal, Shown,
+    Answer, Caller, Callers, Connection, Dpop, Fetch, Fetched, Found, Peer, Presented, Proof, Refusal, Shown, Target,
 };
 use crate::config::Config;
 use crate::credential::Credentials;
 use crate::mask::{Masks, mask_text};
+use crate::origin::Authority;
 use crate::policy::{Policy, Question, fetched};
 use crate::time::{Span, Time};
 use std::cell::RefCell;
@@ -34,6 +35,8 @@ pub struct Guard {
     shadow: RefCell<Slot>,
     events: RefCell<Queue>,
     pub(super) budget: Rc<Budget>,
+    /// Routes whose calls Envoy sent elsewhere, and when it last did.
+    astray: RefCell<BTreeMap<usize, Time>>,
 }
 
 /// Shows no secret.
@@ -59,6 +62,9 @@ impl std::error::Error for Unready {}
 const MEMORY: Span = Span::from_secs(600);
 /// More receipts than this in ten minutes are not believed: somebody is flooding.
 const MOST_RECEIPTS: usize = 10_000;
+
+/// How long no call goes upstream on a route after one was led elsewhere.
+const CLOSED: Span = Span::from_secs(60);
 
 impl Guard {
     /// Takes the secrets from `environment`; `random` names the chain of records.
@@ -96,6 +102,7 @@ impl Guard {
             shadow: RefCell::new(Slot::new(std::mem::take(&mut config.shadow))),
             events: RefCell::default(),
             budget: Rc::new(Budget::new(&config.limits)),
+            astray: RefCell::default(),
             config,
             credentials,
             digest_key,
@@ -146,7 +153,7 @@ impl Guard {
     }
 
     /// The bundle to judge a call by now.
-    pub(super) fn bundle(&self, now: Time) -> Result<Rc<InForce>, (Problem, &'static str)> {
+    pub(super) fn bundle(&self, now: Time) -> Result<Rc<InForce>, Refused> {
         let Ok(slot) = self.bundle.try_borrow() else { return Err((Problem::NotReady, "undecidable")) };
         slot.now(now).map_err(|reason| (Problem::NotReady, reason))
     }
@@ -175,38 +182,53 @@ impl Guard {
         self.shadow.try_borrow().ok()?.opinion(question)
     }
 
+    /// The caller, and when the proof of possession ends that was shown with a token, if one was.
     pub(super) fn identify(
         &self,
         headers: &Headers,
+        authority: &Authority,
         now: Time,
         host: &dyn Host,
-    ) -> Result<Rc<Caller>, (Problem, &'static str)> {
+    ) -> Result<(Rc<Caller>, Option<Time>), Refused> {
         let Ok(mut callers) = self.callers.try_borrow_mut() else {
             return Err((Problem::NotReady, "undecidable"));
         };
         let found = callers.find(|name| headers.values(name).into_iter());
         let is_dpop = found.is_ok_and(|found| found.is_dpop);
         let caller = match found {
-            Ok(found) => identify_sender(&mut callers, found, headers, now, host),
+            Ok(found) => {
+                let path = headers.one(":path").unwrap_or_default();
+                let target = Target { origins: &self.config.origins, authority, path };
+                identify_sender(&mut callers, found, headers, target, now, host)
+            }
             Err(Refusal::NoToken) if callers.accepts_peers() => match host.certificate() {
-                Some(shown) => callers.identify_peer(&Peer {
-                    uri: shown.uri.as_deref(),
-                    dns: shown.dns.as_deref(),
-                    certificate: shown.sha256,
-                    route: host.route().as_deref(),
-                }),
+                Some(shown) => callers
+                    .identify_peer(&Peer {
+                        uri: shown.uri.as_deref(),
+                        dns: shown.dns.as_deref(),
+                        certificate: shown.sha256,
+                        route: host.route().as_deref(),
+                    })
+                    .map(|caller| (caller, None)),
                 None => Err(Refusal::NoToken),
             },
             Err(refusal) => Err(refusal),
         };
-        caller.map_err(|refusal| {
-            let problem = if refusal.is_temporary() {
-                Problem::NotReady
-            } else {
-                Problem::Unauthenticated(callers.challenge(refusal, is_dpop))
-            };
-            (problem, refusal.reason())
-        })
+        caller.map_err(|refusal| unproved(&callers, refusal, is_dpop))
+    }
+
+    /// Whether what proved a caller still does: bodies take their time to come, and people theirs to answer.
+    pub(super) fn check_still_valid(
+        &self,
+        caller: &Caller,
+        proof_ends: Option<Time>,
+        now: Time,
+    ) -> Result<(), Refused> {
+        let Ok(mut callers) = self.callers.try_borrow_mut() else {
+            return Err((Problem::NotReady, "undecidable"));
+        };
+        let still = callers.check_still_valid(caller, proof_ends, now);
+        still.map_err(|refusal| unproved(&callers, refusal, caller.proof() == Proof::BoundToKey))
     }
 
     /// Whether a request header holds callers' tokens here.
@@ -220,6 +242,34 @@ impl Guard {
             let named = route.template.fit(path)?;
             Some((at, named.into_iter().map(|(name, part)| (name.to_owned(), part.to_owned())).collect()))
         })
+    }
+
+    /// Whether a request to `authority` is one to this gateway.
+    pub(super) fn is_reached_at(&self, authority: &Authority) -> bool {
+        self.config.origins.iter().any(|origin| origin.fits(authority))
+    }
+
+    /// Whether a request to `authority` is one for this route. None: the route is for whatever callers call it, and says itself what
+    /// the upstream is called.
+    pub(super) fn is_addressed(&self, route: usize, authority: &Authority) -> Option<bool> {
+        let Some(route) = self.config.routes.get(route) else { return Some(false) };
+        match (route.authorities.is_empty(), self.config.origins.is_empty()) {
+            (false, _) => Some(route.authorities.iter().any(|named| named.fits(authority))),
+            (true, false) => Some(self.is_reached_at(authority)),
+            (true, true) => route.host.is_none().then_some(false),
+        }
+    }
+
+    /// Envoy sent a call of this route elsewhere: no other goes the same way for a while.
+    pub(super) fn close(&self, route: usize, now: Time) {
+        if let Ok(mut astray) = self.astray.try_borrow_mut() {
+            astray.insert(route, now);
+        }
+    }
+
+    /// Whether a call of this route went elsewhere lately.
+    pub(super) fn is_closed(&self, route: usize, now: Time) -> bool {
+        self.astray.try_borrow().map_or(true, |astray| astray.get(&route).is_some_and(|went| now.since(*went) < CLOSED))
     }
 
     pub(super) fn passes(&self, method: &str, path: &str) -> bool {
@@ -302,26 +352,32 @@ impl Guard {
     }
 }
 
+/// What whoever proves nothing is told.
+fn unproved(callers: &Callers, refusal: Refusal, is_dpop: bool) -> Refused {
+    let problem = if refusal.is_temporary() {
+        Problem::NotReady
+    } else {
+        Problem::Unauthenticated(callers.challenge(refusal, is_dpop))
+    };
+    (problem, refusal.reason())
+}
+
 /// Who sends the token that was found. The connection is asked only where the token or its signature makes it matter.
 fn identify_sender(
     callers: &mut Callers,
     found: Found<'_>,
     headers: &Headers,
+    target: Target<'_>,
     now: Time,
     host: &dyn Host,
-) -> Result<Rc<Caller>, Refusal> {
-    let uri;
+) -> Result<(Rc<Caller>, Option<Time>), Refusal> {
     let dpop = match headers.values("dpop").as_slice() {
         [] => Shown::Nothing,
-        [proof] => {
-            let text = |name| headers.one(name).unwrap_or_default();
-            uri = format!("{}://{}{}", text(":scheme"), text(":authority"), text(":path"));
-            Shown::One(Dpop { proof, method: text(":method"), uri: &uri })
-        }
+        [proof] => Shown::One(Dpop { proof, method: headers.one(":method").unwrap_or_default(), target }),
         _ => Shown::Several,
     };
     let presented = Presented { token: found.token, is_dpop: found.is_dpop, dpop, connection: &Sender(host) };
-    callers.identify_sender(&presented, now, host.signatures(), host.shared())
+    callers.identify_for_now(&presented, now, host.signatures(), host.shared())
 }
 
 /// The connection of a request, as the host knows it.

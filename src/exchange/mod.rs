@@ -35,6 +35,7 @@ use crate::audit::{Approved, Members, Record};
 use crate::call::Call;
 use crate::caller::{Caller, NativeSignatures};
 use crate::mask::Found;
+use crate::origin::Authority;
 use crate::policy::Decision;
 use crate::shared::SharedMemory;
 use crate::time::{Span, Time};
@@ -58,6 +59,12 @@ pub trait Host {
     fn certificate(&self) -> Option<Certificate>;
     /// The name of Envoy's route for the request as it came.
     fn route(&self) -> Option<String>;
+    /// The cluster of Envoy's route: on the way in for the request as it came, once there is an answer the one that was asked. None
+    /// where there is no route, or no such cluster.
+    fn cluster(&self) -> Option<String>;
+    /// Whether the answer is the refusal of the filter behind this one, which holds the route to the cluster that was judged: then
+    /// nothing went upstream.
+    fn was_held_back(&self) -> bool;
     /// What all workers of the process remember together.
     fn shared(&self) -> &dyn SharedMemory;
 }
@@ -155,6 +162,9 @@ struct Incoming {
     head: RequestHead,
     route: usize,
     caller: Rc<Caller>,
+    /// When the proof of possession ends that was shown with the token; None where none was.
+    proof_ends: Option<Time>,
+    authority: Authority,
 }
 
 #[derive(Debug)]
@@ -189,6 +199,10 @@ struct Story {
     second_opinion: Option<SecondOpinion>,
     approval: Option<Approved>,
     credential: Option<Rc<str>>,
+    /// Whom the request addresses, if that is one of the names this gateway goes by.
+    authority: Option<String>,
+    /// The Envoy cluster that the request goes to.
+    cluster: Option<String>,
     method: String,
     route: Option<usize>,
     request_id: Option<String>,
@@ -228,6 +242,35 @@ impl Exchange {
         self.story.sent.is_some()
     }
 
+    /// The Envoy cluster that the request was held to; None where there was none to hold.
+    #[must_use]
+    pub fn cluster(&self) -> Option<&str> {
+        self.story.cluster.as_deref()
+    }
+
+    /// Where the request went that is answered now: Envoy chooses its route anew after the request was edited, and a module learns of
+    /// that choice only here. The filter behind this one has held it to the cluster that was judged; where there is none and it led
+    /// elsewhere, what was sent is lost: nothing of the answer leaves, the record says so, and the route is closed for a while.
+    pub fn answered_by(&mut self, now: Time, host: &dyn Host) -> Option<Step> {
+        let (Stage::Upstream(_), Some(at)) = (&self.stage, self.story.route) else { return None };
+        let guard = self.guard.clone();
+        let cluster = host.cluster()?;
+        if self.story.cluster.as_deref() == Some(cluster.as_str()) {
+            return None;
+        }
+        let is_allowed = guard.config.routes.get(at).is_some_and(|route| route.clusters.contains(&cluster));
+        self.story.cluster = Some(cluster);
+        if host.was_held_back() {
+            (self.story.sent, self.story.credential) = (None, None);
+            return Some(self.refuse(Problem::Forbidden, "cluster-changed"));
+        }
+        if is_allowed {
+            return None;
+        }
+        guard.close(at, now);
+        Some(self.refuse(Problem::Unmaskable, "wrong-cluster"))
+    }
+
     /// What happened so far, in the bounded words of metrics: the outcome, and the reason where it was refused.
     #[must_use]
     pub fn outcome(&self) -> (&'static str, &'static str) {
@@ -264,6 +307,7 @@ impl Exchange {
         draft.add("model", story.call.as_ref().map(|call| call.model.as_str()));
         draft.add("dataset", story.call.as_ref().map(|call| call.dataset.as_str()));
         draft.add("credential", story.credential.as_deref());
+        draft.add("cluster", story.cluster.as_deref());
         draft.close()
     }
 
@@ -280,6 +324,8 @@ impl Exchange {
             gateway: &self.guard.config.gateway,
             method: &story.method,
             route: route.map(|route| route.template.as_str()),
+            authority: story.authority.as_deref(),
+            cluster: story.cluster.as_deref(),
             caller: story.caller.as_deref(),
             call: story.call.as_ref(),
             decision: story.decision.as_ref(),

@@ -9,7 +9,7 @@ use crate::policy::{Decision, Effect};
 use std::rc::Rc;
 
 /// Leave to send one call upstream under one credential. It comes only from a decision that allows, with a believed receipt for
-/// every approval that decision asks for.
+/// every approval that decision asks for, and where Envoy's route leads to a cluster of ours.
 #[derive(Debug, Clone)]
 pub(crate) struct Permit {
     credential: Rc<Credential>,
@@ -26,6 +26,8 @@ pub(crate) enum Withheld {
     NoCredential,
     /// The credential is not for the upstream of this route.
     WrongUpstream,
+    /// Envoy would send the call to a cluster that is not this route's.
+    WrongCluster,
 }
 
 impl Withheld {
@@ -35,6 +37,7 @@ impl Withheld {
             Self::NotApproved => "not-approved",
             Self::NoCredential => "no-credential",
             Self::WrongUpstream => "credential-not-for-route",
+            Self::WrongCluster => "cluster-not-for-route",
         }
     }
 }
@@ -69,6 +72,7 @@ impl Permit {
         decision: &Decision,
         receipts: &[(Rc<str>, Receipt)],
         route: &Route,
+        cluster: Option<&str>,
         all: &Credentials,
     ) -> Result<Self, Withheld> {
         match decision.effect {
@@ -80,6 +84,9 @@ impl Permit {
                 }
             }
             Effect::Deny => return Err(Withheld::NotAllowed),
+        }
+        if !cluster.is_some_and(|cluster| route.clusters.iter().any(|allowed| allowed == cluster)) {
+            return Err(Withheld::WrongCluster);
         }
         Ok(Self { credential: Self::credential(decision, route, all)? })
     }
@@ -107,6 +114,9 @@ impl Permit {
             set: vec![(self.credential.header().to_owned(), self.credential.value().to_owned())],
             ..Edits::default()
         };
+        if let Some(host) = &route.host {
+            edits.set.push((":authority".to_owned(), host.clone()));
+        }
         let digest = |name: &str| {
             length.is_some() && matches!(name, "content-digest" | "repr-digest" | "digest" | "content-md5")
         };

@@ -19,6 +19,8 @@ pub enum Problem {
     ApprovalRejected,
     /// The approver gave no answer to believe.
     ApprovalUnavailable,
+    /// The request addresses somebody else.
+    Misdirected,
     /// No route has this path.
     NoRoute,
     /// The route has another method.
@@ -74,6 +76,7 @@ impl Problem {
             Self::ApprovalRequired(_) => "approval-required",
             Self::ApprovalRejected => "approval-rejected",
             Self::ApprovalUnavailable => "approval-unavailable",
+            Self::Misdirected => "misdirected",
             Self::NoRoute => "no-route",
             Self::WrongMethod => "wrong-method",
             Self::TooLarge => "too-large",
@@ -101,6 +104,7 @@ impl Problem {
             Self::WrongMethod => 405,
             Self::TooLarge => 413,
             Self::Uninspectable => 415,
+            Self::Misdirected => 421,
             Self::Malformed(_) => 422,
             Self::Unmaskable | Self::UpstreamRefused => 502,
             Self::NotReady | Self::Overloaded => 503,
@@ -115,6 +119,7 @@ impl Problem {
             Self::ApprovalRequired(_) => "Approval required",
             Self::ApprovalRejected => "Approval rejected",
             Self::ApprovalUnavailable => "Approval unavailable",
+            Self::Misdirected => "Misdirected request",
             Self::NoRoute => "No such route",
             Self::WrongMethod => "Method not allowed",
             Self::TooLarge => "Too large",
@@ -142,6 +147,7 @@ impl Problem {
             Self::ApprovalUnavailable => {
                 "this call needs an approval that cannot be had now; repeat it later".to_owned()
             }
+            Self::Misdirected => "this gateway does not go by the name in `Host`".to_owned(),
             Self::NoRoute => "nothing is served at this path".to_owned(),
             Self::WrongMethod => "send rerank calls with POST".to_owned(),
             Self::TooLarge => "the body is larger than this gateway accepts".to_owned(),

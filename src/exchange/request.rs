@@ -5,11 +5,12 @@ use super::habits;
 use super::head::{MediaType, RequestHead};
 use super::permit::{Permit, edits_in_passing};
 use super::{CallOut, Consultation, Exchange, Headers, Host, Incoming, Problem, Refused, Sent, Stage, Step, Ticket};
-use crate::approval::{self, Answer, Asking, Receipt, Terms};
+use crate::approval::{self, Answer, Asking, Bound, Receipt, Terms};
 use crate::audit::{Approved, digest as sha256};
 use crate::call::{Call, Dialect, NoCall, Role, set_member};
 use crate::caller::Caller;
 use crate::mask::{Unmaskable, mask_parts_within};
+use crate::origin::Authority;
 use crate::policy::{Decision, Effect, Force, Novelty, Question};
 use crate::time::{Span, Time};
 use std::rc::Rc;
@@ -38,7 +39,13 @@ impl Exchange {
             return Err((Problem::NotACall, "upgrade"));
         }
         let path = headers.one(":path").unwrap_or_default();
+        let authority = addressed(&headers).ok_or((Problem::Misdirected, "authority-malformed"))?;
         if guard.passes(method, path) {
+            if !guard.is_reached_at(&authority) {
+                return Err((Problem::Misdirected, "wrong-authority"));
+            }
+            self.story.authority = Some(authority.canonical());
+            self.story.cluster = host.cluster();
             self.stage = Stage::Passing;
             return Ok(Step::Release(edits_in_passing(&headers, &guard)));
         }
@@ -46,10 +53,16 @@ impl Exchange {
             return Err((Problem::NoRoute, "unknown-path"));
         };
         self.story.route = Some(route);
+        match guard.is_addressed(route, &authority) {
+            Some(true) => self.story.authority = Some(authority.canonical()),
+            // The upstream is sent another one.
+            None => {}
+            Some(false) => return Err((Problem::Misdirected, "wrong-authority")),
+        }
         if method != "POST" {
             return Err((Problem::WrongMethod, "wrong-method"));
         }
-        let caller = guard.identify(&headers, now, host)?;
+        let (caller, proof_ends) = guard.identify(&headers, &authority, now, host)?;
         self.story.caller = Some(caller.clone());
         // Without a bundle there is no use in reading the body.
         guard.bundle(now)?;
@@ -65,7 +78,8 @@ impl Exchange {
         if end {
             return Err((Problem::Malformed("the request has no body".to_owned()), "no-body"));
         }
-        self.stage = Stage::Body(Incoming { head: RequestHead { headers, segments }, route, caller });
+        self.stage =
+            Stage::Body(Incoming { head: RequestHead { headers, segments }, route, caller, proof_ends, authority });
         Ok(Step::Hold)
     }
 
@@ -115,6 +129,7 @@ impl Exchange {
     fn decide(&mut self, incoming: Incoming, body: &[u8], now: Time, host: &dyn Host) -> Result<Step, Refused> {
         let guard = self.guard.clone();
         let undecidable = || (Problem::Forbidden, "undecidable");
+        guard.check_still_valid(&incoming.caller, incoming.proof_ends, now)?;
         if body.len() > guard.config.limits.request_bytes {
             return Err((Problem::TooLarge, "request-too-large"));
         }
@@ -136,7 +151,9 @@ impl Exchange {
         let decision = bundle.policy.decide(&question);
         self.story.second_opinion = guard.second_opinion(&question);
         self.story.bundle = Some(bundle);
-        let judged = self.judge(&decision, &call, dialect, incoming, body, rates);
+        let is_denied = decision.effect == Effect::Deny;
+        let led = if is_denied { Ok(()) } else { self.hold_to_cluster(incoming.route, now, host) };
+        let judged = led.and_then(|()| self.judge(&decision, &call, dialect, incoming, body, rates));
         // Nobody asks for its text any more, and a record is only told its length.
         self.story.call = Some(Call { query: String::new(), ..call });
         self.story.decision = Some(decision);
@@ -146,6 +163,18 @@ impl Exchange {
         }
         self.hold(body.len().saturating_add(consultation.incoming.head.headers.size()))?;
         self.ask(consultation)
+    }
+
+    /// Where the call would go. Whatever changes it later is held to this by the filter behind.
+    fn hold_to_cluster(&mut self, route: usize, now: Time, host: &dyn Host) -> Result<(), Refused> {
+        let guard = self.guard.clone();
+        if guard.is_closed(route, now) {
+            return Err((Problem::NotReady, "route-closed"));
+        }
+        let cluster = host.cluster().ok_or((Problem::NotReady, "no-cluster"))?;
+        let is_allowed = guard.config.routes.get(route).is_some_and(|route| route.clusters.contains(&cluster));
+        self.story.cluster = Some(cluster);
+        if is_allowed { Ok(()) } else { Err((Problem::Forbidden, "cluster-not-for-route")) }
     }
 
     /// Denies, or says what people have to agree to, if they have to, and what goes upstream.
@@ -168,9 +197,21 @@ impl Exchange {
         let outgoing = self.outgoing(decision, call, dialect, body)?;
         // What people approve is the call as the caller sent it.
         let path = incoming.head.headers.one(":path").unwrap_or_default();
+        let authority = incoming.authority.canonical();
+        let cluster = self.story.cluster.as_deref().ok_or((Problem::Forbidden, "undecidable"))?;
         let digest = |approval: &Rc<str>| {
-            let caller = &incoming.caller;
-            (approval.clone(), approval::digest(&guard.config.gateway, caller, "POST", path, call, body, approval))
+            let bound = Bound {
+                gateway: &guard.config.gateway,
+                caller: &incoming.caller,
+                method: "POST",
+                authority: &authority,
+                path,
+                cluster,
+                call,
+                body,
+                approval,
+            };
+            (approval.clone(), bound.digest())
         };
         let wanted: Vec<_> = decision.approvals.iter().map(digest).collect();
         let masked_query = if wanted.is_empty() { String::new() } else { guard.preview(&call.query) };
@@ -286,11 +327,12 @@ impl Exchange {
     ) -> Result<Option<Vec<u8>>, Refused> {
         let guard = self.guard.clone();
         let undecidable = || (Problem::Forbidden, "undecidable");
+        let Consultation { incoming, rates, .. } = consultation;
+        guard.check_still_valid(&incoming.caller, incoming.proof_ends, now)?;
         let (Some(call), Some(before)) = (&self.story.call, self.story.bundle.take()) else {
             return Err(undecidable());
         };
         let bundle = guard.bundle(now)?;
-        let Consultation { incoming, rates, .. } = consultation;
         let (caller, route) = (&incoming.caller, guard.config.routes.get(incoming.route).ok_or_else(undecidable)?);
         let dialect = &guard.config.dialects.get(route.dialect).ok_or_else(undecidable)?.dialect;
         let facts = Observed { call, caller, dialect, body, rates: *rates, memory: host.shared() };
@@ -327,7 +369,8 @@ impl Exchange {
         let decision = self.story.decision.as_ref().ok_or_else(undecidable)?;
         let incoming = &consultation.incoming;
         let route = guard.config.routes.get(incoming.route).ok_or_else(undecidable)?;
-        let permit = Permit::new(decision, &consultation.receipts, route, &guard.credentials)
+        let cluster = self.story.cluster.as_deref();
+        let permit = Permit::new(decision, &consultation.receipts, route, cluster, &guard.credentials)
             .map_err(|withheld| (Problem::Forbidden, withheld.reason()))?;
         if let Some(call) = &self.story.call
             && self.story.bundle.as_ref().is_some_and(|bundle| guard.remembers_uses(bundle))
@@ -463,6 +506,12 @@ fn no_call(why: NoCall) -> Refused {
             (Problem::Malformed(why.to_string()), "malformed-call")
         }
     }
+}
+
+/// Whom a request addresses. None: nobody, or several, or it can be read in two ways.
+fn addressed(headers: &Headers) -> Option<Authority> {
+    // Envoy makes one of `Host` and `:authority`. Where it left both, an upstream could read the other.
+    if headers.has("host") { None } else { Authority::read(headers.one(":authority")?) }
 }
 
 /// RFC 7240: `Prefer: respond-async`, alone or in a list.

@@ -1,6 +1,7 @@
 //! The story without a host: what goes on, what is held, what the record says.
 
 mod bundles;
+mod routes;
 mod signals;
 
 use super::*;
@@ -34,6 +35,14 @@ impl Host for NoHost {
 
     fn route(&self) -> Option<String> {
         None
+    }
+
+    fn cluster(&self) -> Option<String> {
+        Some("tei".to_owned())
+    }
+
+    fn was_held_back(&self) -> bool {
+        false
     }
 
     fn shared(&self) -> &dyn SharedMemory {
@@ -101,7 +110,9 @@ fn world_with(change: impl FnOnce(&mut Value)) -> World {
         }},
         "callers": {"issuers": [{"issuer": "https://idp.test", "audiences": ["rg"], "algorithms": ["EdDSA"],
                                  "keys": {"inline": {"keys": [jwk(&issuer, "k1")]}}}]},
-        "routes": [{"path": "/{dataset}/v2/rerank", "dialect": "cohere-v2", "dataset": {"segment": "dataset"}, "credentials": ["tei"]}],
+        "origins": ["https://gateway.test"],
+        "routes": [{"path": "/{dataset}/v2/rerank", "dialect": "cohere-v2", "clusters": ["tei"], "dataset": {"segment": "dataset"},
+                    "credentials": ["tei"]}],
         "pass": [{"method": "GET", "path": "/healthz"}],
         "approver": {"cluster": "approver", "authority": "approver.test", "issuer": "https://approver.test", "key": jwk(&approver, "a1")},
         "credentials": {"tei": {"env": "TEI", "prefix": "Bearer "}, "other": {"env": "TEI", "header": "api-key"}},
@@ -146,7 +157,7 @@ impl World {
         let mut all = vec![
             (":method", "POST"),
             (":path", path),
-            (":authority", "gw"),
+            (":authority", "gateway.test"),
             ("content-type", "application/json"),
             ("authorization", bearer.as_str()),
         ];
@@ -242,7 +253,12 @@ fn whoever_is_not_proved_gets_no_further_than_the_headers() {
         (&[&format!("Bearer {good}"), &format!("Bearer {good}")], "doubled-authorization"),
     ];
     for (values, reason) in cases {
-        let mut all = vec![(":method", "POST"), (":path", "/web/v2/rerank"), ("content-type", "application/json")];
+        let mut all = vec![
+            (":method", "POST"),
+            (":path", "/web/v2/rerank"),
+            (":authority", "gateway.test"),
+            ("content-type", "application/json"),
+        ];
         all.extend(values.iter().map(|value| ("authorization", *value)));
         let mut exchange = world.exchange();
         let step = exchange.request_headers(answer(&all), false, NOW, &NoHost);
@@ -285,7 +301,12 @@ fn streams_that_carry_no_call_are_refused_unless_listed() {
     }
     let mut exchange = world.exchange();
     let step = exchange.request_headers(
-        answer(&[(":method", "GET"), (":path", "/healthz"), ("authorization", "x")]),
+        answer(&[
+            (":method", "GET"),
+            (":path", "/healthz"),
+            (":authority", "Gateway.test:443"),
+            ("authorization", "x"),
+        ]),
         true,
         NOW,
         &NoHost,

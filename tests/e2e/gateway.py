@@ -58,19 +58,21 @@ BUNDLE: dict = {
     ],
 }
 
+# What tests call the gateway by; clients that make their own Host call it by its address.
+ORIGINS = ["http://gateway.example", "http://127.0.0.1:*"]
 ROUTES = [
     {"path": "/cohere/{dataset}/v1/rerank", "dialect": "cohere-v1", "dataset": {"segment": "dataset"},
-     "documents_name": {"dataset": "dataset"}, "credentials": ["cohere"]},
-    {"path": "/cohere/{dataset}/v2/rerank", "dialect": "cohere-v2", "dataset": {"segment": "dataset"}, "credentials": ["cohere"]},
-    {"path": "/jina/{dataset}/v1/rerank", "dialect": "jina", "dataset": {"segment": "dataset"}, "credentials": ["jina"]},
+     "documents_name": {"dataset": "dataset"}, "clusters": ["cohere"], "credentials": ["cohere"]},
+    {"path": "/cohere/{dataset}/v2/rerank", "dialect": "cohere-v2", "dataset": {"segment": "dataset"}, "clusters": ["cohere"], "credentials": ["cohere"]},
+    {"path": "/jina/{dataset}/v1/rerank", "dialect": "jina", "dataset": {"segment": "dataset"}, "clusters": ["jina"], "credentials": ["jina"]},
     {"path": "/tei/{dataset}/rerank", "dialect": "tei", "dataset": {"segment": "dataset"}, "model": "BAAI/bge-reranker-v2-m3",
-     "credentials": ["tei"]},
-    {"path": "/vllm/{dataset}/v1/rerank", "dialect": "vllm", "dataset": {"segment": "dataset"}, "credentials": ["vllm"]},
-    {"path": "/h2/{dataset}/v2/rerank", "dialect": "cohere-v2", "dataset": {"segment": "dataset"}, "credentials": ["h2"]},
+     "clusters": ["tei"], "credentials": ["tei"]},
+    {"path": "/vllm/{dataset}/v1/rerank", "dialect": "vllm", "dataset": {"segment": "dataset"}, "clusters": ["vllm"], "credentials": ["vllm"]},
+    {"path": "/h2/{dataset}/v2/rerank", "dialect": "cohere-v2", "dataset": {"segment": "dataset"}, "clusters": ["h2"], "credentials": ["h2"]},
     {"path": "/tenants/{dataset}/v1/rerank", "dialect": "cohere-v1", "dataset": {"segment": "dataset"}, "tenant": {"header": "x-tenant"},
-     "documents_name": {"dataset": "dataset", "tenant": "tenant"}, "credentials": ["cohere"]},
-    {"path": "/by-document/v1/rerank", "dialect": "cohere-v1", "dataset": {"document": "dataset"}, "credentials": ["cohere"]},
-    {"path": "/by-header/v1/rerank", "dialect": "cohere-v1", "dataset": {"header": "x-dataset"}, "credentials": ["cohere"]},
+     "documents_name": {"dataset": "dataset", "tenant": "tenant"}, "clusters": ["cohere"], "credentials": ["cohere"]},
+    {"path": "/by-document/v1/rerank", "dialect": "cohere-v1", "dataset": {"document": "dataset"}, "clusters": ["cohere"], "credentials": ["cohere"]},
+    {"path": "/by-header/v1/rerank", "dialect": "cohere-v1", "dataset": {"header": "x-dataset"}, "clusters": ["cohere"], "credentials": ["cohere"]},
 ]
 
 MODELS = {"cohere": "rerank-v3.5", "jina": "jina-reranker-v2", "tei": None, "vllm": "mxbai-rerank-v2", "h2": "h2-rerank"}
@@ -89,6 +91,7 @@ def plugin(**changes: Any) -> dict:
             "issuer": people.ISSUER, "audiences": [people.AUDIENCE],
             "keys": {"jwks": {"cluster": "idp", "authority": "idp.example", "path": "/jwks.json", "timeout": "1s"}},
         }]},
+        "origins": ORIGINS,
         "routes": ROUTES,
         "pass": [{"method": "GET", "path": "/healthz"}],
         "approver": {"cluster": "approver", "authority": "approver.internal", "path": "/v1/approvals", "timeout": "1s", "wait": "500ms",
@@ -406,7 +409,8 @@ def expect_problem(reply: Reply, status: int, code: str, reason: Optional[str] =
 
 
 # Allowed by the policy, and withheld because it cannot be carried out on this route.
-WITHHELD_ANYWAY = ("credential-not-for-route", "force-impossible", "request-too-large")
+WITHHELD_ANYWAY = ("credential-not-for-route", "cluster-not-for-route", "cluster-changed", "no-cluster", "route-closed", "force-impossible",
+                   "request-too-large")
 
 
 def expect_refused(gateway: Gateway, reply: Reply, status: int, code: str, reason: Optional[str] = None) -> dict:

@@ -59,7 +59,8 @@ NIM = {
 
 
 def test_a_dialect_that_the_configuration_adds_is_served_without_code(changeable):
-    route = {"path": "/cohere/{dataset}/v1/ranking", "dialect": "nim", "dataset": {"segment": "dataset"}, "credentials": ["cohere"]}
+    route = {"path": "/cohere/{dataset}/v1/ranking", "dialect": "nim", "dataset": {"segment": "dataset"}, "clusters": ["cohere"],
+             "credentials": ["cohere"]}
     gateway = changeable.change(plugin(dialects=[NIM], routes=[*ROUTES, route]))
     server = gateway.services.upstreams["cohere"]
     server.answer = lambda _: answer_json(b'{"rankings":[{"index":1,"logit":4111111111111111},{"index":0,"note":"ann@example.org"}]}')

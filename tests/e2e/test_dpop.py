@@ -15,10 +15,10 @@ import jwskate
 import people
 import pytest
 import requests
-from gateway import COHERE, body, expect_problem, expect_refused, expect_seen, expect_served, plugin
+from gateway import COHERE, ROUTES, body, expect_nothing_sent, expect_problem, expect_refused, expect_seen, expect_served, plugin
 from requests_oauth2client import DPoPKey, DPoPToken
 from test_workers import expect_keys_on_both
-from wire import Http1
+from wire import Http1, head_of
 
 URI = f"http://gateway.example{COHERE}"
 ALGS = 'algs="ES256 EdDSA"'
@@ -157,6 +157,46 @@ def test_a_proof_is_refused_that_is(gateway, what):
     token = bound()
     changes = {name: value() if callable(value) else value for name, value in BAD[what].items()}
     expect_dpop_refused(gateway, show(gateway, token, proof(token, **changes)), "dpop-refused")
+
+
+def test_a_proof_that_is_relayed_under_another_name_is_worth_nothing(changeable):
+    """Whoever a proof was shown to passes it on, with a Host that fits it and headers that tell another scheme."""
+    route = [{**one, "authorities": ["gateway.example", "evil.example"]} for one in ROUTES]
+    gateway = changeable.change(plugin(routes=route))
+    token = bound()
+    for host, address, headers in [
+        ("evil.example", "http://evil.example", []),
+        ("evil.example", "http://gateway.example", []),
+        ("gateway.example", "http://evil.example", []),
+        ("gateway.example", "http://evil.example", [("x-forwarded-host", "evil.example"), ("x-original-host", "evil.example")]),
+        ("gateway.example", "https://gateway.example", [("x-forwarded-proto", "https"), ("x-forwarded-ssl", "on")]),
+        ("127.0.0.1:9", "http://gateway.example", []),
+    ]:
+        proved = proof(token, htu=address + COHERE)
+        content = json.dumps(body()).encode()
+        with Http1(gateway.port) as client:
+            client.send(head_of(f"POST {COHERE} HTTP/1.1", [
+                ("host", host), *headers, ("authorization", f"DPoP {token}"), ("dpop", proved), ("content-type", "application/json"),
+                ("content-length", str(len(content)))]) + content)
+            response = client.response()
+        record = gateway.next_line()["record"][0]
+        expected = (421, "wrong-authority") if host.startswith("127") else (401, "dpop-refused")
+        assert (response.status, record["result"]["reason"]) == expected, (host, address)
+    expect_nothing_sent(gateway)
+    # A header that tells another scheme takes nothing from a proof for the right one.
+    expect_served(show(gateway, token, proof(token)))
+
+
+def test_without_origins_no_token_that_is_bound_to_a_key_is_accepted(changeable):
+    routes = [{**one, "host": "api.example"} for one in ROUTES]
+    gateway = changeable.change(plugin(origins=None, routes=routes, **{"pass": None}))
+    token = bound()
+    for scheme in ("DPoP", "Bearer"):
+        reply = show(gateway, token, proof(token), scheme=scheme)
+        expect_refused(gateway, reply, 401, "unauthenticated", "bound-token")
+        assert reply.all("www-authenticate") == ['Bearer realm="rerank-guard", error="invalid_token"']
+    assert gateway.call(token=None).all("www-authenticate") == ['Bearer realm="rerank-guard"']
+    expect_served(gateway.call())
 
 
 def test_a_proof_of_another_form_is_refused(gateway):

@@ -113,8 +113,10 @@ def loaded(shipped):
 
 @pytest.fixture
 def wasm(loaded):
-    """The filter's configuration; the router alone comes after it."""
-    guard, router = loaded[1]["http_filters"]
+    """The filter's configuration; after it comes only what holds Envoy's route, and the router."""
+    guard, held, router = loaded[1]["http_filters"]
+    rules = {"action": "ALLOW", **held["typed_config"]["rules"]}
+    assert (held["name"], rules) == (stack.HELD["name"], stack.HELD["typed_config"]["rules"])
     assert router["typed_config"]["suppress_envoy_headers"] is True
     assert not guard.get("is_optional") and not guard.get("disabled"), "Envoy may leave the filter out"
     return guard["typed_config"]["config"]

@@ -65,7 +65,7 @@ def test_a_token_is_refused_that_is(gateway, what):
     expect_refused(gateway, reply, 401, "unauthenticated", reason)
     if what != "that is empty" and reason != "dpop-sent-as-bearer":
         assert reply.one("www-authenticate") == 'Bearer realm="rerank-guard", error="invalid_token"'
-    assert reply.record["actor"] is None and set(reply.record["call"]) == {"method", "route", "body_digest"}, "nothing was read"
+    assert reply.record["actor"] is None and set(reply.record["call"]) == {"method", "route", "authority", "body_digest"}, "nothing was read"
 
 
 def test_a_refused_token_does_not_spoil_a_good_one(gateway):

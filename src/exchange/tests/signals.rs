@@ -24,6 +24,14 @@ impl Host for Remembering {
         None
     }
 
+    fn cluster(&self) -> Option<String> {
+        Some("tei".to_owned())
+    }
+
+    fn was_held_back(&self) -> bool {
+        false
+    }
+
     fn shared(&self) -> &dyn SharedMemory {
         &self.0
     }
@@ -35,7 +43,7 @@ fn ruled(rules: Value) -> World {
         let bundle = &mut config["bundle"]["inline"];
         bundle["rules"].as_array_mut().unwrap().extend(rules.as_array().unwrap().clone());
         for dialect in ["jina", "tei"] {
-            let mut route = json!({"path": format!("/{dialect}/{{dataset}}"), "dialect": dialect, "dataset": {"segment": "dataset"},
+            let mut route = json!({"path": format!("/{dialect}/{{dataset}}"), "dialect": dialect, "clusters": ["tei"], "dataset": {"segment": "dataset"},
                 "credentials": ["tei"]});
             if dialect == "tei" {
                 route["model"] = json!("m1");

@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test bench bench-mask bench-decisions empty memory eval schema wasm trap tools lint unit e2e fuzz fuzz-seeds compose-test envoys deny clean check-tools
+.PHONY: help demo run test chaos bench bench-mask bench-decisions empty memory eval schema wasm trap tools lint unit e2e fuzz fuzz-seeds compose-test envoys deny clean check-tools
 
 WASM := target/wasm32-wasip1/release/rerank_guard.wasm
 TRAP_WASM := target/wasm32-wasip1/trap/rerank_guard.wasm
@@ -11,6 +11,7 @@ BUNDLE ?= policies/example.yaml
 PYTHON ?= python3
 TARGET ?= mask_json
 SECONDS ?= 60
+MINUTES ?= 5
 SEED ?= 1
 VENV := .venv
 CARGO_FUZZ := fuzz/target/tools/bin/cargo-fuzz
@@ -57,6 +58,10 @@ e2e: wasm tools trap $(VENV)/tests $(VENV)/oidc ## every refusal, in real Envoy
 	RERANK_GUARD_WASM=$(CURDIR)/$(WASM) RERANK_GUARD_TRAP_WASM=$(CURDIR)/$(TRAP_WASM) RERANK_GUARD_TOOLS=$(CURDIR)/$(TOOLS) \
 		$(VENV)/bin/python -m pytest -q tests/e2e
 
+chaos: wasm tools trap $(VENV)/tests ## MINUTES of everything at random in real Envoy (CHAOS_SEED=… repeats a run)
+	RERANK_GUARD_WASM=$(CURDIR)/$(WASM) RERANK_GUARD_TRAP_WASM=$(CURDIR)/$(TRAP_WASM) RERANK_GUARD_TOOLS=$(CURDIR)/$(TOOLS) \
+		CHAOS_SECONDS=$$(($(MINUTES) * 60)) $(VENV)/bin/python -m pytest -q -s tests/e2e/test_chaos.py
+
 bench: bench-mask wasm tools empty $(VENV)/envoy ## CPU of the Envoy process per request, against plain proxying and Envoy's own filters
 	@$(PYTHON) bench/bench.py
 	@$(PYTHON) bench/callers.py
@@ -71,8 +76,9 @@ bench-decisions: check-tools $(VENV)/node ## µs of a decision by the number of 
 empty: wasm
 	RERANK_GUARD_BUNDLE=build/bundle.json cargo build --locked --release --target wasm32-wasip1 --example empty
 
-memory: wasm tools $(VENV)/tests ## memory of the Envoy process through 100,000 distinct tokens
+memory: wasm tools $(VENV)/tests ## memory of the Envoy process through 100,000 distinct tokens, and while large calls wait
 	@$(VENV)/bin/python bench/memory.py
+	@$(VENV)/bin/python bench/held.py
 
 bench-mask: check-tools ## masking with every kind there is, and own patterns beside other engines, in V8 as Envoy sets it up (needs node)
 	@command -v node >/dev/null || { echo "node is missing: install Node.js 20 or later" >&2; exit 1; }
@@ -84,7 +90,7 @@ bench-mask: check-tools ## masking with every kind there is, and own patterns be
 eval: tools $(VENV)-eval ## how well personal data is found, side by side with Presidio (SEED and SHOW=--show are options)
 	@RERANK_GUARD_TOOLS=$(TOOLS) $(VENV)-eval/bin/python tests/eval/eval.py --seed $(SEED) $(SHOW)
 
-# A stable toolchain has all that cargo-fuzz needs behind this switch. The module has no unsafe code of its own, so no sanitizer runs;
+# A stable toolchain has all that cargo-fuzz needs behind this switch. What is fuzzed has no unsafe code, so no sanitizer runs;
 # overflow checks and debug assertions do. What is new goes to fuzz/corpus, what fails to fuzz/artifacts.
 fuzz: check-tools $(CARGO_FUZZ) ## fuzzes TARGET (a file name in fuzz/targets) for SECONDS
 	@mkdir -p fuzz/corpus/$(TARGET)

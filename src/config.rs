@@ -82,7 +82,8 @@ pub(crate) struct PseudonymKey {
     pub(crate) env: String,
 }
 
-/// The largest bodies. Envoy's own buffer limit has to be larger, or Envoy answers first.
+/// The largest bodies, before and after they are masked. Envoy's own buffers have to hold as much ([`Config::buffer_bytes`]), or
+/// Envoy answers first.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -95,11 +96,23 @@ pub struct Limits {
     pub response_bytes: usize,
     /// Of one record of a response that is a stream, in bytes.
     pub record_bytes: usize,
+    /// Of all bodies together that wait in one worker: for their end, or for people. Beyond it calls get 503.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 2_147_483_647)))]
+    pub held_bytes: usize,
+    /// The same, of one caller.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 2_147_483_647)))]
+    pub held_bytes_per_caller: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { request_bytes: 1 << 20, response_bytes: 4 << 20, record_bytes: 256 << 10 }
+        Self {
+            request_bytes: 1 << 20,
+            response_bytes: 4 << 20,
+            record_bytes: 256 << 10,
+            held_bytes: 256 << 20,
+            held_bytes_per_caller: 64 << 20,
+        }
     }
 }
 
@@ -259,6 +272,17 @@ impl Config {
         if !sizes.iter().all(|size| (1..=64 << 20).contains(size)) {
             flaws.push("limits: write sizes from 1 to 67108864 bytes".to_owned());
         }
+        let (held, of_caller, largest) = (limits.held_bytes, limits.held_bytes_per_caller, limits.buffer_bytes());
+        if of_caller < largest {
+            flaws.push(format!(
+                "limits.held_bytes_per_caller: one call may hold {largest} bytes: write as many or more"
+            ));
+        }
+        if !(of_caller..=i32::MAX as usize).contains(&held) {
+            flaws.push(format!(
+                "limits.held_bytes: write at least `held_bytes_per_caller`, which is {of_caller}, and at most 2147483647"
+            ));
+        }
         for name in &written.request_headers {
             let why = why_not_upstream(name).or_else(|| taken(name, &callers, &written.credentials, &routes));
             flaws.extend(why.map(|why| format!("request_headers: `{}` {why}", name.escape_debug())));
@@ -315,7 +339,28 @@ fn taken(
     is_source.then_some("names a route's dataset or tenant, which is decided here: leave it out")
 }
 
+impl Limits {
+    /// The most bytes that this module ever wants a buffer of Envoy's to hold. Envoy has one limit for requests and responses, which
+    /// is at HTTP/1 the listener's `per_connection_buffer_limit_bytes` and at HTTP/2 and HTTP/3 the `initial_stream_window_size` of
+    /// what speaks to callers; a virtual host or route may state another one. Where it is smaller, Envoy answers 413 or 500 by itself.
+    #[must_use]
+    pub fn buffer_bytes(&self) -> usize {
+        self.request_bytes.max(self.most_at_once())
+    }
+
+    /// The most bytes of an answer that may go on at once: of a stream no more than of an answer that is whole.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.response_bytes.max(self.record_bytes)
+    }
+}
+
 impl Config {
+    /// The most bytes that a buffer of Envoy's has to hold: see [`Limits::buffer_bytes`].
+    #[must_use]
+    pub fn buffer_bytes(&self) -> usize {
+        self.limits.buffer_bytes()
+    }
+
     /// What a bundle asks for that cannot be done under this configuration, a line each.
     pub(crate) fn unfit(&self, policy: &Policy) -> Vec<String> {
         let (credentials, pseudonym_keys) = (&self.credentials, &self.pseudonym_keys);

@@ -12,7 +12,7 @@ pub mod call;
 pub mod caller;
 pub mod config;
 pub mod credential;
-#[cfg(target_arch = "wasm32")]
+#[cfg(any(target_arch = "wasm32", test))]
 mod envoy;
 pub mod exchange;
 mod fetch;

@@ -33,7 +33,7 @@ pub fn check(data: &[u8]) {
 /// What leaves of a stream in these chunks, and why no more does.
 fn run(framing: Framing, chunks: &[&[u8]], masks: &Masks) -> (Vec<u8>, Option<Unmaskable>) {
     let kept = Kept::compile(&["/index"]).expect("a pattern");
-    let with = With { masks, kept: &kept, secrets: &[] };
+    let with = With { masks, kept: &kept, secrets: &[], most: usize::MAX };
     let mut records = Records::new(framing, MOST);
     let mut out = Vec::new();
     for chunk in chunks {
@@ -52,7 +52,7 @@ fn run(framing: Framing, chunks: &[&[u8]], masks: &Masks) -> (Vec<u8>, Option<Un
 /// What left is whole records without a finding.
 fn clean(framing: Framing, left: &[u8], masks: &Masks) {
     let kept = Kept::compile(&["/index"]).expect("a pattern");
-    let with = With { masks, kept: &kept, secrets: &[] };
+    let with = With { masks, kept: &kept, secrets: &[], most: usize::MAX };
     // A label can be longer than what it stands for.
     let mut records = Records::new(framing, MOST * 64);
     let again = records.push(left, with).and_then(|_| records.finish(with));

@@ -120,7 +120,7 @@ impl Asking<'_> {
             },
             "params": {
                 "dialect": &*call.dialect, "documents": call.documents, "top_n": call.top_n, "return_documents": call.return_documents,
-                "query_bytes": call.query.len(), "parameters": call.parameters,
+                "query_bytes": call.query_bytes, "parameters": call.parameters,
             },
             "why": {
                 "rules": self.decision.rules.iter().map(|rule| &**rule).collect::<Vec<_>>(),

@@ -158,7 +158,7 @@ impl Record<'_> {
         asked.add("tenant", names.tenant.as_deref());
         asked.add("documents", call.documents);
         asked.add("document_bytes", call.largest_document);
-        asked.add("query_bytes", call.query.len());
+        asked.add("query_bytes", call.query_bytes);
         asked.add("top_n", call.top_n);
         asked.add("return_documents", call.return_documents);
         asked.add("parameters", call.parameters.as_slice());

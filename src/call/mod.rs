@@ -30,8 +30,10 @@ pub struct Call {
     pub dataset: String,
     /// The tenant.
     pub tenant: Option<String>,
-    /// The query: may hold personal data, never recorded.
+    /// The query: may hold personal data, never recorded. Empty once it was looked at.
     pub query: String,
+    /// How long it is.
+    pub query_bytes: u64,
     /// How many documents.
     pub documents: u64,
     /// UTF-8 bytes of the text of the largest document, its member names included.
@@ -105,6 +107,7 @@ impl Call {
             model,
             dataset,
             tenant,
+            query_bytes: asked.query.len() as u64,
             query: asked.query,
             documents: asked.documents,
             largest_document: asked.largest_document,

@@ -110,7 +110,7 @@ impl Proofs {
         if key.verifier.thumbprint() != Some(*holder.thumbprint) {
             return Err(Refusal::WrongHolder);
         }
-        Ok(Unproved { id: id.to_owned(), thumbprint: *holder.thumbprint, ends: expires, key, proof })
+        Ok(Unproved { id: id.to_owned(), ends: expires, key, proof })
     }
 
     /// Accepts a proof that is proved, once.
@@ -141,7 +141,6 @@ impl Proofs {
 /// A proof that says what it must, and whose signature is still to be checked.
 pub(super) struct Unproved<'p> {
     id: String,
-    thumbprint: [u8; 32],
     /// When it ends.
     pub(super) ends: Time,
     pub(super) key: Key,

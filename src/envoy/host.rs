@@ -1,22 +1,44 @@
-//! Host calls as `Result`s over bytes: the SDK's string getters panic on a byte that is not UTF-8, and a panic kills the VM.
+//! What the module asks of its host, in its own terms.
 
+use super::abi::{self, BufferType, LogLevel, MapType, Status};
 use crate::caller::{Hash, NativeSignatures};
 use crate::exchange::{CallOut, Certificate, Edits, Headers, Host, Reply};
 use crate::hexadecimal::hexadecimal;
 use crate::shared::{SharedMemory, Unavailable, Versioned};
 use crate::time::Time;
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, MapType, Status};
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Whole buffers are asked for with this size; the host cuts it to what there is.
 const ALL: usize = 0x7fff_ffff;
 
 pub(super) fn now() -> Time {
-    let since = hostcalls::get_current_time().ok().and_then(|now| now.duration_since(UNIX_EPOCH).ok());
     // Without a clock it is 1970: no token was issued yet, so none is accepted.
-    Time(since.and_then(|since| u64::try_from(since.as_millis()).ok()).unwrap_or(0))
+    Time(abi::time().map_or(0, |nanoseconds| nanoseconds / 1_000_000))
+}
+
+/// Lines go to Envoy's log.
+pub(super) struct Log;
+
+pub(super) static LOG: Log = Log;
+
+impl log::Log for Log {
+    fn enabled(&self, line: &log::Metadata<'_>) -> bool {
+        line.level() <= log::max_level()
+    }
+
+    fn log(&self, line: &log::Record<'_>) {
+        if self.enabled(line.metadata()) {
+            let level = match line.level() {
+                log::Level::Error => LogLevel::Error,
+                log::Level::Warn => LogLevel::Warn,
+                log::Level::Info | log::Level::Debug | log::Level::Trace => LogLevel::Info,
+            };
+            abi::log(level, &line.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
 }
 
 pub(super) fn random() -> u64 {
@@ -29,41 +51,42 @@ pub(super) fn decision_id() -> String {
 }
 
 pub(super) fn headers(map: MapType) -> Headers {
-    Headers::new(hostcalls::get_map_bytes(map).unwrap_or_default())
+    Headers::new(abi::get_map(map).unwrap_or_default())
 }
 
 /// The whole of a buffered body. None: the host did not give it, and an empty body is something else.
 pub(super) fn body(buffer: BufferType) -> Option<Vec<u8>> {
-    hostcalls::get_buffer(buffer, 0, ALL).ok().map(Option::unwrap_or_default)
+    abi::get_buffer(buffer, ALL).ok().map(Option::unwrap_or_default)
 }
 
-/// Puts the headers and the body of a held message in the place of those it has. One call for all headers costs less than one for
-/// each, and what is not written stays nowhere. False: the host refused, so the message must not go on.
-pub(super) fn edit(map: MapType, buffer: BufferType, edits: &Edits) -> bool {
-    let headers = edits.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    hostcalls::set_map(map, headers).is_ok() && edits.body.as_ref().is_none_or(|body| replace(buffer, body))
+/// Puts the headers of a held message in the place of those it has. One call for all headers costs less than one for each, and what is
+/// not written stays nowhere. False: the host refused, so the message must not go on.
+pub(super) fn edit(map: MapType, edits: &Edits) -> bool {
+    let headers: Vec<_> = edits.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    abi::set_map(map, &headers).is_ok()
 }
 
-/// Puts `body` in the place of all that is buffered. False: the host refused.
+/// Puts `body` in the place of all that is buffered. False: the host refused. Where it is more than Envoy's buffer may hold, Envoy
+/// answers and calls back before this returns, so nothing may be borrowed here.
 pub(super) fn replace(buffer: BufferType, body: &[u8]) -> bool {
-    hostcalls::set_buffer(buffer, 0, ALL, body).is_ok()
+    abi::set_buffer(buffer, body).is_ok()
 }
 
 /// Takes all trailers off a held message.
 pub(super) fn drop_trailers(map: MapType) -> bool {
-    hostcalls::set_map(map, Vec::new()).is_ok()
+    abi::set_map(map, &[]).is_ok()
 }
 
 pub(super) fn reply(reply: &Reply) -> bool {
-    let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    hostcalls::send_http_response(u32::from(reply.status), headers, Some(&reply.body)).is_ok()
+    let headers: Vec<_> = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    abi::send_response(reply.status, &headers, &reply.body).is_ok()
 }
 
 /// Sends a request. None: it failed at once (unknown cluster), and no answer will come.
 pub(super) fn call_out(out: &CallOut) -> Option<u32> {
     let mut headers = vec![(":method", "POST"), (":path", out.path.as_str()), (":authority", out.authority.as_str())];
     headers.extend(out.headers.iter().map(|(name, value)| (*name, value.as_str())));
-    hostcalls::dispatch_http_call(&out.cluster, headers, Some(&out.body), Vec::new(), out.timeout.duration()).ok()
+    abi::http_call(&out.cluster, &headers, &out.body, out.timeout.duration()).ok()
 }
 
 /// Sends a `GET`. `tag`: for `if-none-match`. None: it failed at once (unknown cluster), and no answer will come.
@@ -71,7 +94,7 @@ pub(super) fn get(cluster: &str, authority: &str, path: &str, tag: Option<&str>,
     let mut headers =
         vec![(":method", "GET"), (":path", path), (":authority", authority), ("accept", "application/json")];
     headers.extend(tag.map(|tag| ("if-none-match", tag)));
-    hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout).ok()
+    abi::http_call(cluster, &headers, &[], timeout).ok()
 }
 
 /// A callout's answer.
@@ -90,7 +113,7 @@ pub(super) fn answer_of(size: usize, most: usize) -> Option<Answer> {
     if size > most {
         return Some(Answer { status, tag, body: None });
     }
-    let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size).ok()?;
+    let body = abi::get_buffer(BufferType::HttpCallResponseBody, size).ok()?;
     Some(Answer { status, tag, body: Some(body.unwrap_or_default()) })
 }
 
@@ -105,13 +128,13 @@ const MOST_OF_AN_ANSWER: usize = 1 << 20;
 
 /// Filter state that Envoy's access loggers print with `%FILTER_STATE(wasm.rerank_guard_record:PLAIN)%`.
 pub(super) fn leave_record(record: &str) {
-    let _ = hostcalls::set_property(vec!["rerank_guard_record"], Some(record.as_bytes()));
+    let _ = abi::set_property("rerank_guard_record", record.as_bytes());
 }
 
 /// Filter state that the filter behind this one holds Envoy's route against, after it was chosen anew: see README.md. False: the host
 /// refused, so that the filter behind would refuse too.
 pub(super) fn hold_to(cluster: &str) -> bool {
-    hostcalls::set_property(vec!["rerank_guard_cluster"], Some(cluster.as_bytes())).is_ok()
+    abi::set_property("rerank_guard_cluster", cluster.as_bytes()).is_ok()
 }
 
 /// What Envoy knows of a request's connection.
@@ -183,17 +206,14 @@ const NO_VERSION: u32 = u32::MAX;
 
 impl SharedMemory for Shared {
     fn get(&self, key: &str) -> Result<Option<Versioned>, Unavailable> {
-        match hostcalls::get_shared_data(key) {
-            Ok((Some(value), Some(version))) => Ok(Some(Versioned { value, version })),
-            Ok((None, None)) => Ok(None),
-            // The SDK reports an empty value as none.
-            Ok((None, Some(version))) => Ok(Some(Versioned { value: Vec::new(), version })),
-            Ok((Some(_), None)) | Err(_) => Err(Unavailable),
+        match abi::get_shared_data(key) {
+            Ok(slot) => Ok(slot.map(|(value, version)| Versioned { value, version })),
+            Err(_) => Err(Unavailable),
         }
     }
 
     fn put(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<bool, Unavailable> {
-        match hostcalls::set_shared_data(key, Some(value), Some(version.unwrap_or(NO_VERSION))) {
+        match abi::set_shared_data(key, value, version.unwrap_or(NO_VERSION)) {
             Ok(()) => Ok(true),
             Err(Status::CasMismatch) => Ok(false),
             Err(_) => Err(Unavailable),
@@ -203,7 +223,7 @@ impl SharedMemory for Shared {
 
 /// A property that is text and not empty.
 fn text(path: &[&str]) -> Option<String> {
-    let bytes = hostcalls::get_property(path.to_vec()).ok()??;
+    let bytes = abi::get_property(path)?;
     String::from_utf8(bytes).ok().filter(|text| !text.is_empty())
 }
 
@@ -246,7 +266,7 @@ impl NativeSignatures for Native {
             message.push(length as u8);
             message.extend_from_slice(value);
         }
-        match hostcalls::call_foreign_function("verify_signature", Some(&message)) {
+        match abi::call_foreign_function("verify_signature", &message) {
             // Only `result: true` and nothing else is a proof.
             Ok(answer) => Some(answer.as_deref() == Some(&[0x08, 0x01])),
             Err(Status::NotFound) => None,

@@ -1,8 +1,7 @@
 //! Counters in Envoy's stats. They can never fail a call, and their names come from fixed sets of words.
 
+use super::abi;
 use crate::mask::{Found, What};
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::MetricType;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
@@ -70,12 +69,12 @@ fn count_kinds(known: &RefCell<Vec<(What, u32)>>, prefix: &str, found: &[Found])
 }
 
 fn define(name: &str) -> Option<u32> {
-    hostcalls::define_metric(MetricType::Counter, name).ok()
+    abi::define_counter(name)
 }
 
 /// Counters must grow by more than zero.
 fn increment(id: Option<u32>, count: u32) {
     if let (Some(id), 1..) = (id, count) {
-        let _ = hostcalls::increment_metric(id, i64::from(count));
+        let _ = abi::increment(id, count);
     }
 }

@@ -1,5 +1,7 @@
 //! One per plugin instance and VM: reads the configuration, fetches keys and bundles, makes streams.
 
+use super::abi::{self, BufferType};
+use super::dispatch;
 use super::host;
 use super::metrics::Metrics;
 use super::stream::Stream;
@@ -7,9 +9,7 @@ use crate::caller::{Answer, Outcome};
 use crate::config::{Config, embedded_bundle};
 use crate::exchange::{Exchange, Guard, Role, Supplied};
 use crate::policy::fetched;
-use proxy_wasm::hostcalls;
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{BufferType, ContextType};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,12 +17,13 @@ use std::time::Duration;
 /// How often it is looked whether keys or bundles are due.
 const TICK: Duration = Duration::from_millis(250);
 
-#[derive(Default)]
 pub(super) struct Root {
-    guard: Option<Rc<Guard>>,
+    /// How the host calls it.
+    number: u32,
+    guard: RefCell<Option<Rc<Guard>>>,
     metrics: Rc<Metrics>,
     /// Callouts under way, by token.
-    fetches: HashMap<u32, Fetching>,
+    fetches: RefCell<HashMap<u32, Fetching>>,
 }
 
 /// What a callout is to bring.
@@ -34,9 +35,13 @@ enum Fetching {
     Bundle(Role),
 }
 
-impl RootContext for Root {
+impl Root {
+    pub(super) fn new(number: u32) -> Self {
+        Self { number, guard: RefCell::default(), metrics: Rc::default(), fetches: RefCell::default() }
+    }
+
     /// A pure function of the configuration's bytes and the environment, so that every worker's VM answers as the first did.
-    fn on_configure(&mut self, _: usize) -> bool {
+    pub(super) fn configure(&self) -> bool {
         let Some(json) = host::body(BufferType::PluginConfiguration) else {
             log::error!("rerank-guard: no configuration");
             return false;
@@ -51,42 +56,43 @@ impl RootContext for Root {
             }
         };
         match Guard::new(config, &|name| std::env::var(name).ok(), host::random()) {
-            Ok(guard) => self.guard = Some(Rc::new(guard)),
+            Ok(guard) => drop(self.guard.replace(Some(Rc::new(guard)))),
             Err(unready) => {
                 log::error!("rerank-guard: {unready}");
                 return false;
             }
         }
         // Callouts cannot be sent from here; the first tick sends them.
-        hostcalls::set_tick_period(Duration::from_millis(1)).is_ok()
+        abi::set_tick_period(Duration::from_millis(1)).is_ok()
     }
 
-    fn on_tick(&mut self) {
+    pub(super) fn tick(&self) {
         self.follow();
         self.fetch_what_is_due();
-        let _ = hostcalls::set_tick_period(TICK);
+        let _ = abi::set_tick_period(TICK);
     }
 
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        let exchange = self.guard.as_ref().map(|guard| Exchange::new(guard.clone(), host::decision_id(), host::now()));
-        Some(Box::new(Stream::new(exchange, self.metrics.clone())))
+    /// A stream that begins under this configuration.
+    pub(super) fn stream(&self, number: u32) -> Stream {
+        let exchange = self.guard().map(|guard| Exchange::new(guard, host::decision_id(), host::now()));
+        Stream::new(number, exchange, self.metrics.clone())
     }
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+    fn guard(&self) -> Option<Rc<Guard>> {
+        self.guard.try_borrow().ok()?.clone()
     }
-}
 
-impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
-        match self.fetches.remove(&token) {
+    /// The answer to a callout of this token.
+    pub(super) fn answer(&self, token: u32, body_size: usize) {
+        let fetching = self.fetches.try_borrow_mut().ok().and_then(|mut fetches| fetches.remove(&token));
+        match fetching {
             None => {}
             Some(Fetching::Keys(source)) => match host::answer(body_size) {
                 Some((status, body)) => self.fetched(source, Answer::Http { status, body: &body }),
                 None => self.fetched(source, Answer::Failed),
             },
             Some(Fetching::Bundle(role)) => {
-                let most = self.guard.as_ref().map_or(0, |guard| guard.most_of_a_bundle(role));
+                let most = self.guard().map_or(0, |guard| guard.most_of_a_bundle(role));
                 let answer = host::answer_of(body_size, most);
                 self.supplied(
                     role,
@@ -103,39 +109,40 @@ impl Context for Root {
         // Where the keys stand may just have been discovered: then they are due now.
         self.fetch_what_is_due();
     }
-}
 
-impl Root {
-    fn fetch_what_is_due(&mut self) {
-        let Some(guard) = self.guard.clone() else { return };
+    fn fetch_what_is_due(&self) {
+        let Some(guard) = self.guard() else { return };
         for fetch in guard.due(host::now()) {
             match host::get(&fetch.cluster, &fetch.authority, &fetch.path, None, fetch.timeout.duration()) {
-                Some(token) => {
-                    self.fetches.insert(token, Fetching::Keys(fetch.source));
-                }
+                Some(token) => self.wait(token, Fetching::Keys(fetch.source)),
                 None => self.fetched(fetch.source, Answer::Failed),
             }
         }
         for (role, fetch) in guard.due_bundles(host::now(), &host::Envoy) {
             let fetched::Fetch { cluster, authority, path, tag, timeout } = &fetch;
             match host::get(cluster, authority, path, tag.as_deref(), timeout.duration()) {
-                Some(token) => {
-                    self.fetches.insert(token, Fetching::Bundle(role));
-                }
+                Some(token) => self.wait(token, Fetching::Bundle(role)),
                 None => self.supplied(role, fetched::Answer::Failed),
             }
         }
     }
 
+    fn wait(&self, token: u32, fetching: Fetching) {
+        if let Ok(mut fetches) = self.fetches.try_borrow_mut() {
+            fetches.insert(token, fetching);
+            dispatch::wait(token, self.number);
+        }
+    }
+
     fn supplied(&self, role: Role, answer: fetched::Answer<'_>) {
-        let Some(guard) = &self.guard else { return };
+        let Some(guard) = self.guard() else { return };
         let supplied = guard.bundle_answered(role, answer, host::now(), host::random(), &host::Envoy);
         self.tell(role, supplied);
     }
 
     /// Takes the bundles that other workers have taken.
     fn follow(&self) {
-        let Some(guard) = &self.guard else { return };
+        let Some(guard) = self.guard() else { return };
         for (role, supplied) in guard.follow(host::now(), &host::Envoy) {
             self.tell(role, supplied);
         }
@@ -151,7 +158,7 @@ impl Root {
     }
 
     fn fetched(&self, source: usize, answer: Answer<'_>) {
-        let Some(guard) = &self.guard else { return };
+        let Some(guard) = self.guard() else { return };
         let Some(fetched) = guard.fetched(source, answer, host::now(), host::random()) else { return };
         let issuer = fetched.issuer.as_deref().unwrap_or_default();
         self.metrics.keys(match fetched.outcome {

@@ -3,6 +3,7 @@
 use super::bundles::{InForce, Role, Slot, Supplied};
 use super::events::{Event, Queue};
 use super::facts::Texts;
+use super::held::Budget;
 use super::reply::Problem;
 use super::{Headers, Host, Refused};
 use crate::audit::{Chain, KeyedDigest, keyed_digest};
@@ -39,6 +40,7 @@ pub struct Guard {
     /// What finds the kinds of personal data that rules last asked for.
     finding: RefCell<Option<(BTreeSet<Kind>, Rc<Masks>)>>,
     events: RefCell<Queue>,
+    pub(super) budget: Rc<Budget>,
     /// Routes whose calls Envoy sent elsewhere, and when it last did.
     astray: RefCell<BTreeMap<usize, Time>>,
 }
@@ -101,6 +103,7 @@ impl Guard {
             shadow: RefCell::new(Slot::new(Role::Shadow, std::mem::take(&mut config.shadow))),
             finding: RefCell::default(),
             events: RefCell::default(),
+            budget: Rc::new(Budget::new(&config.limits)),
             astray: RefCell::default(),
             config,
             credentials,

@@ -40,6 +40,11 @@ impl Headers {
         if values.next().is_some() { None } else { std::str::from_utf8(first).ok() }
     }
 
+    /// How many bytes they have.
+    pub(crate) fn size(&self) -> usize {
+        self.0.iter().fold(0, |sum, (name, value)| sum.saturating_add(name.len()).saturating_add(value.len()))
+    }
+
     /// Whether `name` is there at all.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {

@@ -17,6 +17,7 @@ mod facts;
 mod guard;
 mod habits;
 mod head;
+mod held;
 mod permit;
 mod reply;
 mod request;
@@ -46,6 +47,7 @@ use bundles::InForce;
 pub(crate) use bundles::SecondOpinion;
 use ending::Ending;
 use head::{MediaType, RequestHead};
+use held::Held;
 use permit::Permit;
 use std::rc::Rc;
 use streaming::{Streamed, Streaming};
@@ -141,6 +143,8 @@ pub struct Exchange {
     started: Time,
     stage: Stage,
     story: Story,
+    /// What is held for it, once that is something.
+    held: Option<Held>,
 }
 
 /// How far the call is. Whatever is not expected in a stage is held or refused there.
@@ -185,14 +189,10 @@ struct Consultation {
     wanted: Vec<(Rc<str>, String)>,
     receipts: Vec<(Rc<str>, Receipt)>,
     masked_query: String,
-    /// The body as it goes upstream; None: as the caller sent it.
-    outgoing: Option<Vec<u8>>,
-    /// The body as it came, for bundles that come while people are asked; empty where nobody is.
-    body: Vec<u8>,
+    /// SHA-256 over the body that people are asked about. The body itself stays with the host, and is read again.
+    asked_for: String,
     /// The caller's calls in this minute, and their documents.
     rates: Option<(u64, u64)>,
-    /// Whether people were asked. Then the bundle may be another one by now.
-    is_asked: bool,
 }
 
 #[derive(Debug)]
@@ -255,7 +255,7 @@ impl Exchange {
     /// A stream that has just begun. `id` names the decision in answers and records.
     #[must_use]
     pub fn new(guard: Rc<Guard>, id: String, started: Time) -> Self {
-        Self { guard, id, started, stage: Stage::New, story: Story::default() }
+        Self { guard, id, started, stage: Stage::New, story: Story::default(), held: None }
     }
 
     /// The decision's id.
@@ -474,8 +474,36 @@ impl Exchange {
         reply
     }
 
+    /// The host answers the caller by itself, because it has no room for the body that was to go on: nothing of that does. `held`:
+    /// the headers of the answer had not gone.
+    pub fn overtaken(&mut self, held: bool) {
+        let is_answer = self.story.answer_status.is_some();
+        self.story.open &= !held;
+        // What was noted of a body that did not leave.
+        if is_answer && held {
+            self.story.streamed = None;
+            self.story.response_digest = None;
+        } else if !is_answer {
+            self.story.sent = None;
+            self.story.credential = None;
+        }
+        self.refuse(if is_answer { Problem::Unmaskable } else { Problem::TooLarge }, "buffer-too-small");
+        if is_answer && held {
+            self.story.status = Some(500);
+        }
+    }
+
+    /// `bytes` are held for this call from here on; 0 for nothing. Where there is no room for so many the call ends.
+    fn hold(&mut self, bytes: usize) -> Result<(), Refused> {
+        match &mut self.held {
+            None if bytes == 0 => Ok(()),
+            held => held.get_or_insert_with(|| self.guard.budget.share(self.story.caller.as_deref())).set(bytes),
+        }
+    }
+
     /// The one place where a call is refused.
     fn refuse(&mut self, problem: Problem, reason: &'static str) -> Step {
+        self.held = None;
         let reply = problem.reply(&self.id);
         self.story.problem = Some(problem.code());
         self.story.reason = Some(reason);

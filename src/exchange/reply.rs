@@ -37,6 +37,8 @@ pub enum Problem {
     UpstreamRefused,
     /// No keys yet to verify tokens with, or no bundle yet to decide by.
     NotReady,
+    /// Too much is held for calls that wait.
+    Overloaded,
 }
 
 /// Where a call waits for a human.
@@ -83,6 +85,7 @@ impl Problem {
             Self::Unmaskable => "unmaskable-response",
             Self::UpstreamRefused => "upstream-refused",
             Self::NotReady => "not-ready",
+            Self::Overloaded => "overloaded",
         }
     }
 
@@ -104,7 +107,7 @@ impl Problem {
             Self::Misdirected => 421,
             Self::Malformed(_) => 422,
             Self::Unmaskable | Self::UpstreamRefused => 502,
-            Self::NotReady => 503,
+            Self::NotReady | Self::Overloaded => 503,
         }
     }
 
@@ -125,6 +128,7 @@ impl Problem {
             Self::Unmaskable => "Response withheld",
             Self::UpstreamRefused => "Upstream refused",
             Self::NotReady => "Not ready",
+            Self::Overloaded => "Overloaded",
         }
     }
 
@@ -152,6 +156,7 @@ impl Problem {
             Self::Unmaskable => "the upstream's answer could not be checked and was withheld".to_owned(),
             Self::UpstreamRefused => "the upstream did not accept this gateway's credential".to_owned(),
             Self::NotReady => "this gateway is not ready; repeat the call".to_owned(),
+            Self::Overloaded => "too many large calls wait here at once; repeat the call later".to_owned(),
         }
     }
 
@@ -159,7 +164,7 @@ impl Problem {
         match self {
             Self::ApprovalRequired(ticket) => Some(ticket.retry_after),
             Self::ApprovalUnavailable => Some(Span::from_secs(15)),
-            Self::NotReady => Some(Span::from_secs(2)),
+            Self::NotReady | Self::Overloaded => Some(Span::from_secs(2)),
             _ => None,
         }
     }

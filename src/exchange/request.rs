@@ -8,10 +8,10 @@ use super::permit::{Edits, Permit};
 use super::upward;
 use super::{CallOut, Consultation, Exchange, Headers, Host, Incoming, Problem, Refused, Sent, Stage, Step, Ticket};
 use crate::approval::{self, Answer, Asking, Bound, Receipt, Terms};
-use crate::audit::{Approved, Names};
+use crate::audit::{Approved, Names, digest as sha256};
 use crate::call::{Call, Dialect, NoCall, Role, set_member};
 use crate::caller::Caller;
-use crate::mask::{Unmaskable, mask_parts};
+use crate::mask::{Unmaskable, mask_parts_within};
 use crate::origin::Authority;
 use crate::policy::{Decision, Effect, Force, Novelty, Question};
 use crate::time::{Span, Time};
@@ -100,9 +100,16 @@ impl Exchange {
                 self.refuse(Problem::TooLarge, "request-too-large")
             }
             Stage::Body(_) if end => Step::Read,
+            // It may take its time.
+            Stage::Body(ref incoming) => {
+                let bytes = size.saturating_add(incoming.head.headers.size());
+                match self.hold(bytes) {
+                    Ok(()) => Step::Hold,
+                    Err((problem, reason)) => self.refuse(problem, reason),
+                }
+            }
             // While a human is asked, a body that goes on would take the held headers with it.
             Stage::New
-            | Stage::Body(_)
             | Stage::Asking(_)
             | Stage::Upstream(_)
             | Stage::Answer(..)
@@ -112,12 +119,17 @@ impl Exchange {
         }
     }
 
-    /// The whole body of the request.
+    /// The whole body of the request, when it is there, and again when people have agreed to it.
     pub fn request_whole(&mut self, body: &[u8], now: Time, host: &dyn Host) -> Step {
-        let Stage::Body(incoming) = std::mem::replace(&mut self.stage, Stage::Over) else {
-            return Step::Hold;
+        let step = match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Body(incoming) => self.decide(incoming, body, now, host),
+            Stage::Asking(consultation) => self.send_approved(consultation, body, now, host),
+            other => {
+                self.stage = other;
+                return Step::Hold;
+            }
         };
-        match self.decide(incoming, body, now, host) {
+        match step {
             Ok(step) => step,
             Err((problem, reason)) => self.refuse(problem, reason),
         }
@@ -159,10 +171,15 @@ impl Exchange {
         let is_denied = decision.effect == Effect::Deny;
         let led = if is_denied { Ok(()) } else { self.hold_to_cluster(incoming.route, now, host) };
         let judged = led.and_then(|()| self.judge(&decision, &call, dialect, incoming, body, rates));
-        self.story.call = Some(call);
+        // Nobody asks for its text any more, and a record is only told its length.
+        self.story.call = Some(Call { query: String::new(), ..call });
         self.story.decision = Some(decision);
-        judged?;
-        self.proceed(now, host)
+        let (consultation, outgoing) = judged?;
+        if consultation.wanted.is_empty() {
+            return self.forward(&consultation, outgoing, now, host);
+        }
+        self.hold(body.len().saturating_add(consultation.incoming.head.headers.size()))?;
+        self.ask(consultation)
     }
 
     /// Where the call would go. Whatever changes it later is held to this by the filter behind.
@@ -177,7 +194,7 @@ impl Exchange {
         if is_allowed { Ok(()) } else { Err((Problem::Forbidden, "cluster-not-for-route")) }
     }
 
-    /// Denies, or sets the stage for [`Self::proceed`].
+    /// Denies, or says what people have to agree to, if they have to, and what goes upstream.
     fn judge(
         &mut self,
         decision: &Decision,
@@ -186,7 +203,7 @@ impl Exchange {
         incoming: Incoming,
         body: &[u8],
         rates: Option<(u64, u64)>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(Box<Consultation>, Option<Vec<u8>>), Refused> {
         let guard = self.guard.clone();
         if decision.effect == Effect::Deny {
             return Err((Problem::Forbidden, decision.reason.as_str()));
@@ -217,19 +234,9 @@ impl Exchange {
         };
         let wanted: Vec<_> = decision.approvals.iter().map(digest).collect();
         let masked_query = if wanted.is_empty() { String::new() } else { guard.preview(&call.query) };
-        let body = if wanted.is_empty() { Vec::new() } else { body.to_vec() };
-        let consultation = Consultation {
-            incoming,
-            wanted,
-            receipts: Vec::new(),
-            masked_query,
-            outgoing,
-            body,
-            rates,
-            is_asked: false,
-        };
-        self.stage = Stage::Asking(Box::new(consultation));
-        Ok(())
+        let asked_for = if wanted.is_empty() { String::new() } else { sha256(&[body]) };
+        let consultation = Consultation { incoming, wanted, receipts: Vec::new(), masked_query, asked_for, rates };
+        Ok((Box::new(consultation), outgoing))
     }
 
     /// The body as it goes upstream; None: as the caller sent it. The one place where it is edited.
@@ -242,7 +249,12 @@ impl Exchange {
     ) -> Result<Option<Vec<u8>>, Refused> {
         let mut outgoing = self.masked(decision, dialect, body)?;
         force(decision.force, call, dialect, body, &mut outgoing)?;
-        Ok(outgoing)
+        match &outgoing {
+            Some(outgoing) if outgoing.len() > self.guard.config.limits.request_bytes => {
+                Err((Problem::TooLarge, "request-too-large"))
+            }
+            _ => Ok(outgoing),
+        }
     }
 
     /// The body with its texts masked; None: there is nothing to mask in it.
@@ -253,7 +265,7 @@ impl Exchange {
         let bundle = self.story.bundle.as_ref().ok_or((Problem::Forbidden, "undecidable"))?;
         let masks = self.guard.masks(bundle, &decision.request_masks).ok_or((Problem::Forbidden, "unknown-mask"))?;
         let texts = dialect.texts.each_ref().map(String::as_str);
-        match mask_parts(body, &texts, &masks) {
+        match mask_parts_within(body, &texts, &masks, self.guard.config.limits.request_bytes) {
             Ok(masked) => {
                 let (masked, found) = masked.into_parts();
                 self.story.request_found = found;
@@ -263,60 +275,81 @@ impl Exchange {
                 self.story.request_found = found;
                 Err((Problem::Forbidden, "request-denied"))
             }
+            // What stands in the place of a finding may be longer than it.
+            Err(Unmaskable::Grows { .. }) => Err((Problem::TooLarge, "request-too-large")),
             Err(_) => Err((Problem::Malformed("its text cannot be masked".to_owned()), "request-unmaskable")),
         }
     }
 
-    /// Asks for the next approval, or forwards when there are receipts for all.
-    fn proceed(&mut self, now: Time, host: &dyn Host) -> Result<Step, Refused> {
+    /// Asks for the next approval, or for the body again when there are receipts for all: meanwhile the host alone holds it.
+    fn ask(&mut self, consultation: Box<Consultation>) -> Result<Step, Refused> {
         let guard = self.guard.clone();
         let undecidable = || (Problem::Forbidden, "undecidable");
-        let Stage::Asking(consultation) = &mut self.stage else { return Err(undecidable()) };
         let (Some(decision), Some(call), Some(names), Some(bundle)) =
             (&self.story.decision, &self.story.call, &self.story.names, &self.story.bundle)
         else {
             return Err(undecidable());
         };
-        consultation.is_asked |= !consultation.wanted.is_empty();
-        let incoming = &consultation.incoming;
-        if let Some((name, digest)) = consultation.wanted.get(consultation.receipts.len()) {
-            let settings = guard.config.approver.as_ref().ok_or_else(undecidable)?;
-            let approval = bundle.policy.approval(name).ok_or_else(undecidable)?;
-            let asking = Asking {
-                request_digest: digest,
-                decision_id: &self.id,
-                gateway: &guard.config.gateway,
-                approval,
-                caller: &incoming.caller,
-                person: guard.person(&incoming.caller, decision)?,
-                call,
-                names,
-                decision,
-                masked_query: &consultation.masked_query,
-                wait: settings.wait,
-            };
-            return Ok(Step::CallOut(CallOut {
-                cluster: settings.cluster.clone(),
-                authority: settings.authority.clone(),
-                path: settings.path.clone(),
-                headers: vec![("content-type", "application/json".to_owned()), ("idempotency-key", digest.clone())],
-                body: asking.body(),
-                timeout: settings.timeout,
-            }));
+        let Some((name, digest)) = consultation.wanted.get(consultation.receipts.len()) else {
+            self.stage = Stage::Asking(consultation);
+            return Ok(Step::Read);
+        };
+        let settings = guard.config.approver.as_ref().ok_or_else(undecidable)?;
+        let approval = bundle.policy.approval(name).ok_or_else(undecidable)?;
+        let asking = Asking {
+            request_digest: digest,
+            decision_id: &self.id,
+            gateway: &guard.config.gateway,
+            approval,
+            caller: &consultation.incoming.caller,
+            person: guard.person(&consultation.incoming.caller, decision)?,
+            call,
+            names,
+            decision,
+            masked_query: &consultation.masked_query,
+            wait: settings.wait,
+        };
+        let out = CallOut {
+            cluster: settings.cluster.clone(),
+            authority: settings.authority.clone(),
+            path: settings.path.clone(),
+            headers: vec![("content-type", "application/json".to_owned()), ("idempotency-key", digest.clone())],
+            body: asking.body(),
+            timeout: settings.timeout,
+        };
+        self.stage = Stage::Asking(consultation);
+        Ok(Step::CallOut(out))
+    }
+
+    /// People have agreed to this body.
+    fn send_approved(
+        &mut self,
+        consultation: Box<Consultation>,
+        body: &[u8],
+        now: Time,
+        host: &dyn Host,
+    ) -> Result<Step, Refused> {
+        let undecidable = || (Problem::Forbidden, "undecidable");
+        // The host kept it; were it another one by now, nobody would have agreed to it.
+        if consultation.receipts.len() < consultation.wanted.len() || sha256(&[body]) != consultation.asked_for {
+            return Err(undecidable());
         }
-        if consultation.is_asked {
-            self.judge_again(now, host)?;
-        }
-        self.forward(now, host)
+        let outgoing = self.judge_again(&consultation, body, now, host)?;
+        self.forward(&consultation, outgoing, now, host)
     }
 
     /// People took their time, and what they agreed to may be forbidden by now: a deny of the bundle in force beats any receipt.
-    /// What it allows goes on as it says now.
-    fn judge_again(&mut self, now: Time, host: &dyn Host) -> Result<(), Refused> {
+    /// What it allows goes on as it says now: gives the body as it goes upstream; None: as the caller sent it.
+    fn judge_again(
+        &mut self,
+        consultation: &Consultation,
+        body: &[u8],
+        now: Time,
+        host: &dyn Host,
+    ) -> Result<Option<Vec<u8>>, Refused> {
         let guard = self.guard.clone();
         let undecidable = || (Problem::Forbidden, "undecidable");
-        let Stage::Asking(consultation) = &self.stage else { return Err(undecidable()) };
-        let Consultation { incoming, body, rates, .. } = &**consultation;
+        let Consultation { incoming, rates, .. } = consultation;
         guard.check_still_valid(&incoming.caller, incoming.proof_ends, now)?;
         let (Some(call), Some(before)) = (&self.story.call, self.story.bundle.take()) else {
             return Err(undecidable());
@@ -342,19 +375,21 @@ impl Exchange {
             return Err((Problem::ApprovalUnavailable, "bundle-changed"));
         }
         // What goes on is masked and forced as the bundle in force says.
-        let (body, call) = (body.clone(), call.clone());
-        let outgoing = self.outgoing(&decision, &call, dialect, &body)?;
-        if let Stage::Asking(consultation) = &mut self.stage {
-            consultation.outgoing = outgoing;
-        }
-        Ok(())
+        let call = call.clone();
+        self.outgoing(&decision, &call, dialect, body)
     }
 
-    /// Sends the call upstream with a permit, which there is only for what the decision allows and people approved.
-    fn forward(&mut self, now: Time, host: &dyn Host) -> Result<Step, Refused> {
+    /// Sends the call upstream with a permit, which there is only for what the decision allows and people approved. `outgoing`: the
+    /// body as it goes upstream; None: as the caller sent it.
+    fn forward(
+        &mut self,
+        consultation: &Consultation,
+        outgoing: Option<Vec<u8>>,
+        now: Time,
+        host: &dyn Host,
+    ) -> Result<Step, Refused> {
         let guard = self.guard.clone();
         let undecidable = || (Problem::Forbidden, "undecidable");
-        let Stage::Asking(consultation) = &self.stage else { return Err(undecidable()) };
         let decision = self.story.decision.as_ref().ok_or_else(undecidable)?;
         let incoming = &consultation.incoming;
         let route = guard.config.routes.get(incoming.route).ok_or_else(undecidable)?;
@@ -369,29 +404,40 @@ impl Exchange {
             habits::remember_use(&memory, who, Novelty::Model, &call.model);
             habits::remember_use(&memory, who, Novelty::Dataset, &call.dataset);
         }
-        let length = consultation.outgoing.as_ref().map(Vec::len);
+        let length = outgoing.as_ref().map(Vec::len);
         let headers = upward::with_permit(incoming.outgoing.clone(), &incoming.head.headers, &permit, length);
         self.story.credential = Some(permit.credential_name().clone());
         self.story.sent = Some(now);
-        let Stage::Asking(consultation) = &mut self.stage else { return Err(undecidable()) };
-        let edits = Edits { headers, body: consultation.outgoing.take() };
+        let edits = Edits { headers, body: outgoing };
         self.stage = Stage::Upstream(Sent { permit, dialect: route.dialect, streams: route.streams });
+        self.held = None;
         Ok(Step::Release(edits))
     }
 
     /// The approver's answer; None: there is none (unknown cluster, time-out, reset).
     pub fn answered(&mut self, answer: Option<(u16, &[u8])>, now: Time, host: &dyn Host) -> Step {
-        let Stage::Asking(_) = &self.stage else { return Step::Hold };
-        match self.weigh(answer, now, host) {
+        let consultation = match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Asking(consultation) => consultation,
+            other => {
+                self.stage = other;
+                return Step::Hold;
+            }
+        };
+        match self.weigh(consultation, answer, now, host) {
             Ok(step) => step,
             Err((problem, reason)) => self.refuse(problem, reason),
         }
     }
 
-    fn weigh(&mut self, answer: Option<(u16, &[u8])>, now: Time, host: &dyn Host) -> Result<Step, Refused> {
+    fn weigh(
+        &mut self,
+        mut consultation: Box<Consultation>,
+        answer: Option<(u16, &[u8])>,
+        now: Time,
+        _host: &dyn Host,
+    ) -> Result<Step, Refused> {
         let guard = self.guard.clone();
         let unavailable = |reason: &'static str| (Problem::ApprovalUnavailable, reason);
-        let Stage::Asking(consultation) = &mut self.stage else { return Err(unavailable("undecidable")) };
         let (status, body) = answer.ok_or_else(|| unavailable("approver-silent"))?;
         let (Some(settings), Some((name, digest))) =
             (&guard.config.approver, consultation.wanted.get(consultation.receipts.len()))
@@ -428,7 +474,7 @@ impl Exchange {
             Some(Approved { id, receipt: Some(receipt.id().to_owned()), approvers: receipt.approvers().to_vec() });
         let name = name.clone();
         consultation.receipts.push((name, receipt));
-        self.proceed(now, host)
+        self.ask(consultation)
     }
 }
 
@@ -444,7 +490,7 @@ fn question<'a>(caller: &'a Caller, call: &'a Call, facts: &'a Observed<'_>, now
         tenant: call.tenant.as_deref(),
         operation: &call.operation,
         documents: call.documents,
-        query_bytes: call.query.len() as u64,
+        query_bytes: call.query_bytes,
         document_bytes: call.largest_document,
         top_n: call.top_n,
         return_documents: call.return_documents,

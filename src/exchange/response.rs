@@ -4,7 +4,7 @@ use super::downward;
 use super::head::MediaType;
 use super::permit::Edits;
 use super::{Exchange, Head, Headers, Host, Problem, Refused, Sent, Stage, Step};
-use crate::mask::{Unmaskable, mask_json, mask_text};
+use crate::mask::{Unmaskable, mask_json_within, mask_text_within};
 use crate::time::Time;
 
 impl Exchange {
@@ -103,19 +103,34 @@ impl Exchange {
                 self.refuse(Problem::Unmaskable, "response-too-large")
             }
             Stage::Answer(..) if end => Step::Read,
+            Stage::Answer(..) => self.await_more(size),
             Stage::Streaming(ref mut streaming) => {
                 streaming.ended = end;
-                Step::Read
+                match streaming.is_held() {
+                    true if size > self.guard.config.limits.response_bytes => {
+                        self.refuse(Problem::Unmaskable, "response-too-large")
+                    }
+                    true if !end => self.await_more(size),
+                    _ => Step::Read,
+                }
             }
-            Stage::Answer(..) | Stage::Upstream(_) | Stage::Broken => Step::Hold,
+            Stage::Upstream(_) | Stage::Broken => Step::Hold,
             Stage::Passing | Stage::Over | Stage::New | Stage::Body(_) | Stage::Asking(_) => Step::Continue,
+        }
+    }
+
+    /// `size` bytes of an answer are there that cannot leave before it is whole.
+    fn await_more(&mut self, size: usize) -> Step {
+        match self.hold(size) {
+            Ok(()) => Step::Hold,
+            Err((problem, reason)) => self.refuse(problem, reason),
         }
     }
 
     /// The response's trailers, which come behind its body.
     pub fn response_trailers(&mut self) -> Step {
         match self.stage {
-            Stage::Streaming(_) => self.end_stream_at_trailers(),
+            Stage::Streaming(ref streaming) if !streaming.is_held() => self.end_stream_at_trailers(),
             _ => self.response_body(0, true),
         }
     }
@@ -148,12 +163,14 @@ impl Exchange {
             let bundle = self.story.bundle.as_ref().ok_or_else(|| unmaskable("undecidable"))?;
             let masks = guard.masks(bundle, &decision.masks).ok_or_else(|| unmaskable("unknown-mask"))?;
             let secrets = [sent.permit.secret().as_bytes()];
+            // What stands in the place of a finding may be longer than it.
+            let most = guard.config.limits.response_bytes;
             let masked = match media {
                 Some(MediaType::Json) => {
                     let dialect = guard.config.dialects.get(sent.dialect).ok_or_else(|| unmaskable("undecidable"))?;
-                    mask_json(body, &masks, &dialect.kept, &secrets)
+                    mask_json_within(body, &masks, &dialect.kept, &secrets, most)
                 }
-                Some(MediaType::Text) => mask_text(body, &masks, &secrets),
+                Some(MediaType::Text) => mask_text_within(body, &masks, &secrets, most),
                 Some(MediaType::Records(_)) | None => return Err(unmaskable("response-media-type")),
             };
             let masked = masked.map_err(|why| {
@@ -171,6 +188,7 @@ impl Exchange {
         let length = edits.body.as_ref().map_or(body.len(), Vec::len);
         edits.headers.push(("content-length".to_owned(), length.to_string()));
         self.story.status = self.story.answer_status;
+        self.held = None;
         Ok(Step::Release(edits))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The headers are held until the first record may leave, so a stream that begins badly is refused like any other answer. What
 //! cannot be masked later breaks the stream off, and nothing of that record leaves. Where a mask can refuse the answer for what is
-//! found in it, the stream is held to its end: nothing could be called back.
+//! found in it, the host holds the stream to its end, as any other answer: nothing could be called back.
 
 use super::permit::Edits;
 use super::{Exchange, Head, Problem, Refused, Sent, Stage, Step};
@@ -17,10 +17,15 @@ pub(super) struct Streaming {
     head: Head,
     masks: Rc<Masks>,
     records: Records,
-    /// What waits for the end of the stream, where all of it has to be known before any leaves.
-    waiting: Option<Vec<u8>>,
     /// Whether the part that is read next is the last.
     pub(super) ended: bool,
+}
+
+impl Streaming {
+    /// Whether all of it has to be known before any leaves.
+    pub(super) fn is_held(&self) -> bool {
+        self.masks.can_deny()
+    }
 }
 
 /// What left of a stream, for the record.
@@ -39,8 +44,7 @@ impl Exchange {
         let bundle = self.story.bundle.as_ref().ok_or_else(|| unmaskable("undecidable"))?;
         let masks = self.guard.masks(bundle, &decision.masks).ok_or_else(|| unmaskable("unknown-mask"))?;
         let records = Records::new(framing, self.guard.config.limits.record_bytes);
-        let waiting = masks.can_deny().then(Vec::new);
-        self.stage = Stage::Streaming(Box::new(Streaming { sent, head, masks, records, waiting, ended: false }));
+        self.stage = Stage::Streaming(Box::new(Streaming { sent, head, masks, records, ended: false }));
         Ok(Step::Hold)
     }
 
@@ -69,7 +73,7 @@ impl Exchange {
         }
     }
 
-    /// The stream ended with trailers: behind its last part nothing can be added any more, unless all of it is still held.
+    /// The stream ended with trailers: behind its last part nothing can be added any more.
     pub(super) fn end_stream_at_trailers(&mut self) -> Step {
         if let Stage::Streaming(streaming) = &mut self.stage {
             streaming.ended = true;
@@ -97,7 +101,10 @@ impl Exchange {
         let unmaskable = |reason: &'static str| (Problem::Unmaskable, reason);
         let dialect = guard.config.dialects.get(streaming.sent.dialect).ok_or_else(|| unmaskable("undecidable"))?;
         let secrets = [streaming.sent.permit.secret().as_bytes()];
-        let with = With { masks: &streaming.masks, kept: &dialect.kept, secrets: &secrets };
+        // What goes on with the headers has to fit into the host's buffer. What comes later passes through it.
+        let room = if self.story.open { part.len() } else { 0 };
+        let most = guard.config.limits.most_at_once().saturating_add(room);
+        let with = With { masks: &streaming.masks, kept: &dialect.kept, secrets: &secrets, most };
         let masked = streaming.records.push(part, with).and_then(|mut masked| {
             if streaming.ended {
                 masked.append(&mut streaming.records.finish(with)?);
@@ -105,16 +112,11 @@ impl Exchange {
             Ok(masked)
         });
         self.story.found = streaming.records.found().to_vec();
-        let mut masked = masked.map_err(|why: Unmaskable| unmaskable(why.reason()))?;
-        if let Some(waiting) = &mut streaming.waiting {
-            waiting.append(&mut masked);
-            if waiting.len() > guard.config.limits.response_bytes {
-                return Err(unmaskable("response-too-large"));
-            }
-            if streaming.ended {
-                masked = std::mem::take(waiting);
-            }
+        let masked = masked.map_err(|why: Unmaskable| unmaskable(why.reason()))?;
+        if masked.len() > most {
+            return Err(unmaskable("response-too-large"));
         }
+        self.hold(streaming.records.held())?;
         if self.story.open {
             return Ok(Step::Part { body: masked, goes_on: true });
         }

@@ -205,6 +205,16 @@ impl World {
     }
 }
 
+impl Exchange {
+    /// The approver's answer, and the body again where the host is asked for it.
+    fn agreed(&mut self, answer: &str, body: &str, host: &dyn Host) -> Step {
+        match self.answered(Some((200, answer.as_bytes())), NOW, host) {
+            Step::Read => self.request_whole(body.as_bytes(), NOW, host),
+            step => step,
+        }
+    }
+}
+
 const CALL: &str = r#"{"model":"m1","query":"q","documents":["a","b"]}"#;
 
 fn status(step: &Step) -> u16 {
@@ -471,7 +481,7 @@ fn an_approved_call_goes_up_once_and_only_with_a_receipt_for_itself() {
     assert_eq!(exchange.request_body(0, true), Step::Hold);
     let receipt = world.receipt(&json!({"req": digest}));
     let approved = json!({"status": "approved", "id": "a-1", "receipt": receipt}).to_string();
-    let step = exchange.answered(Some((200, approved.as_bytes())), NOW, &NoHost);
+    let step = exchange.agreed(&approved, CALL, &NoHost);
     assert!(matches!(step, Step::Release(_)), "{step:?}");
     assert_eq!(record(&mut exchange)["approval"], json!({"id": "a-1", "receipt": "r-1", "approvers": ["lea"]}));
     // The same receipt again, for the same call.
@@ -604,6 +614,165 @@ fn where_subjects_are_pairwise_a_claim_names_the_person() {
     let (mut exchange, step) = world.approve(&by(&[("x7", json!("lea@corp.example"))]), NOW);
     assert!(matches!(step, Step::Release(_)), "{step:?}");
     assert_eq!(record(&mut exchange)["approval"]["approvers"], json!(["lea@corp.example"]));
+}
+
+#[test]
+fn a_body_that_nobody_agreed_to_does_not_go_up() {
+    let world = world();
+    let (mut exchange, step) = world.ask("/hr-x/v2/rerank", CALL);
+    // Before anybody agreed it is nobody's turn.
+    let approved =
+        json!({"status": "approved", "id": "a-1", "receipt": world.receipt(&json!({"req": digest_of(&step)}))});
+    let step = exchange.agreed(&approved.to_string(), &CALL.replace("\"b\"", "\"c\""), &NoHost);
+    assert_eq!(status(&step), 403);
+    assert!(!exchange.is_sent());
+    assert_eq!(record(&mut exchange)["result"]["reason"], "undecidable");
+    let (mut early, _) = world.ask("/hr-x/v2/rerank", CALL);
+    assert_eq!(status(&early.request_whole(CALL.as_bytes(), NOW, &NoHost)), 403, "nobody agreed yet");
+}
+
+/// What the calls of a world hold now.
+fn budget(change: impl FnOnce(&mut Value)) -> World {
+    world_with(|config| {
+        config["limits"] = json!({"request_bytes": 4096, "response_bytes": 4096, "record_bytes": 64});
+        config["limits"]["held_bytes"] = json!(10_000);
+        config["limits"]["held_bytes_per_caller"] = json!(10_000);
+        change(config);
+    })
+}
+
+#[test]
+fn calls_that_wait_for_people_hold_no_more_than_the_budget_and_give_it_back_however_they_end() {
+    let world = budget(|_| {});
+    let body = format!(r#"{{"model":"m1","query":"{}","documents":["a"]}}"#, "x".repeat(3_000));
+    let ask = || world.ask("/hr-x/v2/rerank", &body);
+    let (first, second) = (ask(), ask());
+    assert!(matches!((&first.1, &second.1), (Step::CallOut(_), Step::CallOut(_))));
+    let (mut third, step) = ask();
+    let Step::Reply(reply) = step else { panic!("{step:?}") };
+    assert_eq!(reply.status, 503);
+    assert!(reply.headers.iter().any(|(name, _)| *name == "retry-after"));
+    let result = record(&mut third)["result"].clone();
+    assert_eq!((&result["outcome"], &result["reason"]), (&json!("overloaded"), &json!("held-bytes-per-caller")));
+    // The client of one goes; the approver refuses the other.
+    drop(first);
+    let (mut third, step) = ask();
+    assert!(matches!(step, Step::CallOut(_)), "{step:?}");
+    assert_eq!(status(&ask().1), 503);
+    third.answered(None, NOW, &NoHost);
+    let (fourth, step) = ask();
+    assert!(matches!(step, Step::CallOut(_)), "{step:?}");
+    // A call that nobody is asked about holds nothing.
+    assert!(matches!(world.ask("/web/v2/rerank", &body).1, Step::Release(_)));
+    drop((second, third, fourth));
+    assert_eq!(world.guard.budget.held(), 0);
+}
+
+#[test]
+fn what_comes_slowly_is_held_too_and_counts() {
+    let world = budget(|_| {});
+    let mut calls: Vec<_> = (0..4).map(|_| world.exchange()).collect();
+    let mut steps = calls.iter_mut().map(|exchange| {
+        exchange.request_headers(world.headers("/web/v2/rerank", &[]), false, NOW, &NoHost);
+        exchange.request_body(4_000, false)
+    });
+    assert_eq!((steps.next(), steps.next()), (Some(Step::Hold), Some(Step::Hold)));
+    assert_eq!(status(&steps.next().unwrap()), 503);
+    drop(steps);
+    // The way back as well.
+    calls.clear();
+    let mut calls: Vec<_> = (0..3).map(|_| sent(&world)).collect();
+    let mut steps = calls.iter_mut().map(|exchange| {
+        exchange.response_headers(&answer(OK_JSON), false, NOW);
+        exchange.response_body(4_000, false)
+    });
+    assert_eq!((steps.next(), steps.next()), (Some(Step::Hold), Some(Step::Hold)));
+    assert_eq!(status(&steps.next().unwrap()), 503);
+    drop(steps);
+    calls.clear();
+    assert_eq!(world.guard.budget.held(), 0);
+}
+
+#[test]
+fn a_stream_that_a_mask_may_refuse_stays_with_the_host_until_its_end() {
+    let world = budget(|config| {
+        config["routes"][0]["streams"] = json!(true);
+        config["bundle"]["inline"]["masks"]["pii"]["deny"] = json!({"above": 5});
+    });
+    let lines: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/x-ndjson")];
+    let stream = || {
+        let mut exchange = sent(&world);
+        exchange.response_headers(&answer(lines), false, NOW);
+        exchange
+    };
+    let (mut one, mut two, mut three) = (stream(), stream(), stream());
+    for size in [1_000, 4_000] {
+        assert_eq!((one.response_body(size, false), two.response_body(size, false)), (Step::Hold, Step::Hold));
+    }
+    assert_eq!(status(&three.response_body(4_000, false)), 503);
+    assert_eq!(status(&two.response_body(4_097, false)), 502);
+    assert_eq!(one.response_body(10, true), Step::Read);
+    let Step::Release(edits) = one.response_whole(b"\"a@b.de\"\n1\n") else { panic!("held") };
+    assert_eq!(edits.body.as_deref(), Some(&b"\"[email]\"\n1\n"[..]));
+    assert_eq!(world.guard.budget.held(), 0);
+    // Trailers are an end too, and behind them all can still be said.
+    let mut exchange = stream();
+    assert_eq!(exchange.response_body(3, false), Step::Hold);
+    assert_eq!(exchange.response_trailers(), Step::Read);
+    assert!(matches!(exchange.response_whole(b"1\n2"), Step::Release(_)));
+}
+
+#[test]
+fn what_masks_and_forced_parameters_make_longer_is_held_to_the_limits() {
+    let world = world_with(|config| {
+        config["routes"][0]["streams"] = json!(true);
+        config["limits"] = json!({"request_bytes": 1_000, "response_bytes": 1_000, "record_bytes": 1_000});
+        config["bundle"]["inline"]["masks"]["pii"]["detect"] = json!(["ip_address"]);
+        config["bundle"]["inline"]["rules"][1]["require"] = json!({"masks": ["pii"], "request_masks": ["pii"]});
+    });
+    let many = "::1 ".repeat(200);
+    let (mut exchange, step) =
+        world.ask("/web/v2/rerank", &format!(r#"{{"model":"m1","query":"q","documents":["{many}"]}}"#));
+    assert_eq!((status(&step), exchange.is_sent()), (413, false));
+    assert_eq!(record(&mut exchange)["result"]["reason"], "request-too-large");
+    let plain: &[(&str, &str)] = &[(":status", "422"), ("content-type", "text/plain")];
+    let lines: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/x-ndjson")];
+    for (headers, body) in [
+        (OK_JSON, format!("[\"{many}\"]")),
+        (OK_JSON, format!("[\"{{\\\"a\\\":\\\"{many}\\\"}}\"]")),
+        (OK_JSON, format!("[{}1]", "\"::1\",".repeat(120))),
+        (plain, many.clone()),
+        (lines, format!("\"{many}\"\n")),
+        (lines, "\"::1\"\n".repeat(120)),
+    ] {
+        let mut exchange = sent(&world);
+        assert_eq!(exchange.response_headers(&answer(headers), false, NOW), Step::Hold);
+        assert_eq!(exchange.response_body(body.len(), true), Step::Read);
+        assert_eq!(status(&exchange.response_whole(body.as_bytes())), 502, "{body}");
+        assert_eq!(record(&mut exchange)["result"]["reason"], "response-too-large", "{body}");
+    }
+}
+
+#[test]
+fn a_body_that_the_host_has_no_room_for_is_on_record_as_not_sent() {
+    let world = world();
+    let mut exchange = sent(&world);
+    exchange.overtaken(true);
+    assert!(!exchange.is_sent());
+    let told = record(&mut exchange);
+    assert_eq!(told["credential"], Value::Null);
+    assert_eq!(
+        (&told["result"]["outcome"], &told["result"]["reason"], &told["result"]["status"]),
+        (&json!("too-large"), &json!("buffer-too-small"), &json!(413))
+    );
+    let mut exchange = sent(&world);
+    exchange.response_headers(&answer(OK_JSON), false, NOW);
+    exchange.response_body(5, true);
+    exchange.response_whole(b"{\"a\":1}");
+    exchange.overtaken(true);
+    let told = record(&mut exchange)["result"].clone();
+    assert_eq!((&told["outcome"], &told["status"]), (&json!("unmaskable-response"), &json!(500)));
+    assert_eq!(told["body_digest"], Value::Null);
 }
 
 #[test]

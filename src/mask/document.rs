@@ -29,7 +29,7 @@ use super::view::Form;
 use cursor::Cursor;
 pub(super) use fragments::{Read, mask_fields_in};
 use output::{Member, Output};
-pub use part::{kinds_in, mask_parts};
+pub use part::{kinds_in, mask_parts, mask_parts_within};
 use pointer::pointer;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -45,7 +45,21 @@ use ways::{Id, Way, Ways};
 /// field rules, also one whose strings hold JSON more than three deep, or such with half of a surrogate pair or nested too deep.
 /// Repeated member names are let through: each is looked at.
 pub fn mask_json(body: &[u8], masks: &Masks, kept: &Kept, secrets: &[&[u8]]) -> Result<Masked, Unmaskable> {
-    whole(body, masks, kept, secrets, false).map(|(masked, _)| masked)
+    mask_json_within(body, masks, kept, secrets, usize::MAX)
+}
+
+/// As [`mask_json`], of which at most `most` bytes may come out. Masking stops as soon as more would.
+///
+/// # Errors
+/// As [`mask_json`], and where more than `most` bytes would come out.
+pub fn mask_json_within(
+    body: &[u8],
+    masks: &Masks,
+    kept: &Kept,
+    secrets: &[&[u8]],
+    most: usize,
+) -> Result<Masked, Unmaskable> {
+    whole(body, masks, kept, secrets, most, false).map(|(masked, _)| masked)
 }
 
 /// As [`mask_json`], and tells each finding.
@@ -58,7 +72,7 @@ pub fn mask_json_and_tell(
     kept: &Kept,
     secrets: &[&[u8]],
 ) -> Result<(Masked, Vec<Finding>), Unmaskable> {
-    whole(body, masks, kept, secrets, true)
+    whole(body, masks, kept, secrets, usize::MAX, true)
 }
 
 fn whole(
@@ -66,19 +80,20 @@ fn whole(
     masks: &Masks,
     kept: &Kept,
     secrets: &[&[u8]],
+    most: usize,
     tells: bool,
 ) -> Result<(Masked, Vec<Finding>), Unmaskable> {
     let text = std::str::from_utf8(body).map_err(|error| Unmaskable::NotUtf8 { at: error.valid_up_to() })?;
     if secret::stands_in(secrets, body) {
         return Err(Unmaskable::Secret);
     }
-    let mut pass = Pass::new(text, Way::default(), masks, kept, secrets);
+    let mut pass = Pass::new(text, Way::default(), masks, kept, secrets, most);
     if tells {
         pass.start_telling();
     }
     pass.value_and_end()?;
     masks.let_pass(&pass.tally)?;
-    Ok((Masked::new(pass.output.finish(), pass.tally), pass.told.unwrap_or_default()))
+    Ok((Masked::new(pass.output.finish()?, pass.tally), pass.told.unwrap_or_default()))
 }
 
 /// As [`mask_json`], for one record of a stream: gives what it becomes, if that is something else, and counts its findings in
@@ -93,12 +108,12 @@ pub(super) fn mask_record(
     if secret::stands_in(with.secrets, record) {
         return Err(Unmaskable::Secret);
     }
-    let mut pass = Pass::new(text, Way::default(), with.masks, with.kept, with.secrets);
+    let mut pass = Pass::new(text, Way::default(), with.masks, with.kept, with.secrets, with.most);
     pass.prefix = prefix;
     pass.tally = std::mem::take(tally);
     let end = pass.value_and_end();
     *tally = pass.tally;
-    end.map(|()| pass.output.finish())
+    end.and_then(|()| pass.output.finish())
 }
 
 /// How deep arrays and objects may be nested.
@@ -119,6 +134,8 @@ struct Pass<'a> {
     fields: Option<&'a Fields>,
     /// Whether the dialect or a rule tells items of arrays apart.
     numbers_items: bool,
+    /// The most bytes that may come out.
+    most: usize,
     masker: Masker<'a>,
     ways: Ways,
     open: Vec<Open>,
@@ -154,7 +171,7 @@ enum Inside {
 
 impl<'a> Pass<'a> {
     /// `root`: what is known of the way to the body, where it stands in another; its place is the first.
-    fn new(text: &'a str, root: Way, masks: &'a Masks, kept: &'a Kept, secrets: &'a [&'a [u8]]) -> Self {
+    fn new(text: &'a str, root: Way, masks: &'a Masks, kept: &'a Kept, secrets: &'a [&'a [u8]], most: usize) -> Self {
         let fields = masks.fields();
         Self {
             cursor: Cursor { text, at: 0 },
@@ -164,10 +181,11 @@ impl<'a> Pass<'a> {
             kept,
             fields,
             numbers_items: kept.numbers_items() || fields.is_some_and(Fields::numbers_items),
-            masker: Masker::new(masks, secrets),
+            most,
+            masker: Masker::new(masks, secrets, most),
             ways: Ways::from(Way { place: kept.root(), ..root }),
             open: Vec::new(),
-            output: Output::of(text),
+            output: Output::of(text, most),
             tally: Tally::default(),
             told: None,
         }
@@ -176,6 +194,7 @@ impl<'a> Pass<'a> {
     fn value_and_end(&mut self) -> Result<(), Unmaskable> {
         loop {
             let opened = self.value()?;
+            self.output.has_room()?;
             if opened {
                 continue;
             }
@@ -392,7 +411,7 @@ impl<'a> Pass<'a> {
             let before = masked.as_deref().unwrap_or(string);
             let text = unescaped(before);
             let kept = Kept::default();
-            let mut pass = Pass::new(&text, way, masks, &kept, secrets);
+            let mut pass = Pass::new(&text, way, masks, &kept, secrets, self.most);
             pass.nested = self.nested + 1;
             let tells = self.told.is_some() && masked.is_none();
             if tells {
@@ -402,7 +421,7 @@ impl<'a> Pass<'a> {
             pass.fields = fields;
             let inner = match pass.value_and_end() {
                 Ok(()) => {
-                    let inner = pass.output.finish().and_then(|body| String::from_utf8(body).ok());
+                    let inner = pass.output.finish()?.and_then(|body| String::from_utf8(body).ok());
                     if inner.is_some() {
                         pass.tally.kinds_into(&mut found);
                         self.tell_inside(pass.told);

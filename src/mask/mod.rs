@@ -26,7 +26,7 @@ mod unmaskable;
 mod view;
 mod words;
 
-pub use document::{kinds_in, mask_json, mask_json_and_tell, mask_parts};
+pub use document::{kinds_in, mask_json, mask_json_and_tell, mask_json_within, mask_parts, mask_parts_within};
 pub use finding::Finding;
 pub use found::{Found, Masked};
 pub use kept::Kept;
@@ -35,6 +35,6 @@ pub use masks::{Masks, Refused};
 pub use pattern::{Check, NoPattern, Pattern};
 pub use rule::{Deny, MaskFlaw, Rule};
 pub use stream::{Framing, Records, With};
-pub use text::{mask_text, mask_text_and_tell};
+pub use text::{mask_text, mask_text_and_tell, mask_text_within};
 pub use unmaskable::Unmaskable;
 pub use words::NoWord;

@@ -50,6 +50,8 @@ pub struct With<'a> {
     pub kept: &'a Kept,
     /// What must not stand in it.
     pub secrets: &'a [&'a [u8]],
+    /// The most bytes that may leave at once.
+    pub most: usize,
 }
 
 impl Records {
@@ -72,8 +74,8 @@ impl Records {
     /// Takes what came, and gives what may leave of it and of what was held.
     ///
     /// # Errors
-    /// A record that cannot be masked or is too large, or more findings so far than may leave. The stream is over then: what was
-    /// given before is all that may leave of it.
+    /// A record that cannot be masked or is too large, more findings so far than may leave, or more bytes. The stream is over then:
+    /// what was given before is all that may leave of it.
     pub fn push(&mut self, chunk: &[u8], with: With<'_>) -> Result<Vec<u8>, Unmaskable> {
         let mut out = Vec::new();
         let mut masked = self.masked;
@@ -102,6 +104,9 @@ impl Records {
             while let Some(end) = self.record_end() {
                 let record = self.held.get(begin..end).unwrap_or_default();
                 let is_record = mask_one(self.framing, record, self.number, with, &mut self.tally, &mut out)?;
+                if out.len() > with.most {
+                    return Err(Unmaskable::Grows { most: with.most });
+                }
                 masked = masked.saturating_add(is_record.into());
                 self.number = self.number.saturating_add(1);
                 begin = end;
@@ -129,6 +134,9 @@ impl Records {
             // The last line may go without its end.
             Framing::Lines => {
                 let is_record = mask_one(self.framing, &held, self.number, with, &mut self.tally, &mut out)?;
+                if out.len() > with.most {
+                    return Err(Unmaskable::Grows { most: with.most });
+                }
                 with.masks.let_pass(&self.tally)?;
                 self.masked = self.masked.saturating_add(is_record.into());
             }
@@ -141,6 +149,12 @@ impl Records {
             }
         }
         Ok(out)
+    }
+
+    /// How many bytes are held of a record that is not whole.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held.len()
     }
 
     /// How many records were given so far, each masked. Empty lines are none, nor are events without data, such as comments.
@@ -242,7 +256,7 @@ fn mask_event(
             mask_record(data, &format!("/{number}"), with, tally)?
         }
     };
-    let mut masker = Masker::new(with.masks, with.secrets);
+    let mut masker = Masker::new(with.masks, with.secrets, with.most);
     let mut is_first = true;
     let mut at = 0;
     // Whether the last line that was kept ends with a carriage return.
@@ -328,7 +342,7 @@ mod tests {
     /// What leaves of a stream that comes in these chunks, and whether it was whole.
     fn run(framing: Framing, chunks: &[&[u8]], masks: &Masks) -> (Vec<u8>, Option<Unmaskable>) {
         let kept = Kept::compile(&["/index"]).unwrap();
-        let with = With { masks, kept: &kept, secrets: &[b"s3cret"] };
+        let with = With { masks, kept: &kept, secrets: &[b"s3cret"], most: usize::MAX };
         let mut records = Records::new(framing, MOST);
         let mut out = Vec::new();
         for chunk in chunks {
@@ -446,7 +460,7 @@ mod tests {
         let deny = Some(Deny { above: 2, kinds: None });
         let few = Masks::compile(&[("m", &Rule { deny, ..Rule::detecting(&[Kind::Email], "x") })]).unwrap();
         let kept = Kept::default();
-        let with = With { masks: &few, kept: &kept, secrets: &[] };
+        let with = With { masks: &few, kept: &kept, secrets: &[], most: usize::MAX };
         let mut records = Records::new(Framing::Lines, MOST);
         for _ in 0..2 {
             records.push(b"{\"a\":\"a@b.de\"}\n", with).unwrap();
@@ -472,7 +486,7 @@ mod tests {
     fn records_are_counted_as_they_leave() {
         let masks = masks();
         let kept = Kept::default();
-        let with = With { masks: &masks, kept: &kept, secrets: &[] };
+        let with = With { masks: &masks, kept: &kept, secrets: &[], most: usize::MAX };
         let mut lines = Records::new(Framing::Lines, MOST);
         lines.push(b"1\n\n \n[\"a@b.de\"]\n{\"a\":", with).unwrap();
         assert_eq!(lines.masked(), 2, "empty lines are none, and what is held has not left");

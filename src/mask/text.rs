@@ -18,7 +18,15 @@ use std::ops::Range;
 /// A body that is not UTF-8, or has one of `secrets` in it. Where there are field rules, also one that names a field where its value
 /// cannot be told, and JSON that [`mask_json`](super::mask_json) would refuse.
 pub fn mask_text(body: &[u8], masks: &Masks, secrets: &[&[u8]]) -> Result<Masked, Unmaskable> {
-    whole(body, secrets, Masker::new(masks, secrets)).map(|(masked, _)| masked)
+    mask_text_within(body, masks, secrets, usize::MAX)
+}
+
+/// As [`mask_text`], of which at most `most` bytes may come out. Masking stops as soon as more would.
+///
+/// # Errors
+/// As [`mask_text`], and where more than `most` bytes would come out.
+pub fn mask_text_within(body: &[u8], masks: &Masks, secrets: &[&[u8]], most: usize) -> Result<Masked, Unmaskable> {
+    whole(body, secrets, Masker::new(masks, secrets, most)).map(|(masked, _)| masked)
 }
 
 /// As [`mask_text`], and tells each finding.
@@ -26,7 +34,7 @@ pub fn mask_text(body: &[u8], masks: &Masks, secrets: &[&[u8]]) -> Result<Masked
 /// # Errors
 /// As [`mask_text`].
 pub fn mask_text_and_tell(body: &[u8], masks: &Masks, secrets: &[&[u8]]) -> Result<(Masked, Vec<Finding>), Unmaskable> {
-    whole(body, secrets, Masker { located: Some(Vec::new()), ..Masker::new(masks, secrets) })
+    whole(body, secrets, Masker { located: Some(Vec::new()), ..Masker::new(masks, secrets, usize::MAX) })
 }
 
 fn whole(body: &[u8], secrets: &[&[u8]], mut masker: Masker<'_>) -> Result<(Masked, Vec<Finding>), Unmaskable> {
@@ -36,7 +44,7 @@ fn whole(body: &[u8], secrets: &[&[u8]], mut masker: Masker<'_>) -> Result<(Mask
     }
     let tells = masker.located.is_some();
     let read = match masker.masks.text_fields() {
-        Some(fields) => mask_fields_in(text, fields, masker.masks, secrets, tells)?,
+        Some(fields) => mask_fields_in(text, fields, masker.masks, secrets, tells, masker.most)?,
         None => Read::default(),
     };
     let Read { text: read, mut tally, mut told } = read;
@@ -59,6 +67,8 @@ pub(super) struct Masker<'a> {
     pub(super) secrets: &'a [&'a [u8]],
     /// Whether nothing is to be masked, and only what is there is to be told, by [`Self::seen`].
     pub(super) only_looks: bool,
+    /// The most bytes that one string may become.
+    most: usize,
     finder: Finder,
     view: Vec<u8>,
     spans: Vec<Span>,
@@ -91,6 +101,8 @@ pub(super) enum Undone {
     Undecodable(Undecodable),
     Secret,
     Unsettled,
+    /// It becomes longer than this.
+    Grows(usize),
 }
 
 impl Undone {
@@ -100,6 +112,7 @@ impl Undone {
             Self::Undecodable(Undecodable::Escape) => Unmaskable::Malformed { at },
             Self::Secret => Unmaskable::Secret,
             Self::Unsettled => Unmaskable::Unsettled { at },
+            Self::Grows(most) => Unmaskable::Grows { most },
         }
     }
 }
@@ -118,11 +131,12 @@ impl<'a> Masker<'a> {
     /// How many bytes are taken along on both sides of a finding first. Each round takes twice as many.
     const REACH: usize = 32;
 
-    pub(super) fn new(masks: &'a Masks, secrets: &'a [&'a [u8]]) -> Self {
+    pub(super) fn new(masks: &'a Masks, secrets: &'a [&'a [u8]], most: usize) -> Self {
         Self {
             masks,
             secrets,
             only_looks: false,
+            most,
             finder: Finder::default(),
             view: Vec::new(),
             spans: Vec::new(),
@@ -269,8 +283,14 @@ impl<'a> Masker<'a> {
                 replacement.write_instead(value, form, masked);
             }
             copied = place.end;
+            if masked.len() > self.most {
+                return Err(Undone::Grows(self.most));
+            }
         }
         masked.push_str(raw.get(copied..).ok_or(Undone::Unsettled)?);
+        if masked.len() > self.most {
+            return Err(Undone::Grows(self.most));
+        }
         if self.places.len() == self.hits.len() { Ok(()) } else { Err(Undone::Unsettled) }
     }
 }

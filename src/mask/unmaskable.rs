@@ -38,6 +38,11 @@ pub enum Unmaskable {
         /// Where.
         at: usize,
     },
+    /// What would leave is larger than may be: replacements are longer than what they stand for.
+    Grows {
+        /// The most bytes.
+        most: usize,
+    },
     /// A record of a stream is larger than may be.
     TooLarge {
         /// The most bytes.
@@ -61,6 +66,7 @@ impl Unmaskable {
             Self::Secret => "response-leaks-credential",
             Self::Unsettled { .. } => "response-unsettled",
             Self::Unreadable { .. } => "response-fields-unreadable",
+            Self::Grows { .. } => "response-too-large",
             Self::TooLarge { .. } => "response-record-too-large",
             Self::CutOff => "response-cut-off",
             Self::Denied(_) => "response-denied",
@@ -79,7 +85,7 @@ impl Unmaskable {
             | Self::TooDeep { at }
             | Self::Unsettled { at }
             | Self::Unreadable { at } => Some(*at),
-            Self::Secret | Self::TooLarge { .. } | Self::CutOff | Self::Denied(_) => None,
+            Self::Secret | Self::Grows { .. } | Self::TooLarge { .. } | Self::CutOff | Self::Denied(_) => None,
         }
     }
 }
@@ -98,6 +104,7 @@ impl fmt::Display for Unmaskable {
             Self::Unreadable { at } => {
                 write!(out, "the text names a field of a rule at byte {at}, where its value cannot be told")
             }
+            Self::Grows { most } => write!(out, "masking makes more than {most} bytes of the body"),
             Self::TooLarge { most } => write!(out, "a record of the stream has more than {most} bytes"),
             Self::CutOff => out.write_str("the stream ends within a record"),
             Self::Denied(_) => out.write_str("the body has more findings than a mask lets leave"),

@@ -434,7 +434,8 @@ def expect_problem(reply: Reply, status: int, code: str, reason: Optional[str] =
 
 
 # Allowed by the policy, and withheld because it cannot be carried out on this route.
-WITHHELD_ANYWAY = ("credential-not-for-route", "cluster-not-for-route", "cluster-changed", "no-cluster", "route-closed", "force-impossible")
+WITHHELD_ANYWAY = ("credential-not-for-route", "cluster-not-for-route", "cluster-changed", "no-cluster", "route-closed", "force-impossible",
+                   "request-too-large")
 
 
 def expect_refused(gateway: Gateway, reply: Reply, status: int, code: str, reason: Optional[str] = None) -> dict:

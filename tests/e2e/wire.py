@@ -164,7 +164,7 @@ class Server:
         try:
             with connection:
                 (self._serve_h2 if self.h2 else self._serve_http1)(connection)
-        except (OSError, EOFError):
+        except (OSError, EOFError, h2.exceptions.ProtocolError):
             pass
         finally:
             self._connections.discard(connection)
@@ -229,15 +229,19 @@ class Server:
                     answer = self._note(open_requests.pop(event.stream_id))
                     if answer.hold:
                         answer.hold.wait(PATIENCE)
+                    if answer.reset:
+                        peer.reset_stream(event.stream_id)
+                        continue
                     headers = [(":status", str(answer.status)), *answer.headers]
+                    body = answer.body if answer.pieces is None else b"".join(answer.pieces)
                     # Who asked may have reset the stream by now.
                     with suppress(h2.exceptions.ProtocolError):
                         if answer.metadata:
                             peer.send_headers(event.stream_id, headers)
                             connection.sendall(peer.data_to_send() + metadata(event.stream_id, answer.metadata))
-                            peer.send_data(event.stream_id, answer.body, end_stream=True)
+                            peer.send_data(event.stream_id, body, end_stream=True)
                         else:
-                            send_h2(peer, event.stream_id, headers, answer.body, answer.trailers)
+                            send_h2(peer, event.stream_id, headers, body, answer.trailers)
                 connection.sendall(peer.data_to_send())
 
 
@@ -328,6 +332,8 @@ class Http2:
         self.received = b""
         self._peer = h2_peer(client=True)
         self._peer.initiate_connection()
+        # What came while a body was sent.
+        self._early: list = []
         self._flush()
 
     def _flush(self) -> None:
@@ -344,6 +350,21 @@ class Http2:
         self._peer.send_data(stream, data, end_stream=end)
         self._flush()
 
+    def body(self, stream: int, data: bytes) -> None:
+        """Sends a whole body as the peer's windows let it. Ends early where the peer has answered already."""
+        at = 0
+        while at < len(data):
+            room = min(self._peer.local_flow_control_window(stream), self._peer.max_outbound_frame_size, len(data) - at)
+            if room > 0:
+                self.data(stream, data[at:at + room], end=at + room == len(data))
+                at += room
+                continue
+            more = self._socket.recv(65536)
+            self._early += self._peer.receive_data(more) if more else []
+            self._flush()
+            if not more or any(isinstance(event, (h2.events.ResponseReceived, h2.events.StreamReset)) for event in self._early):
+                return
+
     def trailers(self, stream: int, trailers: Iterable[tuple[str, str]]) -> None:
         self._peer.send_headers(stream, list(trailers), end_stream=True)
         self._flush()
@@ -355,10 +376,11 @@ class Http2:
     def response(self, stream: int) -> Response:
         """Reads the stream's response. One that is reset is not `whole`."""
         response = Response(whole=False)
-        while data := self._socket.recv(65536):
-            self.received += data
+        while self._early or (data := self._socket.recv(65536)):
+            self.received += b"" if self._early else data
             ended = False
-            for event in self._peer.receive_data(data):
+            early, self._early = self._early, []
+            for event in early or self._peer.receive_data(data):
                 if getattr(event, "stream_id", None) not in (None, stream):
                     continue
                 if isinstance(event, h2.events.ResponseReceived):
@@ -486,7 +508,8 @@ def frames(data: bytes) -> list[tuple[int, bytes]]:
 
 def send_h2(peer: h2.connection.H2Connection, stream: int, headers: list, body: bytes, trailers: list) -> None:
     peer.send_headers(stream, headers, end_stream=not body and not trailers)
-    if body:
-        peer.send_data(stream, body, end_stream=not trailers)
+    for at in range(0, len(body), peer.max_outbound_frame_size):
+        part = body[at:at + peer.max_outbound_frame_size]
+        peer.send_data(stream, part, end_stream=not trailers and at + len(part) == len(body))
     if trailers:
         peer.send_headers(stream, trailers, end_stream=True)

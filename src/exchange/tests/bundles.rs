@@ -203,7 +203,7 @@ fn what_people_approved_is_held_against_the_bundle_in_force_by_then() {
         assert_eq!(world.hears(&other, 0), "loaded");
         let receipt = world.receipt(&json!({"req": digest}));
         let approved = json!({"status": "approved", "id": "a-1", "receipt": receipt}).to_string();
-        let step = exchange.answered(Some((200, approved.as_bytes())), NOW, &NoHost);
+        let step = exchange.agreed(&approved, CALL, &NoHost);
         let all: Vec<Value> = serde_json::from_str(&format!("[{}]", exchange.sealed_record(NOW, &NoHost))).unwrap();
         match outcome {
             Ok(query) => {
@@ -228,7 +228,7 @@ fn an_approval_by_fewer_or_others_than_the_bundle_wants_by_then_denies() {
     world.hears(&bundle(8, |bundle| bundle["approvals"]["desk"]["min"] = json!(2)), 0);
     let receipt = world.receipt(&json!({"req": digest}));
     let approved = json!({"status": "approved", "id": "a-1", "receipt": receipt}).to_string();
-    assert_eq!(status(&exchange.answered(Some((200, approved.as_bytes())), NOW, &NoHost)), 403);
+    assert_eq!(status(&exchange.agreed(&approved, CALL, &NoHost)), 403);
     assert!(!exchange.is_sent());
 }
 

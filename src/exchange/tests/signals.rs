@@ -243,7 +243,7 @@ fn what_is_used_for_the_first_time_is_so_until_it_was_let_through() {
     assert!(matches!(world.ask_at(&host, "/web/v2/rerank", CALL, NOW).1, Step::CallOut(_)), "an attempt is no use");
     let receipt = world.receipt(&json!({"req": digest}));
     let approved = json!({"status": "approved", "id": "a-1", "receipt": receipt}).to_string();
-    assert!(matches!(exchange.answered(Some((200, approved.as_bytes())), NOW, &host), Step::Release(_)));
+    assert!(matches!(exchange.agreed(&approved, CALL, &host), Step::Release(_)));
     assert!(matches!(world.ask_at(&host, "/web/v2/rerank", CALL, NOW).1, Step::Release(_)));
     // Without memory everything is new.
     lose_memory();
@@ -319,6 +319,6 @@ fn what_people_approve_is_the_call_as_it_came_and_what_goes_on_is_forced() {
     assert_eq!(digest, digest_of(&plain.ask("/hr-x/v2/rerank", CALL).1));
     let receipt = world.receipt(&json!({"req": digest}));
     let approved = json!({"status": "approved", "id": "a-1", "receipt": receipt}).to_string();
-    let Step::Release(edits) = exchange.answered(Some((200, approved.as_bytes())), NOW, &NoHost) else { panic!() };
+    let Step::Release(edits) = exchange.agreed(&approved, CALL, &NoHost) else { panic!() };
     assert_eq!(edits.body.as_deref(), Some(CALL.replacen('{', "{\"top_n\":1,", 1).as_bytes()));
 }

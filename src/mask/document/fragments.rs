@@ -70,12 +70,14 @@ pub(in crate::mask) fn mask_fields_in(
     masks: &Masks,
     secrets: &[&[u8]],
     tells: bool,
+    most: usize,
 ) -> Result<Read, Unmaskable> {
     let mut reader = Reader {
         text,
         fields,
         masks,
         secrets,
+        most,
         fragments: Fragments::of(text),
         written: String::new(),
         copied: 0,
@@ -95,6 +97,8 @@ struct Reader<'a> {
     fields: &'a Fields,
     masks: &'a Masks,
     secrets: &'a [&'a [u8]],
+    /// The most bytes that may be written.
+    most: usize,
     fragments: Fragments<'a>,
     written: String,
     copied: usize,
@@ -241,14 +245,13 @@ impl Reader<'_> {
             self.read.told.push(Finding::of(&What::Field, "rule", None, Some(place)));
         }
         self.read.tally.add(&[What::Field], || None);
-        self.write(range, &instead);
-        Ok(())
+        self.write(range, &instead)
     }
 
     fn mask_fragment(&mut self, range: Range<usize>) -> Result<(), Unmaskable> {
         let fragment = self.text.get(range.clone()).unwrap_or_default();
         let kept = Kept::default();
-        let mut pass = Pass::new(fragment, Way::default(), self.masks, &kept, self.secrets);
+        let mut pass = Pass::new(fragment, Way::default(), self.masks, &kept, self.secrets, self.most);
         pass.fields = Some(self.fields);
         pass.keeps_shape = true;
         if self.tells {
@@ -262,16 +265,17 @@ impl Reader<'_> {
             finding.inside.insert(0, finding.pointer.take().unwrap_or_default());
             self.read.told.push(finding);
         }
-        if let Some(masked) = pass.output.finish().and_then(|masked| String::from_utf8(masked).ok()) {
-            self.write(range, &masked);
+        if let Some(masked) = pass.output.finish()?.and_then(|masked| String::from_utf8(masked).ok()) {
+            self.write(range, &masked)?;
         }
         Ok(())
     }
 
-    fn write(&mut self, range: Range<usize>, instead: &str) {
+    fn write(&mut self, range: Range<usize>, instead: &str) -> Result<(), Unmaskable> {
         self.written.push_str(self.text.get(self.copied..range.start).unwrap_or_default());
         self.written.push_str(instead);
         self.copied = range.end;
+        if self.written.len() > self.most { Err(Unmaskable::Grows { most: self.most }) } else { Ok(()) }
     }
 }
 
@@ -365,7 +369,7 @@ impl Pass<'_> {
             at = end;
             let kept = Kept::default();
             let fragment = text.get(begin..end).unwrap_or_default();
-            let mut pass = Pass::new(fragment, way, self.masker.masks, &kept, self.masker.secrets);
+            let mut pass = Pass::new(fragment, way, self.masker.masks, &kept, self.masker.secrets, self.most);
             pass.nested = self.nested + 1;
             if pass.nested > NESTED {
                 return Err(Unmaskable::TooDeep { at: begin });
@@ -376,9 +380,14 @@ impl Pass<'_> {
                 pass.start_telling();
             }
             pass.value_and_end()?;
-            let Some(masked) = pass.output.finish().and_then(|masked| String::from_utf8(masked).ok()) else { continue };
+            let Some(masked) = pass.output.finish()?.and_then(|masked| String::from_utf8(masked).ok()) else {
+                continue;
+            };
             written.push_str(text.get(copied..begin).unwrap_or_default());
             written.push_str(&masked);
+            if written.len() > self.most {
+                return Err(Unmaskable::Grows { most: self.most });
+            }
             copied = end;
             pass.tally.kinds_into(found);
             self.tell_inside(pass.told);

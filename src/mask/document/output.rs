@@ -1,5 +1,6 @@
 //! What is written of a body: only what lies between replacements is copied, and only when there is one.
 
+use crate::mask::unmaskable::Unmaskable;
 use std::ops::Range;
 
 /// The masked body: what was replaced so far, and how far the original is copied.
@@ -7,11 +8,20 @@ pub(super) struct Output<'a> {
     text: &'a str,
     written: Vec<u8>,
     copied: usize,
+    /// The most bytes that may be written.
+    most: usize,
+    /// Whether more would have been. Then nothing more is written, and nothing leaves.
+    is_full: bool,
 }
 
 impl<'a> Output<'a> {
-    pub(super) fn of(text: &'a str) -> Self {
-        Self { text, written: Vec::new(), copied: 0 }
+    pub(super) fn of(text: &'a str, most: usize) -> Self {
+        Self { text, written: Vec::new(), copied: 0, most, is_full: false }
+    }
+
+    /// What there was no room for must not leave.
+    pub(super) fn has_room(&self) -> Result<(), Unmaskable> {
+        if self.is_full { Err(Unmaskable::Grows { most: self.most }) } else { Ok(()) }
     }
 
     /// The member that begins at `start`, with its comma if it has one, and whose name begins at `name`.
@@ -24,9 +34,13 @@ impl<'a> Output<'a> {
         if self.written.is_empty() {
             self.written.reserve(self.text.len());
         }
-        self.written.extend_from_slice(self.text.as_bytes().get(self.copied..range.start).unwrap_or_default());
-        self.written.extend_from_slice(replacement.as_bytes());
+        let before = self.text.as_bytes().get(self.copied..range.start).unwrap_or_default();
         self.copied = range.end;
+        self.is_full |= self.written.len().saturating_add(before.len() + replacement.len()) > self.most;
+        if !self.is_full {
+            self.written.extend_from_slice(before);
+            self.written.extend_from_slice(replacement.as_bytes());
+        }
     }
 
     /// Forgets what was replaced from `member` on.
@@ -36,12 +50,15 @@ impl<'a> Output<'a> {
     }
 
     /// The whole body, if anything was replaced.
-    pub(super) fn finish(mut self) -> Option<Vec<u8>> {
+    pub(super) fn finish(mut self) -> Result<Option<Vec<u8>>, Unmaskable> {
         if self.copied == 0 {
-            return None;
+            return Ok(None);
         }
-        self.written.extend_from_slice(self.text.as_bytes().get(self.copied..).unwrap_or_default());
-        Some(self.written)
+        let behind = self.text.as_bytes().get(self.copied..).unwrap_or_default();
+        self.is_full |= self.written.len().saturating_add(behind.len()) > self.most;
+        self.has_room()?;
+        self.written.extend_from_slice(behind);
+        Ok(Some(self.written))
     }
 }
 

@@ -16,6 +16,14 @@ use std::ops::Range;
 /// # Errors
 /// A body that is no JSON object in UTF-8, or whatever [`mask_json`](super::mask_json) refuses of one of the parts.
 pub fn mask_parts(body: &[u8], parts: &[&str], masks: &Masks) -> Result<Masked, Unmaskable> {
+    mask_parts_within(body, parts, masks, usize::MAX)
+}
+
+/// As [`mask_parts`], of which at most `most` bytes may come out. Masking stops as soon as more would.
+///
+/// # Errors
+/// As [`mask_parts`], and where more than `most` bytes would come out.
+pub fn mask_parts_within(body: &[u8], parts: &[&str], masks: &Masks, most: usize) -> Result<Masked, Unmaskable> {
     let text = std::str::from_utf8(body).map_err(|error| Unmaskable::NotUtf8 { at: error.valid_up_to() })?;
     let mut finder = Finder { cursor: Cursor { text, at: 0 }, parts, found: Vec::new() };
     finder.whole()?;
@@ -26,24 +34,30 @@ pub fn mask_parts(body: &[u8], parts: &[&str], masks: &Masks) -> Result<Masked, 
     let mut copied = 0;
     for (part, range) in finder.found {
         let value = text.get(range.clone()).ok_or(Unmaskable::Malformed { at: range.start })?;
-        let mut pass = Pass::new(value, way(part, masks), masks, &kept, &[]);
+        let mut pass = Pass::new(value, way(part, masks), masks, &kept, &[], most);
         pass.prefix = part;
         pass.keeps_shape = true;
         pass.tally = tally;
         pass.value_and_end()?;
         tally = pass.tally;
-        if let Some(masked) = pass.output.finish() {
+        if let Some(masked) = pass.output.finish()? {
             if written.is_empty() {
                 written.reserve(body.len());
             }
             written.extend_from_slice(body.get(copied..range.start).unwrap_or_default());
             written.extend_from_slice(&masked);
             copied = range.end;
+            if written.len() > most {
+                return Err(Unmaskable::Grows { most });
+            }
         }
     }
     masks.let_pass(&tally)?;
     if copied > 0 {
         written.extend_from_slice(body.get(copied..).unwrap_or_default());
+        if written.len() > most {
+            return Err(Unmaskable::Grows { most });
+        }
     }
     Ok(Masked::new((copied > 0).then_some(written), tally))
 }
@@ -61,7 +75,7 @@ pub fn kinds_in(body: &[u8], parts: &[&str], masks: &Masks) -> Result<Vec<Kind>,
     let mut seen = Kinds::default();
     for (part, range) in finder.found {
         let value = text.get(range.clone()).ok_or(Unmaskable::Malformed { at: range.start })?;
-        let mut pass = Pass::new(value, way(part, masks), masks, &kept, &[]);
+        let mut pass = Pass::new(value, way(part, masks), masks, &kept, &[], usize::MAX);
         pass.prefix = part;
         pass.masker.only_looks = true;
         pass.value_and_end()?;

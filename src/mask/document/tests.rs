@@ -732,3 +732,61 @@ mod fields {
         }
     }
 }
+
+/// What comes out is bounded while it is made.
+mod room {
+    use super::*;
+    use crate::mask::{Masked, mask_parts, mask_parts_within, mask_text, mask_text_within};
+
+    #[test]
+    fn masking_stops_as_soon_as_more_would_come_out_than_may() {
+        let pseudonyms = Rule::detecting(&[Kind::IpAddress], "[{kind} {pseudonym:k}]");
+        let masks = Masks::compile_with_keys(&[("m", &pseudonyms)], &[("k", &[1; 32])]).unwrap();
+        let (kept, many) = (Kept::default(), "::1 ".repeat(1_000));
+        for body in [
+            format!("\"{many}\""),
+            format!("[{}0]", "\"::1\",".repeat(1_000)),
+            format!("{{{}\"z\":0}}", "\"::1\":1,".repeat(1_000)),
+            format!("\"{{\\\"a\\\":\\\"{many}\\\"}}\""),
+        ] {
+            let refused = mask_json_within(body.as_bytes(), &masks, &kept, &[], 10_000);
+            assert_eq!(refused.map(|_| ()), Err(Unmaskable::Grows { most: 10_000 }), "{body}");
+            assert!(mask_json(body.as_bytes(), &masks, &kept, &[]).unwrap().body().unwrap().len() > 20_000);
+        }
+        let refused = mask_text_within(many.as_bytes(), &masks, &[], 10_000);
+        assert_eq!(refused.map(|_| ()), Err(Unmaskable::Grows { most: 10_000 }));
+        let body = format!(r#"{{"query":"{many}"}}"#);
+        let refused = mask_parts_within(body.as_bytes(), &["/query"], &masks, 10_000);
+        assert_eq!(refused.map(|_| ()), Err(Unmaskable::Grows { most: 10_000 }));
+    }
+
+    proptest! {
+        #[test]
+        fn with_room_enough_it_is_masked_as_without_a_limit_and_else_not_at_all(
+            texts in proptest::collection::vec("(::1|ann@example\\.org|[a-z ]{1,6}|\"|\\{\"a\":\"::1\"\\}){0,6}", 0..5),
+            most in 0..160_usize,
+        ) {
+            let (masks, kept) = (everything(), Kept::default());
+            let check = |within: Result<Masked, Unmaskable>, without: Result<Masked, Unmaskable>| {
+                match (within, without) {
+                    (Ok(within), Ok(without)) => {
+                        assert!(within.body().is_none_or(|body| body.len() <= most));
+                        assert_eq!(within, without);
+                    }
+                    (Err(Unmaskable::Grows { .. }), Ok(without)) => {
+                        assert!(without.body().is_some_and(|body| body.len() > most));
+                    }
+                    (within, without) => assert_eq!(within, without),
+                }
+            };
+            let body = serde_json::json!({"query": texts.join(" "), "documents": texts}).to_string();
+            let parts = ["/query", "/documents"];
+            check(
+                mask_json_within(body.as_bytes(), &masks, &kept, &[], most),
+                mask_json(body.as_bytes(), &masks, &kept, &[]),
+            );
+            check(mask_text_within(body.as_bytes(), &masks, &[], most), mask_text(body.as_bytes(), &masks, &[]));
+            check(mask_parts_within(body.as_bytes(), &parts, &masks, most), mask_parts(body.as_bytes(), &parts, &masks));
+        }
+    }
+}

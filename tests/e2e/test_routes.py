@@ -11,7 +11,7 @@ import gateway as harness
 import people
 import pytest
 import stack
-from gateway import (COHERE, HR, ROUTES, SECRETS, approved, body, expect_nothing_sent, expect_problem, expect_refused, expect_seen, expect_served,
+from gateway import (COHERE, HR, ROUTES, SECRETS, approved, body, expect_nothing_sent, expect_problem, expect_refused, expect_served,
                      plugin)
 from test_workers import expect_keys_on_both
 from wire import Answer, Http1, Http2, Response, head_of

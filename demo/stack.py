@@ -415,7 +415,7 @@ class Envoy(Program):
             address = self.wait(self._admin_address, "admin address")
             self.admin_address = address
             self._admin = ("127.0.0.1", int(address.rsplit(":", 1)[1]))
-            self.wait(self._is_ready, "readiness")
+            self.wait(self._is_ready, "readiness", 60)
             listeners = json.loads(self.admin("/listeners?format=json"))["listener_statuses"]
             self.port: int = listeners[0]["local_address"]["socket_address"]["port_value"]
         except BaseException:

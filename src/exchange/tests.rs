@@ -683,7 +683,7 @@ fn what_comes_slowly_is_held_too_and_counts() {
     calls.clear();
     let mut calls: Vec<_> = (0..3).map(|_| sent(&world)).collect();
     let mut steps = calls.iter_mut().map(|exchange| {
-        exchange.response_headers(&answer(OK_JSON), false, NOW);
+        exchange.response_headers(&answer(OK_JSON), false, NOW, &NoHost);
         exchange.response_body(4_000, false)
     });
     assert_eq!((steps.next(), steps.next()), (Some(Step::Hold), Some(Step::Hold)));
@@ -702,7 +702,7 @@ fn a_stream_that_a_mask_may_refuse_stays_with_the_host_until_its_end() {
     let lines: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/x-ndjson")];
     let stream = || {
         let mut exchange = sent(&world);
-        exchange.response_headers(&answer(lines), false, NOW);
+        exchange.response_headers(&answer(lines), false, NOW, &NoHost);
         exchange
     };
     let (mut one, mut two, mut three) = (stream(), stream(), stream());
@@ -746,7 +746,7 @@ fn what_masks_and_forced_parameters_make_longer_is_held_to_the_limits() {
         (lines, "\"::1\"\n".repeat(120)),
     ] {
         let mut exchange = sent(&world);
-        assert_eq!(exchange.response_headers(&answer(headers), false, NOW), Step::Hold);
+        assert_eq!(exchange.response_headers(&answer(headers), false, NOW, &NoHost), Step::Hold);
         assert_eq!(exchange.response_body(body.len(), true), Step::Read);
         assert_eq!(status(&exchange.response_whole(body.as_bytes())), 502, "{body}");
         assert_eq!(record(&mut exchange)["result"]["reason"], "response-too-large", "{body}");
@@ -766,7 +766,7 @@ fn a_body_that_the_host_has_no_room_for_is_on_record_as_not_sent() {
         (&json!("too-large"), &json!("buffer-too-small"), &json!(413))
     );
     let mut exchange = sent(&world);
-    exchange.response_headers(&answer(OK_JSON), false, NOW);
+    exchange.response_headers(&answer(OK_JSON), false, NOW, &NoHost);
     exchange.response_body(5, true);
     exchange.response_whole(b"{\"a\":1}");
     exchange.overtaken(true);

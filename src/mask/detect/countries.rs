@@ -3,6 +3,7 @@
 use super::checksum::{is_day, number, weighted};
 use super::class::is_word;
 use super::mixed::Spec;
+use super::number as runs;
 use super::scan::Scan;
 use super::{Context, Proof, europe};
 use crate::mask::kind::Kind;
@@ -168,7 +169,8 @@ pub(super) fn look_cnpj(scan: &mut Scan<'_>, at: usize) {
         b'9' => byte.is_ascii_digit(),
         _ => byte == form,
     });
-    let inside = is_word(&scan.byte_before(start)) || is_word(&scan.byte(start + FORM.len()));
+    let before = is_word(&scan.byte_before(start)) && !runs::is_escaped(scan, start);
+    let inside = before || is_word(&scan.byte(start + FORM.len()));
     if !fits || inside || !scan.wants(Kind::BrCnpj) {
         return;
     }

@@ -30,6 +30,9 @@ pub(super) fn look_encoded(scan: &mut Scan<'_>, digits: usize) -> Option<usize> 
     Some(end)
 }
 
+/// What characters begin with that are in no alphabet of Europe.
+const FOREIGN: u8 = 0xe0;
+
 /// Where the part before the `@` begins: up to 64 bytes of letters, digits and the signs that are used in practice, or a quoted
 /// string. It needs a letter or digit, so that `***@example.org` is no address any more.
 fn local_start(scan: &Scan<'_>, at: usize) -> Option<usize> {
@@ -44,6 +47,11 @@ fn local_start(scan: &Scan<'_>, at: usize) -> Option<usize> {
             || matches!(byte, b'.' | b'_' | b'%' | b'+' | b'-' | b'\'' | b'&' | b'~' | b'!' | b'#' | b'$' | b'*' | b'^')
     };
     let start = scan.start_of(at, LONGEST, is_local);
+    let local = scan.text.get(start..at)?;
+    // Scripts without blanks between words stand right before an address, and are no part of it unless it is in one, too.
+    let foreign = local.iter().rposition(|byte| *byte >= FOREIGN).filter(|_| local.last().is_some_and(u8::is_ascii));
+    let start =
+        start + foreign.map_or(0, |place| place + local.get(place).map_or(0, |byte| if *byte < 0xf0 { 3 } else { 4 }));
     let local = scan.text.get(start..at)?;
     // Quotes and signs before it are the sentence's; and never begin inside a character.
     let sign = |byte: &u8| !(byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0xc0);
@@ -66,6 +74,14 @@ fn domain_end(scan: &Scan<'_>, start: usize) -> Option<usize> {
             break;
         }
         labels += 1;
+        // Nor behind one.
+        let foreign = name.iter().position(|byte| *byte >= FOREIGN).filter(|_| name.first().is_some_and(u8::is_ascii));
+        if let Some(name) = foreign.and_then(|place| name.get(..place)) {
+            if labels > 1 && is_top(name) {
+                end = Some(label + name.len());
+            }
+            break;
+        }
         // No top-level domain has a hyphen, but something may hang on one: `ann@example.org-bob@example.com`.
         let top = name.iter().position(|byte| *byte == b'-').and_then(|hyphen| name.get(..hyphen)).unwrap_or(name);
         if labels > 1 && is_top(name) {
@@ -113,6 +129,8 @@ mod tests {
                 "«用户@例子.广告»",
                 "«\"ann smith\"@example.org»",
                 "see «ann@example.org»-- bye",
+                "如有问题请联系客服中心«alice@example.com»我们会在两个工作日内回复您",
+                "メールは«ann.lee@mail.example.org»です、«josé@exämple.org»、«b@c.de»。",
                 "«ann@example.org».",
                 "«ann@example.org».1",
             ],

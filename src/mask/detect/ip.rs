@@ -1,6 +1,6 @@
 //! IPv4 and IPv6 addresses (RFC 791, RFC 4291), with the prefix length or zone that stands behind.
 
-use super::number::{Join, Run};
+use super::number::{Join, Run, is_escaped};
 use super::scan::Scan;
 use super::{Context, Proof};
 use crate::mask::kind::Kind;
@@ -68,9 +68,11 @@ pub(super) fn look_v6(scan: &mut Scan<'_>, at: usize) -> usize {
 fn v6_around(scan: &Scan<'_>, at: usize) -> Option<(usize, usize)> {
     const LONGEST: usize = 45;
     let start = scan.start_of(at, LONGEST, is_v6);
+    let start = if start + 2 < at && is_escaped(scan, start + 2) { start + 2 } else { start };
     let mut end = scan.end_within(at, LONGEST + 1, is_v6);
     // Letters and digits that cannot be in an address: this is a name or a longer number.
-    if scan.byte_before(start).is_ascii_alphanumeric() || scan.byte(end).is_ascii_alphanumeric() {
+    let inside = scan.byte_before(start).is_ascii_alphanumeric() && !is_escaped(scan, start);
+    if inside || scan.byte(end).is_ascii_alphanumeric() {
         return None;
     }
     let colons = scan.text.get(start..end).unwrap_or_default().iter().filter(|byte| **byte == b':').count();
@@ -94,7 +96,9 @@ fn is_v6(byte: &u8) -> bool {
 
 /// Where a zone (RFC 6874) such as `%eth0` ends.
 fn zone_end(scan: &Scan<'_>, end: usize) -> usize {
-    if scan.byte(end) != b'%' {
+    // Not a sign that URLs write so.
+    let escape = matches!(scan.byte(end + 1), b'0' | b'2' | b'3' | b'7') && scan.byte(end + 2).is_ascii_hexdigit();
+    if scan.byte(end) != b'%' || escape {
         return end;
     }
     let zone = scan.end_within(end + 1, 32, u8::is_ascii_alphanumeric);

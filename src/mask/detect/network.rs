@@ -1,7 +1,7 @@
 //! What colons join: IPv6 and hardware addresses, credentials in URLs.
 
 use super::scan::Scan;
-use super::{Proof, ip};
+use super::{Proof, ip, number};
 use crate::mask::kind::Kind;
 
 /// Looks around the colon at `at`. Returns where to go on.
@@ -28,7 +28,8 @@ pub(super) fn look_mac(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
     let (one, last, next) = (scan.byte_before(start), scan.byte(end), scan.byte(end + 1));
     let before = one == separator;
     let behind = last == separator && (next == separator || next.is_ascii_alphanumeric());
-    let is_more = one.is_ascii_alphanumeric() || last.is_ascii_alphanumeric() || (before && !scan.follows(start));
+    let inside = one.is_ascii_alphanumeric() && !number::is_escaped(scan, start);
+    let is_more = inside || last.is_ascii_alphanumeric() || (before && separator == b':' && !scan.follows(start));
     let digits =
         |wanted: u8| text.iter().filter(|byte| **byte != separator).all(|byte| byte.eq_ignore_ascii_case(&wanted));
     if !hex || is_more || digits(b'0') || digits(b'f') {

@@ -89,7 +89,7 @@ fn escape_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
 }
 
 /// Whether what stands right before `at` is an escape.
-fn is_escaped(scan: &Scan<'_>, at: usize) -> bool {
+pub(super) fn is_escaped(scan: &Scan<'_>, at: usize) -> bool {
     let escape = at.checked_sub(3).and_then(|start| scan.text.get(start..at));
     matches!(escape, Some([b'%', one, two]) if one.is_ascii_hexdigit() && two.is_ascii_hexdigit())
 }
@@ -188,14 +188,16 @@ fn look_at(scan: &mut Scan<'_>, at: usize, first_end: usize, groups: &mut Vec<Gr
     let (mut row, mut phones_from) = (None, 0);
     loop {
         let whole = reader.next.is_none();
-        // Numbers before it, as in `no. 12 131052-308T`, are none of its.
-        if whole && last.start > at && last.join == Join::Space && open(scan, reader.cut, last) {
-            mixed::look(scan, last.start, last.end);
-        }
         let starts = if whole { groups.len() } else { groups.len() - Run::AHEAD };
         let run = Run { groups, starts, whole, cut: whole && reader.cut, row };
         phones_from = look_at_part(scan, &run, phones_from);
         if whole {
+            // Numbers before it, as in `no. 12 131052-308T`, are none of its.
+            if open(scan, reader.cut, last) {
+                for group in groups.iter().rev().take(4).filter(|group| group.start > at) {
+                    mixed::look(scan, group.start, group.end);
+                }
+            }
             return last.end;
         }
         row = starts.checked_sub(1).and_then(|before| groups.get(before)).map(|group| group.digits());

@@ -31,6 +31,8 @@ pub(super) fn look(scan: &mut Scan<'_>) {
     for token in &map.long {
         // What was looked at with the one before, as the lines of a key are.
         let start = token.start.max(until);
+        // Behind an escape such as `%20`.
+        let start = if number::is_escaped(scan, start + 2) { start + 2 } else { start };
         if token.end > start {
             until = parts(scan, start, token.end);
         }
@@ -69,10 +71,14 @@ fn parts(scan: &mut Scan<'_>, start: usize, end: usize) -> usize {
 
 /// Looks at a token of sixteen bytes or more. Returns where to go on.
 fn token(scan: &mut Scan<'_>, start: usize, end: usize) -> usize {
-    if end - start == 17
-        && let Some(until) = network::look_mac(scan, start + 2)
-    {
-        return until;
+    // A hardware address, alone, or joined to something.
+    for at in [start + 2, end - 15] {
+        if end - start >= 17
+            && scan.byte(at) == b'-'
+            && let Some(until) = network::look_mac(scan, at)
+        {
+            return until;
+        }
     }
     if scan.wants(Kind::Jwt)
         && let Some((from, until)) = jwt(scan, start, end)

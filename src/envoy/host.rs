@@ -229,7 +229,7 @@ fn text(path: &[&str]) -> Option<String> {
 
 /// A property that is a whole number.
 fn number(path: &[&str]) -> Option<i64> {
-    let bytes = hostcalls::get_property(path.to_vec()).ok()??;
+    let bytes = abi::get_property(path)?;
     Some(i64::from_le_bytes(*bytes.as_array()?))
 }
 

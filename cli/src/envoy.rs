@@ -91,7 +91,7 @@ impl<'v> Filters<'v> {
         if let Some(version) = version {
             version::check(version, &filter.entry, &filter.wasm, &mut notes);
         }
-        process::check(&self.root, &mut notes);
+        process::check(&self.root, config, &mut notes);
         if let Some(config) = config {
             clusters::check(config, &self.clusters, &mut notes);
         }

@@ -129,10 +129,16 @@ fn what_opens_a_way_past_the_filter_is_refused() {
                 "remote",
             ),
             (
-                MANAGER,
-                "http2_protocol_options: {initial_stream_window_size: 65536}",
+                "initial_stream_window_size: 8388608",
+                "initial_stream_window_size: 65536",
                 "a stream's buffer of 65536 bytes is full",
                 "initial_stream_window_size",
+            ),
+            (
+                "max_heap_size_bytes: 2147483648",
+                "max_heap_size_bytes: 268435456",
+                "a heap of 268435456 bytes is full before one worker holds",
+                "max_heap_size_bytes",
             ),
             (
                 "- name: rerank-guard",
@@ -506,6 +512,7 @@ fn settings_that_are_probably_not_meant_are_warned_of() {
             ),
             ("[UPSTREAM_API_KEY]", "[UPSTREAM_API_KEY, HOME]", "the module gets `HOME`", "HOME"),
             ("stream_idle_timeout: 35s", "", "a call that is held ends after Envoy's own five minutes", ""),
+            ("overload_manager:", "layered_runtime: {}\nunknown_manager:", "nothing stops Envoy from taking calls", ""),
         ],
     );
 }
@@ -535,8 +542,8 @@ fn routes_and_clusters_that_come_from_elsewhere_are_told_to_be_unseen() {
     );
     let cds = minimal.replacen("static_resources:", "dynamic_resources: {cds_config: {ads: {}}}\nstatic_resources:", 1);
     let (before, after) = cds.split_once("  - name: issuer\n").unwrap();
-    let (_, after) = after.split_once("admin:").unwrap();
-    let unseen = told(&format!("{before}admin:{after}"));
+    let (_, after) = after.split_once("overload_manager:").unwrap();
+    let unseen = told(&format!("{before}overload_manager:{after}"));
     assert_eq!(unseen.len(), 1, "{unseen:?}");
     assert!(unseen[0].1.starts_with("not here, and so not checked: the clusters `issuer`"), "{unseen:?}");
 }

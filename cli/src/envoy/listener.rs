@@ -36,15 +36,10 @@ pub(super) fn check(listener: &At<'_>, chain: Option<&At<'_>>, notes: &mut Notes
     }
 }
 
-/// The largest body that the filter may hold or hand over.
-pub(super) fn largest(config: &Config) -> u64 {
-    config.limits.request_bytes.max(config.limits.response_bytes).max(config.limits.record_bytes) as u64
-}
-
 /// Envoy's buffers have to be larger than what the filter may hold or hand over, or Envoy answers first.
 pub(super) fn buffers(listener: &At<'_>, manager: &At<'_>, config: &Config, notes: &mut Notes) {
     const ENVOYS_OWN: u64 = 1 << 20;
-    let largest = largest(config);
+    let largest = config.buffer_bytes() as u64;
     let name = "per_connection_buffer_limit_bytes";
     let limit = listener.number(name).unwrap_or(Some(ENVOYS_OWN)).unwrap_or(0);
     if limit <= largest {

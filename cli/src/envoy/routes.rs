@@ -169,7 +169,7 @@ impl Judge<'_> {
             self.added(&header, notes);
         }
         for name in ["per_request_buffer_limit_bytes", "request_body_buffer_limit"] {
-            let least = super::listener::largest(self.config);
+            let least = self.config.buffer_bytes() as u64;
             if let Some(limit) = at.number(name).map(Option::unwrap_or_default).filter(|limit| *limit < least) {
                 let what = format!(
                     "Envoy's buffer of {limit} bytes is full before a body of `limits` ({least} bytes) is there"

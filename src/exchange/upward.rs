@@ -6,7 +6,7 @@
 use super::head::Headers;
 use super::permit::Permit;
 use super::reply::Problem;
-use super::values::{Findings, found, is_of_id, is_plain, masked};
+use super::values::{Findings, MOST_OF_A_VALUE, found, is_like_a_token, is_of_id, is_plain, masked};
 use super::{Guard, Head, Refused};
 use crate::call::{Dialect, Route, Source};
 use crate::media::ContentType;
@@ -117,6 +117,10 @@ fn carry(name: &str, value: Option<&str>, guard: &Guard) -> Carried {
     let Some(value) = value else { return Carried::Stays };
     if name == "traceparent" {
         return if is_traceparent(value) { Carried::Goes(value.to_owned()) } else { Carried::Stays };
+    }
+    // It stays here either way, and is not worth a longer look.
+    if value.len() > MOST_OF_A_VALUE {
+        return if is_like_a_token(value) { Carried::Credential } else { Carried::Stays };
     }
     let every = &guard.config.every_mask;
     let has_form = match name {

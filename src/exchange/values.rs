@@ -3,6 +3,9 @@
 use crate::mask::{Kept, Kind, Masks, Unmaskable, What, mask_json, mask_text};
 use std::borrow::Cow;
 
+/// No value that crosses is longer, in bytes.
+pub(super) const MOST_OF_A_VALUE: usize = 1024;
+
 /// What stands in a header's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Findings {
@@ -50,7 +53,7 @@ pub(super) fn masked(value: &str, every: &Masks) -> Option<String> {
 
 /// Whether a value is visible ASCII with blanks between, not empty and no longer than any that means something.
 pub(super) fn is_plain(value: &str) -> bool {
-    (1..=1024).contains(&value.len()) && value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
+    (1..=MOST_OF_A_VALUE).contains(&value.len()) && value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
 }
 
 const fn is_secret(what: &What) -> bool {
@@ -60,7 +63,7 @@ const fn is_secret(what: &What) -> bool {
 
 /// Whether a text has the beginning of a JOSE object (RFC 7515: base64url of `{"`), or more letters without a break than any name,
 /// version or digest has. A token that is encoded once more is such a run too.
-fn is_like_a_token(text: &str) -> bool {
+pub(super) fn is_like_a_token(text: &str) -> bool {
     const DIGEST: usize = 128;
     text.as_bytes().split(|byte| !(byte.is_ascii_alphanumeric() || b"+/_=-".contains(byte))).any(|run| {
         run.len() > DIGEST || run.windows(3).position(|three| three == b"eyJ").is_some_and(|at| run.len() - at >= 20)

@@ -304,7 +304,9 @@ fn choose(chain: &mut [Span], chosen: &mut Vec<Span>) {
     }
     chain.sort_by_key(|span| {
         let length = span.end - span.start;
-        (span.kind == Kind::Phone, Reverse(span.proof), Reverse(length), span.kind, span.start)
+        // A password before a host looks like an e-mail address.
+        let order = (span.kind == Kind::Phone, span.kind != Kind::UrlCredentials);
+        (order, Reverse(span.proof), Reverse(length), span.kind, span.start)
     });
     let from = chosen.len();
     for span in chain.iter() {

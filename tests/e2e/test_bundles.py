@@ -423,8 +423,8 @@ def test_where_nobody_can_remember_bundles_none_that_is_fetched_decides(shop, se
             del wasm["vm_config"]["capability_restriction_config"]["allowed_capabilities"][without]
 
     clusters = [stack.cluster("bundles", shop.server.port)]
-    with Gateway(services, fetching_from(shop), ready=False, shape=shape, clusters=clusters, stream_idle_timeout="2s") as gateway:
-        # The SDK traps where the host does not let it.
+    with Gateway(services, fetching_from(shop), ready=False, shape=shape, clusters=clusters) as gateway:
+        gateway.envoy.wait(lambda: gateway.envoy.stat(f"{STATS}.refused.reason.no-memory"), "refusal of a bundle")
         assert {gateway.call().status for _ in range(4)} == {503}
         assert gateway.sent() == 0 and services.upstreams["cohere"].seen == []
 

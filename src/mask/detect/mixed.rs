@@ -1,5 +1,6 @@
 //! Identifiers of letters and digits: one table row each, by pattern, check character and context.
 
+use super::number::is_escaped;
 use super::scan::Scan;
 use super::{Context, Proof, countries};
 use crate::mask::kind::Kind;
@@ -44,8 +45,9 @@ fn rows(scan: &Scan<'_>, start: usize, end: usize) -> u32 {
         _ => 0,
     };
     let rows = known.whole | behind;
-    // Joined to something that is no finding.
-    let part = rows != 0 && matches!(scan.byte_before(start), b'_' | b'-') && !scan.follows(start);
+    // Joined to something that is no finding. Tokens and codes are looked at later.
+    let token = || scan.map.words_before(start - 1) >= 8;
+    let part = rows != 0 && matches!(scan.byte_before(start), b'_' | b'-') && !scan.follows(start) && !token();
     if part { 0 } else { rows }
 }
 
@@ -142,6 +144,8 @@ pub(super) fn look_before(scan: &mut Scan<'_>, at: usize) {
     let parted = matches!(scan.byte_before(at), b' ' | b'-');
     let Some(end) = at.checked_sub(1).filter(|_| parted) else { return };
     let count = scan.map.words_before(end);
+    // Behind an escape such as `%20`.
+    let count = if count > 2 && is_escaped(scan, end - count + 2) { count - 2 } else { count };
     if matches!(count, 1 | 2) {
         let start = end - count;
         if scan.text.get(start..end).is_some_and(|letters| letters.iter().all(u8::is_ascii_alphabetic)) {

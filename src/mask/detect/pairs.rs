@@ -77,8 +77,9 @@ const SEPARATORS: &[&str] = &[
 fn is_word(one: (Kind, &str), separator: &str, other: (Kind, &str)) -> bool {
     let named = other.1.contains(' ') && other.1.starts_with(|first: char| first.is_ascii_alphabetic());
     let worded = named && !other.1.starts_with("AA 12") && !other.1.starts_with("DE89 ");
+    let url = other.0 == Kind::UrlCredentials && matches!(separator, "-" | "_" | "/");
     let things = matches!(one.0, Kind::Passport | Kind::DrivingLicence);
-    worded && matches!(separator, "-" | "_" | "/" | "%2C" | "%20")
+    url || worded && matches!(separator, "-" | "_" | "/" | "%2C" | "%20")
         || things && matches!(other.0, Kind::AuMedicare | Kind::InAadhaar)
 }
 
@@ -87,7 +88,8 @@ fn is_one(one: (Kind, &str), separator: &str, other: (Kind, &str)) -> bool {
     let own = |text: &str| text.contains(separator) || text.contains(':') && separator == ":";
     match separator {
         ":" | "." => one.0 == Kind::IpAddress || other.0 == Kind::IpAddress || own(one.1) || own(other.1),
-        _ => one.0 == other.0 && one.0 == Kind::MacAddress && own(one.1) && own(other.1),
+        "-" => [one, other].iter().any(|(kind, text)| *kind == Kind::MacAddress && own(text)),
+        _ => false,
     }
 }
 

@@ -24,6 +24,10 @@ pub(super) fn look(scan: &mut Scan<'_>, run: &Run<'_>, begin: usize) -> usize {
         let here = left;
         left -= first.digits();
         if first.start < begin {
+            // In a longer one, whose end it may be beyond.
+            if let Some(hanging) = american(scan, groups).filter(|number| number.joined != (false, false)) {
+                push(scan, groups, hanging);
+            }
             continue;
         }
         let mut found = international(scan, groups).or_else(|| american(scan, groups));

@@ -758,7 +758,7 @@ fn check_shows_the_flaws_of_a_plugin_configuration_where_they_stand() {
     let text = "gateway: eu1/rerank\nbundle: {embedded: true}\ncallers:\n  issuers:\n  - issuer: https://idp.example\n    \
                 audiences: [rerank-guard]\n    keys: {jwks: {cluster: idp, authority: idp.example, path: /jwks.json}}\n\
                 routes:\n- path: /{dataset}/rerank\n  dialect: tie\n  model: m\n  dataset: {segment: dataset}\n  \
-                credentials: [other]\ncredentials: {tei: {env: KEY}}\nlimits: {request_bytes: 0}\n";
+                credentials: [other]\n  clusters: [tei]\n  host: tei.internal\ncredentials: {tei: {env: KEY}}\nlimits: {request_bytes: 0}\n";
     let ran = run_with(&["check", "--config", "-"], text);
     assert_eq!((ran.code, ran.out.as_str()), (1, ""));
     for line in [

@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> End {
             let issuer = settings.issuers.get(source).map_or("", |issuer| issuer.issuer.as_str());
             let why = format!(
                 "the gateway fetches the keys of `{issuer}`, and they are not here: save them and name the file with \
-                 `--jwks`; nothing but the signature is left to judge"
+                 `--jwks`; of a token that is not proved nothing more is judged"
             );
             unable(&why, output)
         }

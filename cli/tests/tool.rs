@@ -478,7 +478,7 @@ fn token_tells_the_caller_or_the_one_reason_and_never_the_token() {
         (token(1, "https://idp.example", |claims| claims["exp"] = json!(1_798_761_601)), "expired", json!("exp")),
         (token(1, "https://idp.example", |claims| claims["groups"] = json!(1)), "groups-malformed", json!("groups")),
         (token(1, "https://other.example", |_| {}), "unknown-issuer", json!("iss")),
-        (token(1, "https://far.example", |claims| claims["sub"] = json!("")), "subject-missing", json!("sub")),
+        (token(1, "https://idp.example", |claims| claims["sub"] = json!("")), "subject-missing", json!("sub")),
         (good.replace('.', ""), "not-three-parts", json!(null)),
     ] {
         let ran = shown(&token, &["--output", "json"]);

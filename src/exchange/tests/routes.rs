@@ -245,11 +245,13 @@ fn a_token_that_ends_while_people_are_asked_proves_nothing_any_more() {
     let Step::CallOut(out) = step else { panic!("nobody was asked: {step:?}") };
     let asked: Value = serde_json::from_slice(&out.body).unwrap();
     let later = NOW.plus(Span::from_secs(640));
-    let receipt =
-        world.receipt(&json!({"req": asked["request_digest"], "iat": later.secs(), "exp": later.secs() + 60}));
+    let agreed = json!([{"sub": "lea", "groups": ["grp-leads"], "at": later.secs(), "reason": "INC-1"}]);
+    let receipt = world.receipt(
+        &json!({"req": asked["request_digest"], "apv": agreed, "iat": later.secs(), "exp": later.secs() + 60}),
+    );
     let answer = json!({"status": "approved", "id": "ap-1", "receipt": receipt}).to_string();
-    let step = exchange.answered(Some((200, answer.as_bytes())), later, &NoHost);
-    assert_eq!(status(&step), 401);
+    assert_eq!(exchange.answered(Some((200, answer.as_bytes())), later, &NoHost), Step::Read);
+    assert_eq!(status(&exchange.request_whole(CALL.as_bytes(), later, &NoHost)), 401);
     let record = record(&mut exchange);
     assert_eq!((&record["result"]["reason"], &record["credential"]), (&json!("expired"), &Value::Null));
 }

@@ -130,7 +130,7 @@ fn without_versions(text: &str) -> Cow<'_, str> {
         let end = part.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(part.len());
         let (version, rest) = part.split_at(end);
         let ends = rest.is_empty() || rest.starts_with([' ', ';', ')', ',', '-', '+']);
-        let is_version = number > 0 && ends && version.split('.').all(|part| part.len() <= LONGEST);
+        let is_version = number > 0 && ends && version.split('.').all(|part| (1..=LONGEST).contains(&part.len()));
         plain.push_str(if number > 0 { "/" } else { "" });
         plain.push_str(if is_version { "v" } else { version });
         plain.push_str(rest);

@@ -7,7 +7,7 @@ use crate::envoy::{self, At, Filters, Note, Version};
 use crate::inner::Inner;
 use crate::report::{Finding, Severity, Source, say, say_json};
 use crate::{End, Output};
-use rerank_guard::policy::{Flaw, Part, Place};
+use rerank_guard::policy::{Flaw, Part, Place, Step};
 use serde_json::{Value, json};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -182,7 +182,10 @@ fn look(source: &Source, document: &Document, embedded: Option<&[u8]>, version: 
                 }
                 _ => {
                     let place = flaw.place.steps();
-                    let last = place.get(place.len().saturating_sub(2)..).unwrap_or_default();
+                    // The last name or two, and the number of an item with what it is an item of.
+                    let from = place.len().saturating_sub(2);
+                    let of_item = matches!(place.get(from), Some(Step::Item(_)));
+                    let last = place.get(from.saturating_sub(usize::from(of_item))..).unwrap_or_default();
                     let last = config::join(&Place::root(), last).to_string();
                     finding(&flaw, Some(last), locate(&flaw))
                 }

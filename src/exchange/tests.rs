@@ -208,8 +208,12 @@ impl World {
 impl Exchange {
     /// The approver's answer, and the body again where the host is asked for it.
     fn agreed(&mut self, answer: &str, body: &str, host: &dyn Host) -> Step {
-        match self.answered(Some((200, answer.as_bytes())), NOW, host) {
-            Step::Read => self.request_whole(body.as_bytes(), NOW, host),
+        self.agreed_at(answer, body, NOW, host)
+    }
+
+    fn agreed_at(&mut self, answer: &str, body: &str, now: Time, host: &dyn Host) -> Step {
+        match self.answered(Some((200, answer.as_bytes())), now, host) {
+            Step::Read => self.request_whole(body.as_bytes(), now, host),
             step => step,
         }
     }
@@ -486,7 +490,7 @@ fn an_approved_call_goes_up_once_and_only_with_a_receipt_for_itself() {
     assert_eq!(record(&mut exchange)["approval"], json!({"id": "a-1", "receipt": "r-1", "approvers": ["lea"]}));
     // The same receipt again, for the same call.
     let (mut again, _) = world.ask("/hr-x/v2/rerank", CALL);
-    assert_eq!(status(&again.answered(Some((200, approved.as_bytes())), NOW, &NoHost)), 403);
+    assert_eq!(status(&again.agreed(&approved, CALL, &NoHost)), 403);
     assert_eq!(record(&mut again)["result"]["reason"], "receipt-used-before");
 }
 
@@ -516,7 +520,7 @@ impl World {
             claims[name] = value.clone();
         }
         let body = json!({"status": "approved", "id": "a-1", "receipt": self.receipt(&claims)}).to_string();
-        let step = exchange.answered(Some((200, body.as_bytes())), now, &NoHost);
+        let step = exchange.agreed_at(&body, CALL, now, &NoHost);
         (exchange, step)
     }
 

@@ -116,7 +116,7 @@ fn a_worker_follows_the_others_of_its_process_and_lets_nothing_older_decide() {
     // One that is new, as after a push or a trap, and has an older bundle to start with.
     let late = world.another(configured);
     assert_eq!(late.hears(&bundle(8, |_| {}), 0), "refused");
-    let all: Vec<Value> = serde_json::from_str(&format!("[{}]", sent(&late).sealed_record(NOW))).unwrap();
+    let all: Vec<Value> = serde_json::from_str(&format!("[{}]", sent(&late).sealed_record(NOW, &NoHost))).unwrap();
     let told: Vec<_> = all.iter().map(|one| (one["event"].as_str(), one["policy"]["serial"].as_u64())).collect();
     assert_eq!(told, [(Some("refused"), None), (Some("loaded"), None), (None, Some(9))]);
     let told = late.guard.follow(NOW, &NoHost);
@@ -203,7 +203,7 @@ fn what_people_approved_is_held_against_the_bundle_in_force_by_then() {
         assert_eq!(world.hears(&other, 0), "loaded");
         let receipt = world.receipt(&json!({"req": digest}));
         let approved = json!({"status": "approved", "id": "a-1", "receipt": receipt}).to_string();
-        let step = exchange.agreed(&approved, CALL, &NoHost);
+        let step = exchange.agreed(&approved, &call, &NoHost);
         let all: Vec<Value> = serde_json::from_str(&format!("[{}]", exchange.sealed_record(NOW, &NoHost))).unwrap();
         match outcome {
             Ok(query) => {

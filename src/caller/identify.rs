@@ -412,7 +412,7 @@ mod tests {
     #[test]
     fn of_an_unproved_token_nothing_is_read_but_what_leads_to_the_key() {
         let (mut callers, native) = (callers(&inline(&[rsa_jwk("rsa")])), Counting::default());
-        let many: Vec<String> = (0..1900).map(|number| format!("{number}")).collect();
+        let many: Vec<String> = (0..1900).map(|number| format!("{number:x}")).collect();
         for (name, value) in [
             ("groups", json!(many)),
             ("groups", json!(7)),

@@ -124,7 +124,7 @@ impl BadSignatures {
             return;
         }
         let place = source.or_else(|| connection.source()).map(|source| self.place(&source));
-        let price = |times: u64| self.one.saturating_mul(cost).div_ceil(times);
+        let price = |times: u64| self.one.saturating_mul(cost).checked_div(times).unwrap_or(self.one);
         let (by_source, by_key, by_all) = (price(1), price(ONE_KEY), price(ALL));
         let source = place.and_then(|place| self.sources.get_mut(place)).map(|slot| slot.owe(by_source, now));
         let key = self.keys.get_mut(key).map(|slot| slot.owe(by_key, now));

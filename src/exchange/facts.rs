@@ -23,8 +23,8 @@ pub(super) struct Observed<'a> {
     pub(super) texts: Texts<'a>,
 }
 
-/// What is known of a call's texts. They are read at most twice, once for all kinds of personal data and once for all terms that any
-/// rule of the bundles asks for, when the first one asks; the others are told what was found then.
+/// What is known of a call's texts. They are looked into twice, once for all kinds of personal data and once for all terms that any rule
+/// of the bundles asks for, when the first one asks; the others are told what was found then.
 pub(super) struct Texts<'a> {
     /// What the bundle wants to know, and the one that is only asked.
     sought: [Option<&'a Sought>; 2],

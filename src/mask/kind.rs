@@ -202,6 +202,10 @@ impl Kinds {
         Self(self.0 | Self::bit(kind))
     }
 
+    pub(super) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     pub(super) const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }

@@ -65,8 +65,8 @@ fn whole(body: &[u8], secrets: &[&[u8]], mut masker: Masker<'_>) -> Result<(Mask
 pub(super) struct Masker<'a> {
     pub(super) masks: &'a Masks,
     pub(super) secrets: &'a [&'a [u8]],
-    /// Whether nothing is to be masked, and only what is there is to be told, by [`Self::seen`].
-    pub(super) only_looks: bool,
+    /// Where nothing is to be masked, and only what is there is to be told, by [`Self::seen`]: the kinds to look for.
+    pub(super) only_looks: Option<Kinds>,
     /// The most bytes that one string may become.
     most: usize,
     finder: Finder,
@@ -135,7 +135,7 @@ impl<'a> Masker<'a> {
         Self {
             masks,
             secrets,
-            only_looks: false,
+            only_looks: None,
             most,
             finder: Finder::default(),
             view: Vec::new(),
@@ -190,9 +190,9 @@ impl<'a> Masker<'a> {
 
     /// What the detectors find in `text`, which is left as it is.
     pub(super) fn find(&mut self, text: &[u8], context: Context) -> Vec<Span> {
-        self.finder.find_into(text, context, self.masks.kinds(), &mut self.spans);
+        self.finder.find_into(text, context, self.only_looks.unwrap_or(self.masks.kinds()), &mut self.spans);
         // Hardly a number has something in it, and an empty copy costs nothing.
-        if self.only_looks { Vec::new() } else { self.spans.clone() }
+        if self.only_looks.is_some() { Vec::new() } else { self.spans.clone() }
     }
 
     /// The kinds of all that was found in all strings, those of findings too that yielded to others.
@@ -223,8 +223,8 @@ impl<'a> Masker<'a> {
             }
             &self.view
         };
-        self.finder.find_into(view, context, self.masks.kinds(), &mut self.spans);
-        if self.only_looks {
+        self.finder.find_into(view, context, self.only_looks.unwrap_or(self.masks.kinds()), &mut self.spans);
+        if self.only_looks.is_some() {
             return Ok(false);
         }
         self.hits.clear();

@@ -13,7 +13,7 @@ from gateway import BUNDLE, COHERE, body, expect_problem, expect_refused, expect
 from people import claims, token, unsigned
 
 ED = people.Key("ed-1", "EdDSA")
-MANY = [f"{number}" for number in range(1900)]
+MANY = [f"{number:x}" for number in range(1900)]
 
 
 def forged(key: people.Key = people.RSA, **changes) -> str:

@@ -135,15 +135,14 @@ fn curious() -> Value {
         let (kind, other) = (kinds[number % 6], kinds[number / 6]);
         json!({"id": format!("g{number}"), "guard": {}, "when": {"pii": [kind, other]}, "risk": 1})
     };
-    let look =
-        |number: usize| json!({"id": format!("t{number}"), "deny": {}, "when": {"terms": [format!("falcon{number}")]}});
+    let look = |number: usize| json!({"id": format!("t{number}"), "deny": {}, "when": {"terms": [format!("falcon-{number}-")]}});
     json!((0..20).map(guard).chain((0..20).map(look)).collect::<Vec<_>>())
 }
 
 #[test]
 fn the_texts_of_a_call_that_nothing_allows_are_not_read() {
     let world = ruled(curious());
-    let text = ":".repeat(1000) + " ann@example.org falcon1";
+    let text = ":".repeat(1000) + " ann@example.org falcon-1-";
     for changed in [json!({"model": "m9"}), json!({"documents": vec!["a"; 300]})] {
         let mut body = json!({"model": "m1", "query": text, "documents": ["a"]});
         body.as_object_mut().unwrap().extend(changed.as_object().unwrap().clone());
@@ -160,7 +159,7 @@ fn the_texts_of_a_call_that_nothing_allows_are_not_read() {
 fn the_texts_of_a_call_are_read_once_for_all_kinds_and_once_for_all_terms() {
     let (quiet, found) = ("a quiet text", "ann@example.org, 4111 1111 1111 1111");
     let world = ruled(curious());
-    for (text, served) in [(quiet, true), (found, true), ("falcon19 ::1", false)] {
+    for (text, served) in [(quiet, true), (found, true), ("falcon-19- ::1", false)] {
         let (readings, step) = readings(&world, &json!({"model": "m1", "query": text, "documents": [text, text]}));
         assert_eq!((readings, matches!(step, Step::Release(_))), (2, served), "{text}");
     }
@@ -180,7 +179,7 @@ fn the_texts_of_a_call_are_read_once_for_the_shadow_bundle_too() {
         }
         config["bundle"]["shadow"] = json!({"inline": shadow});
     });
-    let body = json!({"model": "m1", "query": "ann@example.org falcon19", "documents": ["a"]});
+    let body = json!({"model": "m1", "query": "ann@example.org falcon-19-", "documents": ["a"]});
     assert_eq!(readings(&world, &body).0, 2);
     let (mut exchange, step) = world.ask_at(&NoHost, "/web/v2/rerank", &body.to_string(), NOW);
     assert!(matches!(step, Step::Release(_)));

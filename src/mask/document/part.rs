@@ -62,8 +62,8 @@ pub fn mask_parts_within(body: &[u8], parts: &[&str], masks: &Masks, most: usize
     Ok(Masked::new((copied > 0).then_some(written), tally))
 }
 
-/// Which of the kinds that `masks` finds stand in some parts of a JSON body, as [`mask_parts`] finds them: one look for all of them.
-/// Where findings overlap, all of their kinds are told. Fields and patterns are not asked.
+/// Which of the kinds that `masks` finds stand in some parts of a JSON body, each as a look for it alone would tell: one look for all
+/// of them, and few more where something is found that others could hide in. Fields and patterns are not asked.
 ///
 /// # Errors
 /// As [`mask_parts`].
@@ -72,17 +72,35 @@ pub fn kinds_in(body: &[u8], parts: &[&str], masks: &Masks) -> Result<Vec<Kind>,
     let mut finder = Finder { cursor: Cursor { text, at: 0 }, parts, found: Vec::new() };
     finder.whole()?;
     let kept = Kept::default();
-    let mut seen = Kinds::default();
-    for (part, range) in finder.found {
-        let value = text.get(range.clone()).ok_or(Unmaskable::Malformed { at: range.start })?;
-        let mut pass = Pass::new(value, way(part, masks), masks, &kept, &[], usize::MAX);
-        pass.prefix = part;
-        pass.masker.only_looks = true;
-        pass.value_and_end()?;
-        seen = seen.and(pass.masker.seen());
+    let look = |kinds: Kinds| -> Result<Kinds, Unmaskable> {
+        let mut seen = Kinds::default();
+        for (part, range) in &finder.found {
+            let value = text.get(range.clone()).ok_or(Unmaskable::Malformed { at: range.start })?;
+            let mut pass = Pass::new(value, way(part, masks), masks, &kept, &[], usize::MAX);
+            pass.prefix = part;
+            pass.masker.only_looks = Some(kinds);
+            pass.value_and_end()?;
+            seen = seen.and(pass.masker.seen());
+        }
+        Ok(seen)
+    };
+    let wanted = masks.kinds();
+    let mut seen = look(wanted)?;
+    let hiding: Kinds = HIDING.into_iter().collect();
+    if seen.meets(hiding) {
+        let others = wanted.without(seen).without(hiding);
+        let alone = HIDING.into_iter().filter(|kind| wanted.has(*kind)).map(|kind| Kinds::default().with(kind));
+        for kinds in std::iter::once(others).chain(alone) {
+            if !kinds.without(seen).is_empty() {
+                seen = seen.and(look(kinds)?);
+            }
+        }
     }
     Ok(Kind::ALL.iter().copied().filter(|kind| seen.has(*kind)).collect())
 }
+
+/// The kinds whose findings the detectors of others do not look into.
+const HIDING: [Kind; 5] = [Kind::Phone, Kind::Email, Kind::UrlCredentials, Kind::MacAddress, Kind::IpAddress];
 
 /// What is known of the way to a part, but for its place.
 fn way(part: &str, masks: &Masks) -> Way {

@@ -28,6 +28,9 @@ def changed(path, value):
 GONE = object()
 ISSUER = "callers.issuers.0"
 RULE = "bundle.inline.rules.0"
+# The demo's key, which is published with its private half.
+DEMOS = {name: value for name, value in json.loads((stack.ROOT / "demo" / "approver-key.json").read_text()).items() if name != "d"}
+
 BAD = {
     # what: (the configuration, a word the log must name)
     "not JSON": ("{gateway", "configuration"),
@@ -62,6 +65,7 @@ BAD = {
     "no approver where the bundle asks": (changed("approver", GONE), "approver"),
     "an approver that may take an hour": (changed("approver.timeout", "1h"), "approver.timeout"),
     "an approver with a private key": (changed("approver.key", {**people.APPROVAL.jwk, "d": "AAAA"}), "private key"),
+    "an approver with a key that everybody can sign with": (changed("approver.key", DEMOS), "everybody can sign"),
     "an approver with a symmetric key": (changed("approver.key", {"kty": "oct", "k": "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0", "alg": "HS256"}), "key"),
     "a credential without its secret": (changed("credentials.cohere.env", "NOT_SET"), "NOT_SET"),
     "a credential in the host header": (changed("credentials.cohere.header", "host"), "cohere"),

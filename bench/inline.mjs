@@ -3,9 +3,11 @@
 //
 //   node --no-liftoff bench/inline.mjs target/wasm32-wasip1/release/rerank_guard.wasm [rules…]
 
+import {generateKeyPairSync} from "node:crypto";
 import {readFileSync} from "node:fs";
 
 const [wasm, ...counts] = process.argv.slice(2);
+const approver = generateKeyPairSync("ed25519").publicKey.export({format: "jwk"});
 const module = new WebAssembly.Module(readFileSync(wasm));
 for (const rules of counts.length ? counts.map(Number) : [1, 1_000, 10_000]) {
   const {start, grown, text, took} = configured(rules);
@@ -109,7 +111,7 @@ function configuration(count) {
     gateway: "bench", bundle: {inline},
     callers: {issuers: [{issuer: "https://idp.example", audiences: ["rg"], keys: {jwks: {cluster: "idp", authority: "idp.example", path: "/jwks.json"}}}]},
     routes: [{path: "/{dataset}/v2/rerank", dialect: "cohere-v2", clusters: ["only"], host: "rerank.example", dataset: {segment: "dataset"}, credentials: ["only"]}],
-    approver: {cluster: "approver", authority: "approver.example", issuer: "https://approver.example", key: {kty: "OKP", crv: "Ed25519", alg: "EdDSA", kid: "a", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}},
+    approver: {cluster: "approver", authority: "approver.example", issuer: "https://approver.example", key: {...approver, kid: "a"}},
     credentials: {only: {env: "SECRET"}},
   };
 }

@@ -419,7 +419,13 @@ impl<'a> Pass<'a> {
             }
             pass.keeps_shape = self.keeps_shape;
             pass.fields = fields;
-            let inner = match pass.value_and_end() {
+            // One that only has JSON in it is no JSON, however it begins.
+            let read = if self.fields.is_some() && !looks_like_json(before) {
+                Err(Unmaskable::Malformed { at: 0 })
+            } else {
+                pass.value_and_end()
+            };
+            let inner = match read {
                 Ok(()) => {
                     let inner = pass.output.finish()?.and_then(|body| String::from_utf8(body).ok());
                     if inner.is_some() {

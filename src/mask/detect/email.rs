@@ -49,7 +49,8 @@ fn local_start(scan: &Scan<'_>, at: usize) -> Option<usize> {
     let start = scan.start_of(at, LONGEST, is_local);
     let local = scan.text.get(start..at)?;
     // Scripts without blanks between words stand right before an address, and are no part of it unless it is in one, too.
-    let foreign = local.iter().rposition(|byte| *byte >= FOREIGN).filter(|_| local.last().is_some_and(u8::is_ascii));
+    let last = local.iter().rev().find(|byte| !(0x80..0xc0).contains(*byte));
+    let foreign = local.iter().rposition(|byte| *byte >= FOREIGN).filter(|_| last.is_some_and(|last| *last < FOREIGN));
     let start =
         start + foreign.map_or(0, |place| place + local.get(place).map_or(0, |byte| if *byte < 0xf0 { 3 } else { 4 }));
     let local = scan.text.get(start..at)?;

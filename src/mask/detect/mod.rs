@@ -140,11 +140,11 @@ impl Finder {
         }
         secrets::look(&mut scan);
         bank::look(&mut scan);
-        let hanging = scan.hanging;
+        let (hanging, withdrawn) = (scan.hanging, scan.withdrawn);
         if !hanging.is_empty() {
             settle(spans, hanging);
         }
-        self.seen = spans.iter().fold(self.seen, |seen, span| seen.with(span.kind));
+        self.seen = spans.iter().fold(self.seen.and(withdrawn), |seen, span| seen.with(span.kind));
         resolve(spans);
     }
 }

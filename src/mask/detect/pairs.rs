@@ -88,7 +88,9 @@ fn is_one(one: (Kind, &str), separator: &str, other: (Kind, &str)) -> bool {
     let own = |text: &str| text.contains(separator) || text.contains(':') && separator == ":";
     match separator {
         ":" | "." => one.0 == Kind::IpAddress || other.0 == Kind::IpAddress || own(one.1) || own(other.1),
-        "-" => [one, other].iter().any(|(kind, text)| *kind == Kind::MacAddress && own(text)),
+        "/" => one.0 == Kind::IpAddress,
+        "_" if one.0 == other.0 && one.0 == Kind::IpAddress => true,
+        "-" | "_" => [one, other].iter().any(|(kind, text)| *kind == Kind::MacAddress && text.contains('-')),
         _ => false,
     }
 }

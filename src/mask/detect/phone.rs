@@ -25,8 +25,8 @@ pub(super) fn look(scan: &mut Scan<'_>, run: &Run<'_>, begin: usize) -> usize {
         left -= first.digits();
         if first.start < begin {
             // In a longer one, whose end it may be beyond.
-            if let Some(hanging) = american(scan, groups).filter(|number| number.joined != (false, false)) {
-                push(scan, groups, hanging);
+            if let Some(number) = american(scan, groups) {
+                push(scan, groups, number);
             }
             continue;
         }
@@ -182,9 +182,16 @@ fn national(scan: &Scan<'_>, groups: &[Group], cut: bool, open: bool) -> Option<
     let last = number.last()?;
     let digits: usize = number.iter().map(|group| group.digits()).sum();
     let bare = count == 1;
-    if digits < SHORTEST + usize::from(bare) || (cut && count == groups.len()) || is_date(number) {
+    if digits < SHORTEST + usize::from(bare) || is_date(number) {
         return None;
     }
+    // Its last group begins a time, or something with letters hangs on it.
+    let behind = cut && count == groups.len();
+    let sign = scan.byte(last.end);
+    if behind && matches!(sign, b'T' | b't') {
+        return None;
+    }
+    let behind = behind && matches!(sign, b'-' | b'.' | b'/');
     // `tel. 3411.0561`, but not `phone bill 12345.67`.
     if is_decimal(number) && !scan.near(first.start).closest.has(Context::of_kind(Kind::Phone)) {
         return None;
@@ -194,7 +201,7 @@ fn national(scan: &Scan<'_>, groups: &[Group], cut: bool, open: bool) -> Option<
     if hangs && !scan.follows(first.start) {
         return None;
     }
-    let number = Number { count, proof: Proof::Context, joined: (joined || hangs, false) };
+    let number = Number { count, proof: Proof::Context, joined: (joined || hangs, behind) };
     speaks_of_phones(scan, first.start, last.end).then_some(number)
 }
 

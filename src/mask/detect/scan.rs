@@ -20,6 +20,8 @@ pub(super) struct Scan<'a> {
     spans: &'a mut Vec<Span>,
     /// What is a finding only where it hangs on others.
     pub(super) hanging: Vec<Hanging>,
+    /// The kinds of findings that were taken back.
+    pub(super) withdrawn: Kinds,
     /// Where the run of digits begins that is looked at: there are no words in it. Outside of all texts where there is none.
     pub(super) run: usize,
     /// Up to where the bytes of an IPv6 address were looked at that is none.
@@ -71,7 +73,20 @@ impl<'a> Scan<'a> {
     ) -> Self {
         asked.clear();
         let (hanging, run) = (Vec::new(), usize::MAX);
-        Self { text, map, path, kinds, spans, hanging, run, no_address_until: 0, phones_until: None, asked, groups }
+        Self {
+            text,
+            map,
+            path,
+            kinds,
+            spans,
+            hanging,
+            run,
+            withdrawn: Kinds::NONE,
+            no_address_until: 0,
+            phones_until: None,
+            asked,
+            groups,
+        }
     }
 
     /// The byte at `at`; 0 outside the text.
@@ -121,8 +136,8 @@ impl<'a> Scan<'a> {
     /// Takes back the last findings that are part of `start..end`, which is something else, unless a word says what they are.
     pub(super) fn withdraw(&mut self, start: usize, end: usize) {
         let is_part = |span: &Span| span.start >= start && span.end <= end && span.proof != Proof::Named;
-        while self.spans.last().is_some_and(is_part) {
-            self.spans.pop();
+        while let Some(span) = self.spans.pop_if(|span| is_part(span)) {
+            self.withdrawn = self.withdrawn.with(span.kind);
         }
     }
 

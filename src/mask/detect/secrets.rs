@@ -72,30 +72,41 @@ fn parts(scan: &mut Scan<'_>, start: usize, end: usize) -> usize {
 /// Looks at a token of sixteen bytes or more. Returns where to go on.
 fn token(scan: &mut Scan<'_>, start: usize, end: usize) -> usize {
     // A hardware address, alone, or joined to something.
+    if end - start == 17
+        && let Some(until) = network::look_mac(scan, start + 2)
+    {
+        return until;
+    }
     for at in [start + 2, end - 15] {
-        if end - start >= 17
-            && scan.byte(at) == b'-'
-            && let Some(until) = network::look_mac(scan, at)
-        {
-            return until;
+        if end - start > 17 && scan.byte(at) == b'-' {
+            network::look_mac(scan, at);
         }
     }
     if scan.wants(Kind::Jwt)
         && let Some((from, until)) = jwt(scan, start, end)
     {
         scan.push(Kind::Jwt, from, until, Proof::Valid);
+        before(scan, start, from);
         return until;
     }
     if scan.wants(Kind::ApiKey)
         && let Some((from, until)) = api_key(scan, start, end).or_else(|| telegram(scan, start, end))
     {
         scan.push(Kind::ApiKey, from, until, Proof::Valid);
+        before(scan, start, from);
         return until;
     }
     if scan.wants(Kind::CryptoAddress) {
         addresses(scan, start, end);
     }
     end
+}
+
+/// Looks at what a token has before what was found in it from `from` on.
+fn before(scan: &mut Scan<'_>, start: usize, from: usize) {
+    if from > start + Map::LONG {
+        token(scan, start, from - 1);
+    }
 }
 
 /// Addresses in a token: it whole, or what stands between the signs that join tokens. Checksums tell them from anything else.
@@ -227,7 +238,7 @@ fn jwt(scan: &Scan<'_>, start: usize, end: usize) -> Option<(usize, usize)> {
 fn api_key(scan: &Scan<'_>, start: usize, end: usize) -> Option<(usize, usize)> {
     let token = scan.text.get(start..end)?;
     let next = |from: &usize| behind_joint(scan, *from, end);
-    for from in std::iter::successors(Some(start), next).take(5) {
+    for from in std::iter::successors(Some(start), next).take(8) {
         let whole = || scan.text.get(from..scan.end_of(end, is_base64)).unwrap_or_default();
         if let Some(length) = vendors::key_length(scan.text.get(from..end)?, whole) {
             return Some((from, from + length));

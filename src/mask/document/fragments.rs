@@ -430,7 +430,7 @@ mod tests {
             ("owner: Ann", "owner: [field]"),
             ("customer.phone: 12", "customer.phone: [field]"),
             (r#"name: {"first": "Ann", "last": "Lee"} x"#, r#"name: [field] x"#),
-            (r#"{"detail": "{\"ssn\": \"1\"}"}"#, r#"{"detail": "{\"ssn\":\"[field]\"}"}"#),
+            (r#"{"detail": "{\"ssn\": \"1\"}"}"#, r#"{"detail": "{\"ssn\": \"[field]\"}"}"#),
             (r#"{"detail": "bad: {\"ssn\": \"1\"}"}"#, r#"{"detail": "bad: {\"ssn\": \"[field]\"}"}"#),
             ("no healthy upstream", "no healthy upstream"),
             ("[x] {y} [1, {", "[x] {y} [1, {"),

@@ -533,7 +533,7 @@ fn token_takes_the_configuration_out_of_envoys() {
 
 #[test]
 fn mask_masks_json_lines_and_text() {
-    let body = "{\"results\": [{\"index\": 5105105105105100, \"text\": \"write to ann@example.org\"}]}\n";
+    let body = "{\"results\": [{\"index\": 510510510, \"text\": \"write to ann@example.org\"}]}\n";
     let ran = run_with(&["mask", "--report", "--keep", "/results/*/index"], body);
     assert_eq!((ran.code, ran.out), (0, body.replace("ann@example.org", "[email]")));
     assert_eq!(
@@ -544,7 +544,9 @@ fn mask_masks_json_lines_and_text() {
                 "validator": "local part and domain"}]}]})
     );
     let ran = run_with(&["mask"], body);
-    assert!(!ran.out.contains("5105105105105100"), "a card that no place keeps");
+    let card = "{\"results\": [{\"index\": 5105105105105100}]}\n";
+    let ran = run_with(&["mask", "--keep", "/results/*/index"], card);
+    assert!(!ran.out.contains("5105105105105100"), "no place keeps a card");
     let file = Scratch::new("text", "ann@example.org, 4111 1111 1111 1111\r\n");
     let ran = run(&["mask", "--text", "--detect", "email", "--replace", "<{kind}>", file.path(), file.path()]);
     assert_eq!(

@@ -543,7 +543,6 @@ fn mask_masks_json_lines_and_text() {
             "findings": [{"kind": "email", "pointer": "/results/0/text", "start": 9, "end": 24, "proof": "check",
                 "validator": "local part and domain"}]}]})
     );
-    let ran = run_with(&["mask"], body);
     let card = "{\"results\": [{\"index\": 5105105105105100}]}\n";
     let ran = run_with(&["mask", "--keep", "/results/*/index"], card);
     assert!(!ran.out.contains("5105105105105100"), "no place keeps a card");

@@ -102,7 +102,7 @@ impl Exchange {
             Stage::Body(_) if end => Step::Read,
             // It may take its time.
             Stage::Body(ref incoming) => {
-                let bytes = size.saturating_add(incoming.head.headers.size());
+                let bytes = size.saturating_add(incoming.held());
                 match self.hold(bytes) {
                     Ok(()) => Step::Hold,
                     Err((problem, reason)) => self.refuse(problem, reason),
@@ -178,7 +178,7 @@ impl Exchange {
         if consultation.wanted.is_empty() {
             return self.forward(&consultation, outgoing, now, host);
         }
-        self.hold(body.len().saturating_add(consultation.incoming.head.headers.size()))?;
+        self.hold(body.len().saturating_add(consultation.incoming.held()))?;
         self.ask(consultation)
     }
 
@@ -475,6 +475,16 @@ impl Exchange {
         let name = name.clone();
         consultation.receipts.push((name, receipt));
         self.ask(consultation)
+    }
+}
+
+impl Incoming {
+    /// How many bytes its headers have, those that came and those that are to go up.
+    fn held(&self) -> usize {
+        let outgoing = self.outgoing.iter();
+        outgoing.fold(self.head.headers.size(), |sum, (name, value)| {
+            sum.saturating_add(name.len()).saturating_add(value.len())
+        })
     }
 }
 

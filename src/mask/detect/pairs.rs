@@ -86,6 +86,10 @@ fn is_word(one: (Kind, &str), separator: &str, other: (Kind, &str)) -> bool {
 /// Where one follows the other as the parts of one of them do, both are something else: a longer address, a fingerprint, a key.
 fn is_one(one: (Kind, &str), separator: &str, other: (Kind, &str)) -> bool {
     let own = |text: &str| text.contains(separator) || text.contains(':') && separator == ":";
+    // A telephone number that only a word tells goes on as far as digits do.
+    if separator == "-" && one.1.starts_with("tel ") && other.0 == Kind::FiHetu {
+        return true;
+    }
     match separator {
         ":" | "." => one.0 == Kind::IpAddress || other.0 == Kind::IpAddress || own(one.1) || own(other.1),
         "/" => one.0 == Kind::IpAddress,

@@ -88,7 +88,7 @@ def test_over_the_budget_callers_are_told_to_come_again_and_then_pass(changeable
         assert time.monotonic() < deadline, "a good token is locked out"
         time.sleep(0.1)
     expect_served(reply)
-    assert gateway.sent() == 3
+    assert gateway.sent() == 4
 
 
 def test_the_same_forged_token_is_checked_once(changeable):

@@ -1,6 +1,12 @@
 //! `rerank-guard check` on Envoy configurations: each thing that leaves the filter unsafe is told where it stands.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice, reason = "all of it is tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "all of it is tests"
+)]
 
 mod common;
 

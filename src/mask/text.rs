@@ -277,7 +277,9 @@ impl<'a> Masker<'a> {
             masked.push_str(raw.get(copied..place.start).ok_or(Undone::Unsettled)?);
             let replacement = self.masks.replacement(what).ok_or(Undone::Unsettled)?;
             let value = view.get(seen.clone()).unwrap_or_default();
-            if keeps {
+            let found = self.spans.binary_search_by_key(&seen.start, |span| span.start).ok();
+            let stretched = found.and_then(|found| self.spans.get(found)).is_some_and(|span| span.stretched);
+            if keeps && !stretched {
                 replacement.write(value, form, masked);
             } else {
                 replacement.write_instead(value, form, masked);
@@ -353,6 +355,24 @@ mod tests {
             (r"C:\u0041 ann@example.org", r"C:\u0041 [email]"),
         ] {
             assert_eq!(masked(text), wanted);
+        }
+    }
+
+    #[test]
+    fn of_what_is_taken_along_with_a_finding_nothing_is_kept() {
+        let (cards, numbers) =
+            (Rule::detecting(&[Kind::CreditCard], "<{last:4}>"), Rule::detecting(&[Kind::UsSsn], "[x]"));
+        let (mails, phones) = (Rule::detecting(&[Kind::Email], "***@{domain}"), Rule::detecting(&[Kind::Phone], "[y]"));
+        let masks = Masks::compile(&[("a", &cards), ("b", &numbers), ("c", &mails), ("d", &phones)]).unwrap();
+        for (text, wanted) in [
+            ("4111 1111 1111 1111", "<1111>"),
+            ("ann@example.org", "***@example.org"),
+            ("+49 4111 1111 1111 1111", "<>"),
+            ("536-22-8726-ann@example.org", "***@example.org"),
+            ("ann@example.org+bob@example.com", "***@"),
+        ] {
+            let masked = mask_text(text.as_bytes(), &masks, &[]).unwrap();
+            assert_eq!(std::str::from_utf8(masked.body().unwrap()).unwrap(), wanted, "{text}");
         }
     }
 

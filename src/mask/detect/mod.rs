@@ -57,6 +57,8 @@ pub(super) struct Span {
     pub(super) end: usize,
     pub(super) kind: Kind,
     proof: Proof,
+    /// Whether parts of others were taken along, of which nothing may be kept.
+    pub(super) stretched: bool,
 }
 
 impl Span {
@@ -288,10 +290,12 @@ fn cover(chain: &mut [Span], covered: &mut Vec<Span>) {
     }
     let mut next = end;
     for span in covered.iter_mut().skip(from).rev() {
+        span.stretched |= span.end != next;
         span.end = next;
         next = span.start;
     }
     if let Some(first) = covered.get_mut(from) {
+        first.stretched |= first.start != start;
         first.start = start;
     }
 }
@@ -365,7 +369,8 @@ mod tests {
 
     #[test]
     fn of_findings_that_overlap_all_is_covered_and_the_best_say_what_it_is() {
-        let span = |start, end, proof| Span { start, end, kind: Kind::Email, proof };
+        let span = |start, end, proof| Span { start, end, kind: Kind::Email, proof, stretched: false };
+        let more = |start, end, proof| Span { stretched: true, ..span(start, end, proof) };
         let mut spans = vec![
             span(8, 12, Proof::Form),
             span(0, 5, Proof::Form),
@@ -375,10 +380,10 @@ mod tests {
             span(23, 25, Proof::Form),
         ];
         resolve(&mut spans);
-        assert_eq!(spans, [span(0, 12, Proof::Valid), span(20, 23, Proof::Form), span(23, 25, Proof::Form)]);
+        assert_eq!(spans, [more(0, 12, Proof::Valid), span(20, 23, Proof::Form), span(23, 25, Proof::Form)]);
         let mut chain: Vec<Span> = (0..5).map(|at| span(at * 4, at * 4 + 6, Proof::Form)).collect();
         resolve(&mut chain);
-        assert_eq!(chain, [span(0, 8, Proof::Form), span(8, 16, Proof::Form), span(16, 22, Proof::Form)]);
+        assert_eq!(chain, [more(0, 8, Proof::Form), more(8, 16, Proof::Form), span(16, 22, Proof::Form)]);
     }
 
     proptest! {
@@ -388,7 +393,7 @@ mod tests {
         ) {
             let proofs = [Proof::Form, Proof::Context, Proof::Valid];
             let spans: Vec<Span> = all.into_iter().map(|(start, length, kind, proof)| {
-                Span { start, end: start + length, kind: Kind::ALL[kind], proof: proofs[proof] }
+                Span { start, end: start + length, kind: Kind::ALL[kind], proof: proofs[proof], stretched: false }
             }).collect();
             let mut resolved = spans.clone();
             resolve(&mut resolved);

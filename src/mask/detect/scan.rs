@@ -108,7 +108,7 @@ impl<'a> Scan<'a> {
     }
 
     pub(super) fn push(&mut self, kind: Kind, start: usize, end: usize, proof: Proof) {
-        self.spans.push(Span { start, end, kind, proof });
+        self.spans.push(Span { start, end, kind, proof, stretched: false });
     }
 
     /// As [`push`](Self::push), for what a sign joins to something before or behind it: a finding only where that is one too.
@@ -121,7 +121,9 @@ impl<'a> Scan<'a> {
     ) {
         match joined {
             (false, false) => self.push(kind, start, end, proof),
-            (before, behind) => self.hanging.push(Hanging { span: Span { start, end, kind, proof }, before, behind }),
+            (before, behind) => {
+                self.hanging.push(Hanging { span: Span { start, end, kind, proof, stretched: false }, before, behind })
+            }
         }
     }
 

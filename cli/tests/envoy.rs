@@ -687,9 +687,9 @@ fn check_refuses_an_envoy_configuration_that_leaves_the_filter_unsafe() {
         (record, "", "- name: envoy.access_loggers.file", "no access log has the record of every call"),
         (
             limit,
-            "per_connection_buffer_limit_bytes: 4194304",
-            "bytes: 4194304",
-            "Envoy's buffer of 4194304 bytes is full before a body of `limits` (4194304 bytes) is there",
+            "per_connection_buffer_limit_bytes: 4194303",
+            "bytes: 4194303",
+            "Envoy's buffer of 4194303 bytes is full before a body of `limits` (4194304 bytes) is there",
         ),
         (
             limit,

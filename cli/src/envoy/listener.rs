@@ -36,40 +36,42 @@ pub(super) fn check(listener: &At<'_>, chain: Option<&At<'_>>, notes: &mut Notes
     }
 }
 
-/// Envoy's buffers have to be larger than what the filter may hold or hand over, or Envoy answers first.
+/// Envoy's buffers have to hold what the filter may hold or hand over, or Envoy answers first.
 pub(super) fn buffers(listener: &At<'_>, manager: &At<'_>, config: &Config, notes: &mut Notes) {
     const ENVOYS_OWN: u64 = 1 << 20;
+    const ENVOYS_OWN_STREAM: u64 = 16 << 20;
     let largest = config.buffer_bytes() as u64;
     let name = "per_connection_buffer_limit_bytes";
     let limit = listener.number(name).unwrap_or(Some(ENVOYS_OWN)).unwrap_or(0);
-    if limit <= largest {
+    if limit < largest {
         let what =
             format!("Envoy's buffer of {limit} bytes is full before a body of `limits` ({largest} bytes) is there");
-        notes.error(listener.place(name), what, format!("write `{name}` above {largest}"));
+        notes.error(listener.place(name), what, format!("write `{name}` of {largest} or more"));
     }
     // A stream of HTTP/2 or 3 has a buffer of the size of its window.
     for path in [
         "http2_protocol_options.initial_stream_window_size",
         "http3_protocol_options.quic_protocol_options.initial_stream_window_size",
     ] {
-        if let Some(limit) = manager.number(path).map(Option::unwrap_or_default).filter(|limit| *limit <= largest) {
+        let limit = manager.number(path).unwrap_or(Some(ENVOYS_OWN_STREAM)).unwrap_or_default();
+        if limit < largest {
             let what = format!(
                 "a stream's buffer of {limit} bytes is full before a body of `limits` ({largest} bytes) is there"
             );
-            notes.error(manager.place(path), what, format!("write `initial_stream_window_size` above {largest}"));
+            notes.error(manager.place(path), what, format!("write `initial_stream_window_size` of {largest} or more"));
         }
     }
     for filter in manager.items("http_filters") {
         let Some(buffer) = filter.get("typed_config").and_then(|typed| typed.message("Buffer")) else { continue };
         let limit = buffer.number("max_request_bytes").flatten().unwrap_or(0);
-        if limit <= largest {
+        if limit < largest {
             let what = format!(
                 "this buffer of {limit} bytes is Envoy's for the filter too, and full before a body of `limits` ({largest} bytes) is there"
             );
             notes.error(
                 buffer.place("max_request_bytes"),
                 what,
-                format!("write `max_request_bytes` above {largest}, or take the filter out"),
+                format!("write `max_request_bytes` of {largest} or more, or take the filter out"),
             );
         }
     }

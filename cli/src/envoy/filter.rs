@@ -216,7 +216,7 @@ impl<'v> Filter<'v> {
             let what = "the router does not stand behind the filter";
             notes.error(self.entry.place.clone(), what, "put the filter before `envoy.filters.http.router`");
         }
-        let mut behind_us = list.iter().skip(at.saturating_add(1)).take_while(|entry| kind(entry) != "router");
+        let mut behind_us = list.iter().skip(at.saturating_add(1)).take_while(|&entry| kind(entry) != "router");
         let held = behind_us.find(|entry| held::is_it(entry));
         self.held(manager, held, notes);
         for entry in list.iter().skip(at.saturating_add(1)) {

@@ -17,7 +17,7 @@ CALLS = {
                   {"id": "r", "results": [{"index": 1, "relevance_score": 0.999071}, {"index": 0, "relevance_score": 1e-7}], "meta": {}}),
     "jina": ("jina", "/jina/web-docs/v1/rerank", "/v1/rerank",
              {"model": MODELS["jina"], "query": "q", "documents": ["one", {"text": "two"}], "top_n": 2, "return_documents": True},
-             {"model": "jina", "usage": {"total_tokens": 4111111111111111}, "results": [{"index": 0, "relevance_score": 0.5, "document": {"text": "one"}}]}),
+             {"model": "jina", "usage": {"total_tokens": 411111}, "results": [{"index": 0, "relevance_score": 0.5, "document": {"text": "one"}}]}),
     "tei": ("tei", "/tei/web-docs/rerank", "/rerank",
             {"query": "q", "texts": ["one", "two"], "return_text": True, "raw_scores": False, "truncate": True},
             [{"index": 1, "score": 0.12345678901234568, "text": "two"}, {"index": 0, "score": -3.5e-05, "text": "one"}]),
@@ -33,13 +33,14 @@ def test_an_allowed_call_of_each_dialect_reaches_its_upstream_under_its_credenti
     server = gateway.services.upstreams[upstream]
     raw = json.dumps(answer, indent=1).encode()
     server.answer = lambda _: answer_json(raw)
-    token = people.token()
+    token = people.token(jti="t-1")
     reply = gateway.call(path, body=content, token=token)
     record = expect_served(reply)
     assert reply.body == raw, "an answer with nothing to mask is not touched"
     expect_seen(server, upstream, target, content, caller=token)
     assert gateway.sent() == 1
-    assert record["actor"] == {"iss": people.ISSUER, "sub": "ann", "groups": ["grp-search"], "proof": record["actor"]["proof"], "kid": "rsa-1"}
+    assert record["actor"] == {"iss": people.ISSUER, "sub": "ann", "groups": ["grp-search"], "proof": record["actor"]["proof"], "kid": "rsa-1",
+                               "jti": "t-1"}
     assert record["call"]["dialect"] == dialect and record["call"]["operation"] == "rerank"
     assert record["call"]["model"] == (MODELS[upstream] or "BAAI/bge-reranker-v2-m3")
     assert record["call"]["dataset"] == "web-docs"

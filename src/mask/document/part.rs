@@ -85,22 +85,45 @@ pub fn kinds_in(body: &[u8], parts: &[&str], masks: &Masks) -> Result<Vec<Kind>,
         Ok(seen)
     };
     let wanted = masks.kinds();
-    let mut seen = look(wanted)?;
     let hiding: Kinds = HIDING.into_iter().collect();
-    if seen.meets(hiding) {
-        let others = wanted.without(seen).without(hiding);
-        let alone = HIDING.into_iter().filter(|kind| wanted.has(*kind)).map(|kind| Kinds::default().with(kind));
-        for kinds in std::iter::once(others).chain(alone) {
-            if !kinds.without(seen).is_empty() {
-                seen = seen.and(look(kinds)?);
-            }
+    let mut seen = Kinds::default();
+    // Looked for without those that others could hide in, until none of these is new.
+    loop {
+        let left = wanted.without(seen);
+        let new = if left.is_empty() { left } else { look(left)? };
+        seen = seen.and(new);
+        if !new.meets(hiding) {
+            break;
         }
     }
     Ok(Kind::ALL.iter().copied().filter(|kind| seen.has(*kind)).collect())
 }
 
 /// The kinds whose findings the detectors of others do not look into.
-const HIDING: [Kind; 5] = [Kind::Phone, Kind::Email, Kind::UrlCredentials, Kind::MacAddress, Kind::IpAddress];
+const HIDING: [Kind; 22] = [
+    Kind::Phone,
+    Kind::Email,
+    Kind::UrlCredentials,
+    Kind::MacAddress,
+    Kind::IpAddress,
+    Kind::Iban,
+    Kind::PrivateKey,
+    Kind::Jwt,
+    Kind::ApiKey,
+    Kind::UsMbi,
+    Kind::UsDea,
+    Kind::UkNino,
+    Kind::DeIdCard,
+    Kind::FrNir,
+    Kind::EsNif,
+    Kind::BrCnpj,
+    Kind::ItCodiceFiscale,
+    Kind::SePersonnummer,
+    Kind::FiHetu,
+    Kind::InPan,
+    Kind::SgNric,
+    Kind::Vin,
+];
 
 /// What is known of the way to a part, but for its place.
 fn way(part: &str, masks: &Masks) -> Way {

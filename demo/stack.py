@@ -59,8 +59,6 @@ HOST_CALLS = [
     "proxy_get_property",
     "proxy_get_shared_data",
     "proxy_set_header_map_pairs",
-    "proxy_replace_header_map_value",
-    "proxy_remove_header_map_value",
     "proxy_set_property",
     "proxy_set_shared_data",
     "proxy_continue_stream",

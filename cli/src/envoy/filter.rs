@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// What the module needs to be allowed: the events it hears, and the host functions it calls.
-const CAPABILITIES: [&str; 40] = [
+const CAPABILITIES: [&str; 38] = [
     "clock_time_get",
     "environ_get",
     "environ_sizes_get",
@@ -39,8 +39,6 @@ const CAPABILITIES: [&str; 40] = [
     "proxy_on_response_trailers",
     "proxy_on_tick",
     "proxy_on_vm_start",
-    "proxy_remove_header_map_value",
-    "proxy_replace_header_map_value",
     "proxy_send_local_response",
     "proxy_set_buffer_bytes",
     "proxy_set_effective_context",

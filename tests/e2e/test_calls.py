@@ -64,12 +64,12 @@ def test_a_dialect_that_the_configuration_adds_is_served_without_code(changeable
              "credentials": ["cohere"]}
     gateway = changeable.change(plugin(dialects=[NIM], routes=[*ROUTES, route]))
     server = gateway.services.upstreams["cohere"]
-    server.answer = lambda _: answer_json(b'{"rankings":[{"index":1,"logit":4111111111111111},{"index":0,"note":"ann@example.org"}]}')
+    server.answer = lambda _: answer_json(b'{"rankings":[{"index":1,"logit":-4.111111111111111},{"index":0,"note":"ann@example.org"}]}')
     content = {"model": MODELS["cohere"], "query": {"text": "q"}, "passages": [{"text": "one"}, {"text": "two"}], "truncate": "END"}
     token = people.token()
     reply = gateway.call("/cohere/web-docs/v1/ranking", body=content, token=token)
     record = expect_served(reply)
-    assert reply.body == b'{"rankings":[{"index":1,"logit":4111111111111111},{"index":0,"note":"[email]"}]}'
+    assert reply.body == b'{"rankings":[{"index":1,"logit":-4.111111111111111},{"index":0,"note":"[email]"}]}'
     expect_seen(server, "cohere", "/v1/ranking", content, caller=token)
     assert (record["call"]["dialect"], record["call"]["documents"]) == ("nim", 2)
     expect_problem(gateway.call("/cohere/web-docs/v1/ranking", body={**content, "query": "q"}, token=token), 422, "malformed-call")

@@ -34,7 +34,7 @@ def test_personal_data_is_masked(gateway, cohere, kind):
 
 
 def test_numbers_stay_byte_for_byte_where_something_is_masked(gateway, cohere):
-    numbers = [b"0.99907100", b"1e-07", b"1E+2", b"-0.0", b"0.12345678901234567890123", b"4111111111111111"]
+    numbers = [b"0.99907100", b"1e-07", b"1E+2", b"-0.0", b"0.12345678901234567890123", b"411111111"]
     entries = b", ".join(
         b'{"index": %d ,"relevance_score":  %s,"document":{"text":"mail %s"}}' % (at, number, people.EMAIL.encode())
         for at, number in enumerate(numbers))

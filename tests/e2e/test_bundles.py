@@ -246,14 +246,17 @@ def test_whatever_a_server_can_do_the_last_good_bundle_stays(shop, fetching):
 
 
 def test_a_bundle_that_is_frozen_denies_once_it_ends(shop, fetching):
-    shop.serve(shop.sign(bundle(7, ends=12)))
+    shop.serve(shop.sign(bundle(7)))
     gateway = fetching(id="e2e")
+    # Signed once the gateway is there, however long that takes.
+    shop.serve(shop.sign(bundle(8, ends=12)))
+    until(gateway, lambda said: serials(said) == {8})
     said = until(gateway, lambda said: all(one.record["result"]["reason"] == "bundle-expired" for one in said))
     assert {one.status for one in said} == {403}
     sent = gateway.sent()
     both(gateway)
     assert gateway.sent() == sent
-    shop.serve(shop.sign(bundle(8)))
+    shop.serve(shop.sign(bundle(9)))
     until(gateway, lambda said: all(one.status == 200 for one in said))
 
 

@@ -366,8 +366,8 @@ impl Exchange {
         match ending {
             // It came with an answer that Envoy kept from every filter.
             Ending::Redirected => (story.answered, story.answer_status) = (true, host.status()),
-            // In the place of what was held: nothing of that left.
-            Ending::Envoy(_) if !story.open => story.status = host.status().or(story.status),
+            // In the place of what was held: nothing of that left. Where an upstream's answer broke off, Envoy tells the caller as well.
+            Ending::Envoy(_) | Ending::BrokeOff if !story.open => story.status = host.status().or(story.status),
             _ => {}
         }
         let was_let_go = story.sent.is_some() || matches!(self.stage, Stage::Passing);

@@ -124,8 +124,8 @@ fn a_stream_that_ends_before_its_answer_is_over_says_how() {
     }
     // While it is held: an upstream has answered, and nothing of that left.
     for (host, expected) in [
-        (at_the_end("upstream_reset_after_response_started{protocol_error}", Some(200), true),
-            json!(["aborted", "upstream-broke-off", "answered", 200, null])),
+        (at_the_end("upstream_reset_after_response_started{protocol_error}", Some(502), true),
+            json!(["aborted", "upstream-broke-off", "answered", 200, 502])),
         (at_the_end("stream_idle_timeout", Some(504), true), json!(["failed", "stream-timeout", "answered", 200, 504])),
         (at_the_end("downstream_remote_disconnect", Some(200), true), json!(["aborted", "caller-gone", "answered", 200, null])),
     ] {

@@ -168,7 +168,7 @@ def test_an_answer_that_is_cut_off_does_not_leave(gateway, cohere, chunked):
     assert people.leaks(reply.body.decode("latin-1")) == [] and b"relevance" not in reply.body
     result = reply.record["result"]
     assert (result["outcome"], result["reason"], result["upstream"]) == ("aborted", "upstream-broke-off", "answered"), result
-    assert result["upstream_status"] == 200 and result["status"] == reply.status == 502, result
+    assert result["upstream_status"] == 200 and result["status"] == reply.status and reply.status in (502, 503), result
     cohere.answer = cohere.default
     expect_served(gateway.call())
 

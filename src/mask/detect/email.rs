@@ -10,7 +10,9 @@ pub(super) fn look(scan: &mut Scan<'_>, at: usize) -> usize {
     if !scan.wants(Kind::Email) {
         return at + 1;
     }
-    let (Some(start), Some(end)) = (local_start(scan, at), domain_end(scan, at + 1)) else { return at + 1 };
+    // Most that are no address have no domain, which shows sooner.
+    let Some(end) = domain_end(scan, at + 1) else { return at + 1 };
+    let Some(start) = local_start(scan, at) else { return at + 1 };
     scan.push(Kind::Email, start, end, Proof::Valid);
     end
 }
@@ -23,7 +25,8 @@ pub(super) fn look_encoded(scan: &mut Scan<'_>, digits: usize) -> Option<usize> 
     let before = scan.text.get(..digits)?;
     let (head, tail) = FORMS.iter().find(|(head, tail)| rest.starts_with(tail) && before.ends_with(head))?;
     let at = digits - head.len();
-    let (start, end) = (local_start(scan, at)?, domain_end(scan, digits + tail.len())?);
+    let end = domain_end(scan, digits + tail.len())?;
+    let start = local_start(scan, at)?;
     if scan.wants(Kind::Email) {
         scan.push(Kind::Email, start, end, Proof::Valid);
     }

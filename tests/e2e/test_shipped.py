@@ -87,7 +87,10 @@ def test_a_header_with_an_underscore_is_refused_by_envoy(shipped, header):
     path, _, body, _ = CALLS[name]
     before = len(seen(up))
     headers = {"authorization": f"Bearer {up.token('ann', 'grp-search-analysts')}", header: "1"}
+    known = len(up.envoy.log_lines())
     assert demo.request(urlsplit(up.url).netloc, "POST", path, body, headers).status == 400
+    line = up.envoy.wait(lambda: up.envoy.log_lines()[known:], "line in the access log")[0]
+    assert line["envoy"]["code"] == 400
     assert len(seen(up)) == before
 
 

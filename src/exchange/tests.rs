@@ -639,8 +639,8 @@ fn a_body_that_nobody_agreed_to_does_not_go_up() {
 fn budget(change: impl FnOnce(&mut Value)) -> World {
     world_with(|config| {
         config["limits"] = json!({"request_bytes": 4096, "response_bytes": 4096, "record_bytes": 64});
-        config["limits"]["held_bytes"] = json!(11_000);
-        config["limits"]["held_bytes_per_caller"] = json!(11_000);
+        config["limits"]["held_bytes"] = json!(10_000);
+        config["limits"]["held_bytes_per_caller"] = json!(10_000);
         change(config);
     })
 }

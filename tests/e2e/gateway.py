@@ -78,7 +78,7 @@ ROUTES = [
 MODELS = {"cohere": "rerank-v3.5", "jina": "jina-reranker-v2", "tei": None, "vllm": "mxbai-rerank-v2", "h2": "h2-rerank"}
 COHERE = "/cohere/web-docs/v2/rerank"
 HR = "/cohere/hr-reviews/v2/rerank"
-LIMITS = {"request_bytes": 64 << 10, "response_bytes": 128 << 10}
+LIMITS = {"request_bytes": 64 << 10, "response_bytes": 128 << 10, "record_bytes": 128 << 10}
 BUFFER_BYTES = 256 << 10
 
 

@@ -22,9 +22,9 @@ pub(super) fn is_it(entry: &At<'_>) -> bool {
 
 /// `!has(xds.cluster_name) || bytes(xds.cluster_name) == filter_state["…"]`
 fn condition_of(judged: &str) -> Value {
-    let cluster = json!({"operand": {"ident_expr": {"name": "xds"}}, "field": "cluster_name"});
-    let mut is_there = cluster.clone();
-    is_there["test_only"] = json!(true);
+    let xds = json!({"ident_expr": {"name": "xds"}});
+    let cluster = json!({"operand": xds, "field": "cluster_name"});
+    let is_there = json!({"operand": xds, "field": "cluster_name", "test_only": true});
     let none = json!({"call_expr": {"function": "!_", "args": [{"select_expr": is_there}]}});
     let bytes = json!({"call_expr": {"function": "bytes", "args": [{"select_expr": cluster}]}});
     let state = json!({"call_expr": {"function": "_[_]", "args": [

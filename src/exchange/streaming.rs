@@ -101,9 +101,10 @@ impl Exchange {
         let unmaskable = |reason: &'static str| (Problem::Unmaskable, reason);
         let dialect = guard.config.dialects.get(streaming.sent.dialect).ok_or_else(|| unmaskable("undecidable"))?;
         let secrets = [streaming.sent.permit.secret().as_bytes()];
-        // What goes on with the headers has to fit into the host's buffer. What comes later passes through it.
-        let room = if self.story.open { part.len() } else { 0 };
-        let most = guard.config.limits.most_at_once().saturating_add(room);
+        // What goes on with the headers has to fit into the host's buffer, in which as much as came stood already. What comes later
+        // passes through it.
+        let (least, came) = (guard.config.limits.most_at_once(), part.len());
+        let most = if self.story.open { least.saturating_add(came) } else { least.max(came) };
         let with = With { masks: &streaming.masks, kept: &dialect.kept, secrets: &secrets, most };
         let masked = streaming.records.push(part, with).and_then(|mut masked| {
             if streaming.ended {

@@ -758,6 +758,21 @@ fn what_masks_and_forced_parameters_make_longer_is_held_to_the_limits() {
 }
 
 #[test]
+fn a_first_part_of_a_stream_that_comes_large_goes_on_as_large() {
+    let world = world_with(|config| {
+        config["routes"][0]["streams"] = json!(true);
+        config["limits"] = json!({"request_bytes": 1_000, "response_bytes": 1_000, "record_bytes": 64});
+    });
+    let lines: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/x-ndjson")];
+    let part = "1\n".repeat(2_000);
+    let mut exchange = sent(&world);
+    assert_eq!(exchange.response_headers(&answer(lines), false, NOW, &NoHost), Step::Hold);
+    assert_eq!(exchange.response_body(part.len(), false), Step::Read);
+    let Step::Release(edits) = exchange.response_whole(part.as_bytes()) else { panic!("withheld") };
+    assert_eq!(edits.body.as_deref(), Some(part.as_bytes()));
+}
+
+#[test]
 fn a_body_that_the_host_has_no_room_for_is_on_record_as_not_sent() {
     let world = world();
     let mut exchange = sent(&world);

@@ -3,7 +3,7 @@
 //! The view is never longer than the raw text, and no table of offsets is kept: where a finding stands in the raw text is found
 //! by walking it once more, which only strings with both escapes and findings pay for.
 
-use super::bytes::{self, Block};
+use super::bytes;
 use std::ops::Range;
 
 /// How a text is written.
@@ -46,8 +46,8 @@ pub(super) fn is_plain(raw: &str, form: Form) -> bool {
 /// The next character or escape from `from` on that may not be seen as it stands.
 fn next_odd(text: &[u8], from: usize, form: Form) -> Option<usize> {
     match form {
-        Form::Json | Form::Bare => bytes::find(text, from, |block| block.wide().or(block.is(b'\\'))),
-        Form::Plain => bytes::find(text, from, Block::wide),
+        Form::Json | Form::Plain => bytes::find(text, from, |block| block.wide().or(block.is(b'\\'))),
+        Form::Bare => None,
     }
 }
 
@@ -135,7 +135,12 @@ impl Walk<'_> {
             self.at = end;
             return Ok(Some(Piece::Run(start..end)));
         }
-        let seen = if byte == b'\\' {
+        let seen = if let Some(seen) = self.text_escape() {
+            seen
+        } else if byte == b'\\' && self.form == Form::Plain {
+            self.at += 1;
+            '\\'
+        } else if byte == b'\\' {
             self.escape()?
         } else {
             let seen = self.raw.get(start..).and_then(|rest| rest.chars().next()).ok_or(Undecodable::Escape)?;
@@ -143,6 +148,31 @@ impl Walk<'_> {
             seen
         };
         Ok(Some(Piece::One(start..self.at, fold(seen))))
+    }
+
+    /// An escape of JSON's in what the string says, not in how it is written: in a log line that quotes a body, a body that was
+    /// packed into a string twice. It has the backslashes of any depth before one letter, and whoever reads it on sees what it stands
+    /// for, so that `card\\n4111…` is a card behind a break and no word that begins with `n`.
+    fn text_escape(&mut self) -> Option<char> {
+        let rest = self.raw.as_bytes().get(self.at..)?;
+        let slashes = rest.iter().take(MOST_SLASHES).take_while(|byte| **byte == b'\\').count();
+        let is_said = if self.form == Form::Plain { slashes > 0 } else { slashes > 0 && slashes % 2 == 0 };
+        if !is_said {
+            return None;
+        }
+        let (seen, length) = match rest.get(slashes)? {
+            b'b' | b'f' | b'n' | b'r' => ('\n', 1),
+            b't' => ('\t', 1),
+            b'u' => {
+                let digits = rest.get(slashes + 1..slashes + 5)?;
+                let digits =
+                    std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|one| one.is_ascii_hexdigit()))?;
+                (char::from_u32(u32::from_str_radix(digits, 16).ok()?)?, 5)
+            }
+            _ => return None,
+        };
+        self.at += slashes + length;
+        Some(seen)
     }
 
     fn escape(&mut self) -> Result<char, Undecodable> {
@@ -185,6 +215,9 @@ impl Walk<'_> {
         })
     }
 }
+
+/// More backslashes than this before a letter are none of an escape's: sixteen are a body that was packed into a string four times.
+const MOST_SLASHES: usize = 17;
 
 /// What is seen of a character: ASCII where it only looks different, nothing where it cannot be seen.
 fn fold(seen: char) -> Option<char> {
@@ -257,9 +290,34 @@ mod tests {
     }
 
     #[test]
-    fn every_escape_is_decoded_and_none_in_plain_text() {
+    fn escapes_in_what_a_text_says_are_seen_as_what_they_stand_for_at_any_depth() {
+        for (raw, seen) in [
+            (r"card\n4111", "card\n4111"),
+            (r"card\\\n4111", "card\n4111"),
+            (r"a\u0040b.c \u00234", "a@b.c #4"),
+            (r"a\tb\r\nc", "a\tb\n\nc"),
+            (r#"\"\x\4111\ud83d\u12"#, r#"\"\x\4111\ud83d\u12"#),
+            ("\\", "\\"),
+        ] {
+            assert_eq!(view(raw, Form::Plain), seen, "{raw}");
+        }
+        for (raw, seen) in [
+            (r"card\\n4111", "card\n4111"),
+            (r"card\\\\n4111", "card\n4111"),
+            (r"card\\\n4111", "card\\\n4111"),
+            (r"a\\u0040b", "a@b"),
+            (r"\\x\\", "\\x\\"),
+        ] {
+            assert_eq!(view(raw, Form::Json), seen, "{raw}");
+        }
+        assert_eq!(locate(r"card\\n4111", Form::Json, &[5..9]).unwrap(), [7..11]);
+        let many = format!("{}n4", "\\".repeat(1000));
+        assert!(view(&many, Form::Plain).ends_with("\\\n4"));
+    }
+
+    #[test]
+    fn every_escape_is_decoded() {
         assert_eq!(view(r#"\"\\\/\b\f\n\r\t\u0041\u00e9\ud83d\ude00\uFF20"#, Form::Json), "\"\\/\u{8}\u{c}\n\r\tAé😀@");
-        assert_eq!(view(r"\u0041", Form::Plain), r"\u0041");
         let refused = |raw| decode(raw, Form::Json, &mut Vec::new()).unwrap_err();
         for raw in [r"\ud83d", r"\ude00", r"\ud83dx", r"\ud83d\n", r"\ud83d\ud83d"] {
             assert_eq!(refused(raw), Undecodable::Surrogate, "{raw}");

@@ -150,9 +150,7 @@ impl Reader<'_> {
         let quote = rest.len() - quote.len() + usize::from(quote.starts_with(['"', '\'', '`']));
         let mark = rest.get(..quote).unwrap_or_default();
         if mark.ends_with(['"', '\'', '`'])
-            && let Some(inside) = rest.get(quote..)
-            && let line = inside.split(['\n', '\r']).next().unwrap_or_default()
-            && let Some(length) = unescaped_end(line, mark)
+            && let Some(length) = rest.get(quote..).and_then(|inside| unescaped_end(inside, mark))
         {
             return Ok(Some((start + quote, start + quote + length, Some(hit))));
         }
@@ -318,14 +316,23 @@ fn is_of_word(letter: char) -> bool {
     letter.is_alphanumeric() || matches!(letter, '_' | '-')
 }
 
-/// Where a value in quotes ends: before the first `mark` that no backslash of its own stands before.
-fn unescaped_end(line: &str, mark: &str) -> Option<usize> {
+/// Where a value in quotes ends: before the first `mark` of its line that no backslash of its own stands before. What is behind that
+/// is not looked at: a line may have many values.
+fn unescaped_end(text: &str, mark: &str) -> Option<usize> {
     let escapes = mark.len() - mark.trim_start_matches('\\').len();
-    line.match_indices(mark).map(|(at, _)| at).find(|at| {
-        let before = line.get(..*at).unwrap_or_default();
+    let mut looked_at = 0;
+    for (at, _) in text.match_indices(mark) {
+        let before = text.get(..at).unwrap_or_default();
+        if before.get(looked_at..).is_none_or(|more| more.contains(['\n', '\r'])) {
+            return None;
+        }
+        looked_at = at;
         let count = before.len() - before.trim_end_matches('\\').len();
-        escapes > 0 && count == 0 || escapes == 0 && count % 2 == 0
-    })
+        if escapes > 0 && count == 0 || escapes == 0 && count % 2 == 0 {
+            return Some(at);
+        }
+    }
+    None
 }
 
 impl Pass<'_> {
@@ -404,6 +411,19 @@ mod tests {
     fn masks(fields: &[&str]) -> Masks {
         let fields = fields.iter().map(|field| (*field).to_owned()).collect();
         Masks::compile(&[("m", &Rule { fields, ..Rule::detecting(&[Kind::Email], "[{kind}]") })]).unwrap()
+    }
+
+    #[test]
+    fn values_in_quotes_end_where_their_own_quote_stands() {
+        let masks = masks(&["ssn"]);
+        for (text, wanted) in [
+            (r#"ssn: "Ann", age: "7""#, r#"ssn: "[field]", age: "7""#),
+            (r#"ssn: "A\"nn" x"#, r#"ssn: "[field]" x"#),
+            ("ssn: \"Ann\nage: \"7\"", "ssn: [field]\nage: \"7\""),
+        ] {
+            let masked = mask_text(text.as_bytes(), &masks, &[]).unwrap().into_parts().0.unwrap();
+            assert_eq!(String::from_utf8(masked).unwrap(), wanted);
+        }
     }
 
     #[test]

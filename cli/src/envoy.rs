@@ -92,6 +92,10 @@ impl<'v> Filters<'v> {
             version::check(version, &filter.entry, &filter.wasm, &mut notes);
         }
         process::check(&self.root, config, &mut notes);
+        for tap in self.root.all().iter().filter_map(|at| at.message("Tap")) {
+            let what = "whatever is tapped has credentials and personal data in it, and goes where nobody masks it";
+            notes.error(tap.place, what, "take the tap away");
+        }
         if let Some(config) = config {
             clusters::check(config, &self.clusters, &mut notes);
         }

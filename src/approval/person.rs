@@ -57,7 +57,7 @@ impl Person {
     /// another spelling.
     pub(crate) fn read(name: &str) -> Option<Self> {
         let name = name.trim_matches(' ');
-        if name.is_empty() || name.len() > MOST || !name.chars().all(is_plain) {
+        if name.is_empty() || name.len() > MOST || !name.chars().all(is_plain) || is_mixed(name) {
             return None;
         }
         // Up and down again folds what lower case alone leaves apart: ß and ss, final and other sigma, dotless i.
@@ -71,6 +71,22 @@ impl Person {
     }
 }
 
+/// Whether one word has letters of several alphabets that have letters in common to the eye: `lea` with a Cyrillic e.
+fn is_mixed(name: &str) -> bool {
+    let alphabet = |letter: char| match letter {
+        'A'..='Z' | 'a'..='z' | '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => Some(0),
+        '\u{386}'..='\u{3ce}' => Some(1),
+        '\u{400}'..='\u{52f}' => Some(2),
+        '\u{531}'..='\u{586}' => Some(3),
+        _ => None,
+    };
+    name.split(|letter: char| !letter.is_alphabetic()).any(|word| {
+        let mut alphabets = word.chars().filter_map(alphabet);
+        let first = alphabets.next();
+        alphabets.any(|other| Some(other) != first)
+    })
+}
+
 fn is_plain(character: char) -> bool {
     matches!(character, ' '..='~') || LETTERS.iter().any(|(first, last)| (*first..=*last).contains(&character))
 }
@@ -79,6 +95,16 @@ fn is_plain(character: char) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_word_of_several_alphabets_names_nobody() {
+        for name in ["l\u{435}a", "\u{430}nn", "\u{3bf}skar", "lea l\u{435}e", "s\u{430}m@example.com"] {
+            assert_eq!(Person::read(name), None, "{name}");
+        }
+        for name in ["\u{43b}\u{435}\u{43d}\u{430}@example.com", "\u{438}\u{432}\u{430}\u{43d} Lee", "\u{c9}va"] {
+            assert!(Person::read(name).is_some(), "{name}");
+        }
+    }
 
     #[test]
     fn spellings_of_one_name_are_one_person() {

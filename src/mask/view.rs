@@ -161,13 +161,16 @@ impl Walk<'_> {
             return None;
         }
         let (seen, length) = match rest.get(slashes)? {
-            b'b' | b'f' | b'n' | b'r' => ('\n', 1),
+            b'b' | b'f' | b'n' | b'r' | b'v' => ('\n', 1),
             b't' => ('\t', 1),
-            b'u' => {
-                let digits = rest.get(slashes + 1..slashes + 5)?;
-                let digits =
-                    std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|one| one.is_ascii_hexdigit()))?;
-                (char::from_u32(u32::from_str_radix(digits, 16).ok()?)?, 5)
+            // Python writes `\xa0` where JSON writes `\u00a0`.
+            letter @ (b'u' | b'x') => {
+                let count = if *letter == b'u' { 4 } else { 2 };
+                let digits = std::str::from_utf8(rest.get(slashes + 1..slashes + 1 + count)?).ok()?;
+                if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+                    return None;
+                }
+                (char::from_u32(u32::from_str_radix(digits, 16).ok()?)?, count + 1)
             }
             _ => return None,
         };
@@ -250,10 +253,12 @@ fn fold(seen: char) -> Option<char> {
 
 /// The decimal digits of other scripts (Unicode `Nd`), which all come in runs of ten.
 fn digit(code: u32) -> Option<char> {
-    const ZEROS: [u32; 36] = [
+    const ZEROS: [u32; 60] = [
         0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6, 0xe50, 0xed0, 0xf20,
         0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620, 0xa8d0,
-        0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0x104a0,
+        0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0x104a0, 0x10d30, 0x11066, 0x110f0, 0x11136, 0x111d0, 0x112f0, 0x11450,
+        0x114d0, 0x11650, 0x116c0, 0x11730, 0x118e0, 0x11950, 0x11c50, 0x11d50, 0x11da0, 0x16a60, 0x16ac0, 0x16b50,
+        0x1e140, 0x1e2f0, 0x1e4f0, 0x1e950, 0x1fbf0,
     ];
     if (0x1d7ce..=0x1d7ff).contains(&code) {
         return char::from_digit((code - 0x1d7ce) % 10, 10);
@@ -296,6 +301,8 @@ mod tests {
             (r"card\\\n4111", "card\n4111"),
             (r"a\u0040b.c \u00234", "a@b.c #4"),
             (r"a\tb\r\nc", "a\tb\n\nc"),
+            (r"DE89\xa03704\xg0", "DE89 3704\\xg0"),
+            ("\u{1e950}\u{11066}", "00"),
             (r#"\"\x\4111\ud83d\u12"#, r#"\"\x\4111\ud83d\u12"#),
             ("\\", "\\"),
         ] {

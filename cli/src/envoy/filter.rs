@@ -289,17 +289,14 @@ impl<'v> Filter<'v> {
 }
 
 /// Filters that leave calls as they are, or refuse them, and see nothing that they could give away.
-const HARMLESS_BEHIND: [&str; 11] = [
+const HARMLESS_BEHIND: [&str; 8] = [
     "adaptive_concurrency",
     "admission_control",
     "alternate_protocols_cache",
     "bandwidth_limit",
     "bandwidth_share",
-    "credential_injector",
     "fault",
     "grpc_stats",
-    "local_ratelimit",
-    "ratelimit",
     "upstream_codec",
 ];
 

@@ -168,7 +168,7 @@ fn is_for_other_methods(wanted: &At<'_>) -> bool {
         let exact = header.text("string_match.exact").or_else(|| header.text("exact_match"));
         header.text("name") == Some(":method")
             && !header.is_on("invert_match")
-            && exact.is_some_and(|exact| exact != "POST")
+            && exact.is_some_and(|exact| !exact.eq_ignore_ascii_case("POST"))
     })
 }
 

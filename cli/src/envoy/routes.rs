@@ -26,6 +26,7 @@ pub(super) fn check(manager: &At<'_>, config: &Config, clusters: &Clusters<'_>, 
     let mut reached = vec![false; ways.len()];
     judge.common(&table, notes);
     let hosts = table.items("virtual_hosts");
+    certificates(&hosts, config, notes);
     for host in &hosts {
         // Other services may share the listener.
         if !ways.iter().any(|way| addressed(&table, way).iter().any(|one| one.place == host.place)) {
@@ -327,6 +328,19 @@ pub(super) fn unguarded(root: &At<'_>, guarded: &[&At<'_>], config: &Config, not
                     let what = format!("another way to `{name}`: nobody asks the filter here");
                     notes.warning(cluster.place, what, "put the filter into this chain too, or take the route out");
                 }
+            }
+        }
+    }
+}
+
+/// A client certificate counts on the routes that the configuration names, because Envoy's match has verified it there.
+fn certificates(hosts: &[At<'_>], config: &Config, notes: &mut Notes) {
+    for name in &config.callers.verified_routes {
+        let routes = hosts.iter().flat_map(|host| host.items("routes"));
+        for route in routes.filter(|route| route.text("name") == Some(name)) {
+            if !(route.is_on("match.tls_context.presented") && route.is_on("match.tls_context.validated")) {
+                let what = "certificates count on this route, and nothing says that anybody verified them";
+                notes.error(route.place("match"), what, "write `tls_context: {presented: true, validated: true}`");
             }
         }
     }

@@ -57,7 +57,7 @@ const HARMLESS: [&str; 28] = [
 ];
 
 /// Names of members that hold what is printed for others.
-const PRINTED: [&str; 10] = [
+const PRINTED: [&str; 12] = [
     "access_log",
     "upstream_log",
     "tracing",
@@ -66,6 +66,8 @@ const PRINTED: [&str; 10] = [
     "body_format",
     "response_headers_to_add",
     "response_trailers_to_add",
+    "response_mutations",
+    "response_trailers_mutations",
     "headers_to_add",
     "log_format",
 ];

@@ -317,7 +317,7 @@ mod tests {
         ] {
             assert_eq!(view(raw, Form::Json), seen, "{raw}");
         }
-        assert_eq!(locate(r"card\\n4111", Form::Json, &[5..9]).unwrap(), [7..11]);
+        assert_eq!(locate(r"card\\n4111", Form::Json, &[0..4, 5..9]).unwrap(), [0..4, 7..11]);
         let many = format!("{}n4", "\\".repeat(1000));
         assert!(view(&many, Form::Plain).ends_with("\\\n4"));
     }

@@ -127,9 +127,10 @@ impl<'a> Masker<'a> {
     /// How often a string is masked as its findings stand. What is left of a text can be a finding only then: a label brings a
     /// word closer to a number, or parts what stood together. Whose text has findings still was written to have them, and more is
     /// taken along with each from then on.
-    const CALM: u32 = 4;
-    /// How many bytes are taken along on both sides of a finding first. Each round takes twice as many.
+    const CALM: u32 = 3;
+    /// How many bytes are taken along on both sides of a finding first, and how many times as many in each round from then on.
     const REACH: usize = 32;
+    const GROWTH: usize = 16;
 
     pub(super) fn new(masks: &'a Masks, secrets: &'a [&'a [u8]], most: usize) -> Self {
         Self {
@@ -157,7 +158,7 @@ impl<'a> Masker<'a> {
 
     /// Masks `raw`; whether there was something to mask. What comes out, which [`masked`](Self::masked) gives, has no finding.
     ///
-    /// It ends, whatever stands in the text: what is taken along with each finding doubles round by round, until the rest of the text
+    /// It ends, whatever stands in the text: what is taken along with each finding grows round by round, until the rest of the text
     /// is one finding, and what stands in its place is none, which is seen to when masks are read.
     pub(super) fn mask(&mut self, raw: &str, form: Form, context: Context) -> Result<bool, Undone> {
         self.found.clear();
@@ -172,7 +173,7 @@ impl<'a> Masker<'a> {
         let mut round = Round { first: false, reach: 0 };
         for number in 1_u32.. {
             if number >= Self::CALM {
-                round.reach = round.reach.saturating_mul(2).max(Self::REACH);
+                round.reach = round.reach.saturating_mul(Self::GROWTH).max(Self::REACH);
             }
             let before = std::mem::replace(&mut self.masked, std::mem::take(&mut self.spare));
             let again = self.round(&before, form, context, round)?;

@@ -15,29 +15,31 @@ enum Issued {
     No,
 }
 
-/// Looks at `window`, groups of a run that have `digits` together.
+/// Looks at `window`, groups of a run that have `digits` together. Whether it is a card.
 #[inline(never)]
-pub(super) fn look(scan: &mut Scan<'_>, window: &[Group], digits: &[u8]) {
-    let (Some(first), Some(last)) = (window.first(), window.last()) else { return };
+pub(super) fn look(scan: &mut Scan<'_>, window: &[Group], digits: &[u8]) -> bool {
+    let (Some(first), Some(last)) = (window.first(), window.last()) else { return false };
     // Nine of ten are ruled out by their check digit.
     if !luhn(digits) || is_one_digit(digits) {
-        return;
+        return false;
     }
     let grouping = grouping(window);
     let issued = issued(digits);
     if grouping == Grouping::None || issued == Issued::No {
-        return;
+        return false;
     }
     let near = scan.near(first.start);
     let card = near.any.has(Context::of_kind(Kind::CreditCard));
     let usual = grouping == Grouping::Usual && issued == Issued::Yes;
-    if (usual && !near.closest.has(Context::ARTICLE)) || card {
+    let is_card = (usual && !near.closest.has(Context::ARTICLE)) || card;
+    if is_card {
         // One side of a decimal point, or a part of something longer.
         let part = window.len() == 1 && first.join == Join::First && scan.hangs(first.start, u8::is_ascii_digit);
         let before = part || (window.len() == 1 && first.join == Join::Dot);
         let behind = scan.byte(last.end) == b'.' && scan.byte(last.end + 1).is_ascii_digit();
         scan.push_hanging(Kind::CreditCard, (first.start, last.end), Proof::Valid, (before, behind));
     }
+    is_card
 }
 
 /// How many digits cards have that begin with these two: a bit for each number of them.

@@ -61,10 +61,11 @@ fn numeric(scan: &Scan<'_>, groups: &[Group]) -> Option<(usize, usize)> {
 
 /// `12 March 1980`, `12. März 1980`, `March 12, 1980`: a day, and a month in letters before or behind it.
 fn written(scan: &Scan<'_>, day: &Group) -> Option<(usize, usize)> {
-    if day.digits() > 2 || !(1..=31).contains(&value(scan, day)) {
+    let gap = |byte: &u8| matches!(byte, b' ' | b'.' | b',' | b'-');
+    // The month or the year behind it is apart.
+    if day.digits() > 2 || !gap(&scan.byte(day.end)) || !(1..=31).contains(&value(scan, day)) {
         return None;
     }
-    let gap = |byte: &u8| matches!(byte, b' ' | b'.' | b',' | b'-');
     let next = scan.end_of(day.end, gap);
     let year_end = |from: usize| (scan.map.digits(from).trailing_ones() == 4).then_some(from + 4);
     if next > day.end && begins_like_one(scan.text.get(next..).unwrap_or_default()) {

@@ -88,37 +88,38 @@ impl Form {
 /// All rows.
 pub(super) const TABLES: &[&[Spec]] = &[americas::SPECS, europe::SPECS, asia::SPECS, industry::SPECS];
 
-/// The digits of each group of a window.
+/// The forms that begin with the groups of a window: a place in [`TREE`], the root of which has no groups.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Shape(u32);
+pub(super) struct Begun(u8);
 
-impl Shape {
+/// What stands in the way of no form.
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    /// Where the tree goes on, by the digits of the next group; 0 where it does not.
+    next: [u8; Begun::MOST + 1],
+    /// The rows with a form of these groups: a bit for each.
+    rows: u64,
+    /// Those of them with one that has other signs than the same space or hyphen between all groups.
+    mixed: u64,
+}
+
+impl Begun {
     /// The most digits of a group that any form has.
     const MOST: usize = 15;
 
-    /// Adds a group; whether there can be a form that begins so.
-    pub(super) const fn add(&mut self, digits: usize) -> bool {
-        let room = self.0 >> 28 == 0 && digits <= Self::MOST;
-        if room {
-            self.0 = self.0 << 4 | digits as u32;
-        }
-        room
+    /// Adds a group; whether there is a form that begins so.
+    pub(super) fn add(&mut self, digits: usize) -> bool {
+        self.0 = self.node().and_then(|node| node.next.get(digits)).copied().unwrap_or(0);
+        self.0 != 0
     }
 
-    /// The rows that have a form of this shape: a bit for each.
-    pub(super) fn rows(self) -> u64 {
-        let mut place = self.place();
-        loop {
-            match SHAPES.get(place) {
-                Some((shape, rows)) if *shape == self => return *rows,
-                Some((shape, _)) if shape.0 != 0 => place = (place + 1) % PLACES,
-                _ => return 0,
-            }
-        }
+    /// The rows that have a form of these groups: a bit for each. `same`: whether the same space or hyphen stands between all.
+    pub(super) fn rows(self, same: bool) -> u64 {
+        self.node().map_or(0, |node| if same { node.rows } else { node.mixed })
     }
 
-    const fn place(self) -> usize {
-        (self.0.wrapping_mul(0x9e37_79b1) >> 24) as usize % PLACES
+    fn node(self) -> Option<&'static Node> {
+        TREE.get(usize::from(self.0))
     }
 }
 
@@ -180,12 +181,13 @@ const SPECS: [Option<&Spec>; COUNT] = {
     all
 };
 
-/// Room for the shapes and as much again and more, so that a search ends soon.
-const PLACES: usize = 256;
+/// Room for all beginnings of forms.
+const NODES: usize = 96;
 
-/// The rows that have a form of a shape, by the shape's hash, or the next free place behind it; a free place has no shape.
-static SHAPES: [(Shape, u64); PLACES] = {
-    let mut table = [(Shape(0), 0); PLACES];
+/// The forms of all rows, by the digits of one group after the other: hardly any row of groups goes far in it.
+static TREE: [Node; NODES] = {
+    let mut tree = [Node { next: [0; Begun::MOST + 1], rows: 0, mixed: 0 }; NODES];
+    let mut count = 1;
     let mut specs: &[Option<&Spec>] = &SPECS;
     let mut bit = 1;
     while let [spec, more @ ..] = specs {
@@ -194,57 +196,68 @@ static SHAPES: [(Shape, u64); PLACES] = {
             None => &[],
         };
         while let [form, others @ ..] = forms {
-            let mut shape = Shape(0);
-            let mut groups = form.groups;
-            while let [group, rest @ ..] = groups {
-                assert!(shape.add(*group), "a form has seven groups at most, of fifteen digits at most");
-                groups = rest;
-            }
-            add(&mut table, shape, bit);
+            count = grow(&mut tree, count, form, bit);
             forms = others;
         }
         bit <<= 1;
         specs = more;
     }
-    table
+    tree
 };
 
-const fn add(table: &mut [(Shape, u64); PLACES], shape: Shape, bit: u64) {
-    let mut from = shape.place();
-    loop {
-        if let (_, [(known, rows), ..]) = table.split_at_mut(from)
-            && (known.0 == 0 || known.0 == shape.0)
+/// Adds a form of the row that has `bit`, and returns how many of the places are taken then.
+const fn grow(tree: &mut [Node; NODES], mut count: usize, form: &Form, bit: u64) -> usize {
+    let mut at = 0;
+    let mut groups = form.groups;
+    while let [group, rest @ ..] = groups {
+        assert!(*group <= Begun::MOST, "a group of a form has fifteen digits at most");
+        if let (_, [node, ..]) = tree.split_at_mut(at)
+            && let (_, [next, ..]) = node.next.split_at_mut(*group)
         {
-            *known = shape;
-            *rows |= bit;
-            return;
+            if *next == 0 {
+                assert!(count < NODES, "there is room for all forms");
+                *next = count as u8;
+                count += 1;
+            }
+            at = *next as usize;
         }
-        from = (from + 1) % PLACES;
+        groups = rest;
     }
+    if let (_, [node, ..]) = tree.split_at_mut(at) {
+        node.rows |= bit;
+        node.mixed |= if matches!(form.joins, Joins::These(_)) { bit } else { 0 };
+    }
+    count
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn begun(groups: &[usize]) -> Option<Begun> {
+        let mut begun = Begun::default();
+        groups.iter().all(|digits| begun.add(*digits)).then_some(begun)
+    }
+
     #[test]
-    fn every_form_is_found_by_its_shape_and_no_other_is() {
-        let shape = |groups: &[usize]| {
-            let mut shape = Shape::default();
-            groups.iter().all(|digits| shape.add(*digits)).then_some(shape)
-        };
+    fn every_form_is_found_by_its_groups_and_no_other_is() {
         let mut forms = 0;
         for (row, spec) in SPECS.iter().flatten().enumerate() {
             for form in spec.forms {
-                assert_ne!(shape(form.groups).unwrap().rows() >> row & 1, 0, "{:?} {:?}", spec.kind, form.groups);
+                let same = matches!(form.joins, Joins::Same);
+                assert_ne!(begun(form.groups).unwrap().rows(same) >> row & 1, 0, "{:?} {:?}", spec.kind, form.groups);
                 forms += 1;
             }
         }
-        assert!(SHAPES.iter().filter(|(shape, _)| shape.0 != 0).count() < PLACES / 2 && forms > 40);
-        for other in [&[1][..], &[2, 2, 2], &[9, 9], &[8], &[3, 2, 4, 1]] {
-            assert_eq!(shape(other).unwrap().rows(), 0, "{other:?}");
+        let root = TREE.iter().skip(1).flat_map(|node| node.next).all(|next| next != 1);
+        assert!(root && forms > 40);
+        let formed = |groups: &[usize], same| begun(groups).map_or(0, |begun| begun.rows(same));
+        for other in [&[1][..], &[2, 2, 2], &[9, 9], &[8], &[3, 2, 4, 1], &[16], &[1, 1, 1, 1, 1, 1, 1, 1, 1]] {
+            assert_eq!((formed(other, true), formed(other, false)), (0, 0), "{other:?}");
         }
-        assert_eq!(shape(&[16]), None);
-        assert_eq!(shape(&[1, 1, 1, 1, 1, 1, 1, 1, 1]), None);
+        let count = |groups: &[usize], same| formed(groups, same).count_ones();
+        let rows = SPECS.iter().flatten().filter(|spec| spec.forms.iter().any(|form| form.groups == [4, 4, 4]));
+        assert_eq!(count(&[4, 4, 4], true), rows.count() as u32);
+        assert_eq!(count(&[4, 4, 4], false), 0);
     }
 }

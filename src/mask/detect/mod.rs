@@ -43,7 +43,7 @@ use map::Map;
 use number::Group;
 use scan::{Asked, Scan};
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::ops::Range;
 
 pub(super) use checksum::{luhn, verhoeff};
 pub(super) use context::{Context, each_word, each_word_of_text};
@@ -155,34 +155,34 @@ impl Finder {
 /// and, in turn, hangs on findings or nothing.
 #[inline(never)]
 fn settle(spans: &mut Vec<Span>, mut hanging: Vec<Hanging>) {
-    spans.sort_by_key(|span| span.start);
     hanging.sort_by_key(|one| one.span.start);
-    let covered = Covered::by(spans);
-    let (mut ends, mut starts) = (BTreeSet::new(), BTreeSet::new());
+    let from = hanging.first().map_or(0, |one| one.span.start).saturating_sub(2);
+    let until = hanging.iter().map(|one| one.span.end).max().unwrap_or(0) + 2;
+    let mut covered = Places::new(from..until);
+    spans.iter().for_each(|span| covered.add(span.start..span.end, span.kind));
+    let (mut ends, mut starts) = (Places::new(from..until), Places::new(from..until));
     let mut held = Vec::with_capacity(hanging.len());
     for Hanging { span, before, .. } in &hanging {
         let place = span.start.checked_sub(2);
-        let holds = !before
-            || place.is_some_and(|place| covered.has(place, span.kind) || Alike::others(span.kind, &ends, place + 1));
+        let holds =
+            !before || place.is_some_and(|place| covered.has(place, span.kind) || ends.has(place + 1, span.kind));
         held.push(holds);
         if holds {
-            ends.insert((span.end, Alike::of(span.kind)));
+            ends.add(span.end..span.end + 1, span.kind);
         }
     }
-    let mut kept = Vec::new();
     for (Hanging { span, behind, .. }, held) in hanging.into_iter().zip(held).rev() {
         let place = span.end + 1;
-        let holds = held && (!behind || covered.has(place, span.kind) || Alike::others(span.kind, &starts, place));
+        let holds = held && (!behind || covered.has(place, span.kind) || starts.has(place, span.kind));
         if holds {
-            starts.insert((span.start, Alike::of(span.kind)));
-            kept.push(span);
+            starts.add(span.start..span.start + 1, span.kind);
+            spans.push(span);
         }
     }
-    spans.extend(kept);
 }
 
 /// Kinds of which no two hang on each other: numbers with dots would be addresses, and fingerprints hardware addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Alike {
     Not,
     Ip,
@@ -190,7 +190,7 @@ enum Alike {
 }
 
 impl Alike {
-    const ALL: [Self; 3] = [Self::Not, Self::Ip, Self::Mac];
+    const COUNT: usize = 3;
 
     const fn of(kind: Kind) -> Self {
         match kind {
@@ -199,40 +199,45 @@ impl Alike {
             _ => Self::Not,
         }
     }
+}
 
-    /// Whether a place is among `places` for something that `kind` may hang on.
-    fn others(kind: Kind, places: &BTreeSet<(usize, Self)>, place: usize) -> bool {
-        let own = Self::of(kind);
-        Self::ALL.into_iter().any(|alike| (alike == Self::Not || alike != own) && places.contains(&(place, alike)))
+/// Places of a text, by what is alike, a bit for each: whoever writes a text can have something hang at nearly every byte.
+struct Places {
+    /// Those that count.
+    within: Range<usize>,
+    bits: Vec<[u64; Alike::COUNT]>,
+}
+
+impl Places {
+    fn new(within: Range<usize>) -> Self {
+        let bits = vec![[0; Alike::COUNT]; within.len() / 64 + 1];
+        Self { within, bits }
     }
-}
 
-/// Which places findings cover.
-struct Covered<'a> {
-    spans: &'a [Span],
-    /// How far those up to each reach, by what is alike.
-    reach: Vec<[usize; 3]>,
-}
-
-impl<'a> Covered<'a> {
-    /// `spans` are sorted by where they begin.
-    fn by(spans: &'a [Span]) -> Self {
-        let mut so_far = [0; 3];
-        let reach = spans.iter().map(|span| {
-            if let Some(until) = so_far.get_mut(Alike::of(span.kind) as usize) {
-                *until = span.end.max(*until);
+    /// Adds `places`, of something of `kind`.
+    fn add(&mut self, places: Range<usize>, kind: Kind) {
+        let bit = |place: usize| place.clamp(self.within.start, self.within.end) - self.within.start;
+        let (mut from, until) = (bit(places.start), bit(places.end));
+        while from < until {
+            let (word, shift) = (from / 64, from % 64);
+            let count = (64 - shift).min(until - from);
+            if let Some(slot) = self.bits.get_mut(word).and_then(|words| words.get_mut(Alike::of(kind) as usize)) {
+                *slot |= (u64::MAX >> (64 - count)) << shift;
             }
-            so_far
-        });
-        Self { spans, reach: reach.collect() }
+            from += count;
+        }
     }
 
-    /// Whether something covers `place` that `kind` may hang on.
+    /// Whether `place` is one of something that `kind` may hang on.
     fn has(&self, place: usize, kind: Kind) -> bool {
-        let count = self.spans.partition_point(|span| span.start <= place);
-        let Some(reach) = count.checked_sub(1).and_then(|last| self.reach.get(last)) else { return false };
-        let own = Alike::of(kind);
-        Alike::ALL.iter().zip(reach).any(|(alike, until)| (*alike == Alike::Not || *alike != own) && *until > place)
+        let Some(bit) = place.checked_sub(self.within.start) else { return false };
+        let Some(&[not, ip, mac]) = self.bits.get(bit / 64) else { return false };
+        let others = match Alike::of(kind) {
+            Alike::Not => not | ip | mac,
+            Alike::Ip => not | mac,
+            Alike::Mac => not | ip,
+        };
+        others >> (bit % 64) & 1 == 1
     }
 }
 

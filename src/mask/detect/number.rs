@@ -49,6 +49,11 @@ pub(super) enum Join {
     Wide,
 }
 
+impl Join {
+    /// The longest, in bytes.
+    pub(super) const LONGEST: usize = 3;
+}
+
 /// The most digits that numbers other than telephone numbers have.
 const LONGEST: usize = 19;
 
@@ -241,6 +246,11 @@ fn is_joiner(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'-' | b'.' | b',' | b'/' | b'(' | b')' | b'+')
 }
 
+/// Whether what ended at `until` is right before `group`, which begins as the first of a run does then, as it would once that is masked.
+pub(super) fn follows(until: Option<usize>, group: &Group) -> bool {
+    until.is_some_and(|until| until < group.start && group.start - until <= Join::LONGEST)
+}
+
 /// Shows the windows of the run that can be a number of some kind to the detectors of numbers.
 #[inline(never)]
 fn windows(scan: &mut Scan<'_>, run: &Run<'_>) {
@@ -260,9 +270,10 @@ fn windows(scan: &mut Scan<'_>, run: &Run<'_>) {
         let mut digits = Digits::default();
         countries(scan, groups, &mut digits);
         if here >= 12 && wants_cards {
-            // One that is written digit by digit, or in pairs, is not looked for in the middle of a row of others.
-            let most = if row == Some(size) { Run::WINDOW } else { Run::AHEAD };
-            cards(scan, groups.get(..most.min(groups.len())).unwrap_or(groups), &mut digits);
+            let in_row = row == Some(size) && !follows(scan.card_until, first);
+            if let Some(end) = cards(scan, groups, in_row, &mut digits) {
+                scan.card_until = Some(end);
+            }
         }
         row = Some(size);
     }
@@ -275,12 +286,16 @@ fn countries(scan: &mut Scan<'_>, groups: &[Group], digits: &mut Digits) {
     let within = |join: Join| matches!(join, Join::Hyphen | Join::Dot | Join::Slash);
     let Some(first) = groups.first() else { return };
     let before = within(first.join);
-    let mut shape = digits::Shape::default();
-    for (position, group) in groups.iter().enumerate().take(Run::WINDOW) {
-        if !shape.add(group.digits()) {
+    let mut begun = digits::Begun::default();
+    let (mut join, mut same) = (None, true);
+    for (position, group) in groups.iter().enumerate() {
+        if !begun.add(group.digits()) {
             return;
         }
-        let rows = shape.rows();
+        if position > 0 {
+            same &= matches!(group.join, Join::Space | Join::Hyphen) && group.join == *join.get_or_insert(group.join);
+        }
+        let rows = begun.rows(same);
         if rows == 0 {
             continue;
         }
@@ -292,72 +307,79 @@ fn countries(scan: &mut Scan<'_>, groups: &[Group], digits: &mut Digits) {
 }
 
 /// Shows the windows from the first group on that can be a payment card: one group, or one of four digits and others, or digit by
-/// digit and in pairs.
+/// digit and in pairs. Those are not looked for in the middle of a row of groups with as many digits (`in_row`). Returns where the
+/// longest ends that is one.
 #[inline(never)]
-fn cards(scan: &mut Scan<'_>, groups: &[Group], digits: &mut Digits) {
-    let Some((first, rest)) = groups.split_first() else { return };
+fn cards(scan: &mut Scan<'_>, groups: &[Group], in_row: bool, digits: &mut Digits) -> Option<usize> {
+    let (first, rest) = groups.split_first()?;
     let size = first.digits();
     // Most numbers begin as no card does, or have too many digits or too few.
     let second = if size > 1 { first.start + 1 } else { rest.first().map_or(0, |second| second.start) };
     let lengths = card::lengths(scan.byte(first.start), scan.byte(second));
     if lengths == 0 {
-        return;
+        return None;
     }
     let is_length = |total: usize| lengths >> total & 1 == 1;
     let mut total = size;
     if total >= 12 {
-        if total <= LONGEST && is_length(total) {
-            let window = std::slice::from_ref(first);
-            card::look(scan, window, digits.of(scan, window));
-        }
-        return;
+        let window = std::slice::from_ref(first);
+        let found = total <= LONGEST && is_length(total) && card::look(scan, window, digits.of(scan, window));
+        return found.then_some(first.end);
     }
     if size > 4 {
         return odd_cards(scan, groups);
     }
     let join = rest.first().map(|second| second.join);
     let mut before = size;
+    let mut found = None;
     for (position, group) in rest.iter().enumerate() {
         let next = group.digits();
         total += next;
         let fits = if size == 4 { next <= 7 && before >= 3 } else { next == size };
-        if Some(group.join) != join || total > LONGEST {
-            return;
+        if Some(group.join) != join || total > LONGEST || (in_row && position + 1 >= Run::WINDOW) {
+            return found;
         }
         if !fits {
-            return odd_cards(scan, groups);
+            return odd_cards(scan, groups).or(found);
         }
         before = next;
-        if total >= 12 && is_length(total) {
+        if total >= 12 && is_length(total) && !(in_row && size <= 2) {
             let window = groups.get(..=position + 1).unwrap_or_default();
-            card::look(scan, window, digits.of(scan, window));
+            if card::look(scan, window, digits.of(scan, window)) {
+                found = Some(group.end);
+            }
         }
     }
+    found
 }
 
 /// As [`cards`], in any other groups, where a word says that it is one.
 #[inline(never)]
-fn odd_cards(scan: &mut Scan<'_>, groups: &[Group]) {
-    let Some((first, rest)) = groups.split_first() else { return };
+fn odd_cards(scan: &mut Scan<'_>, groups: &[Group]) -> Option<usize> {
+    let (first, rest) = groups.split_first()?;
     let mut digits = Digits::default();
     let join = rest.first().map(|second| second.join);
     // No network begins with 0 or 1 but UATP, and few with 7 or more.
     let issued = matches!(scan.byte(first.start), b'2'..=b'6');
     let known = issued && matches!(join, Some(Join::Space | Join::Hyphen));
     if !known || !scan.near(first.start).any.has(Context::of_kind(Kind::CreditCard)) {
-        return;
+        return None;
     }
     let mut total = first.digits();
+    let mut found = None;
     for (position, group) in rest.iter().enumerate().take(Run::WINDOW - 1) {
         total += group.digits();
         if Some(group.join) != join || total > LONGEST {
-            return;
+            return found;
         }
         if total >= 12 {
             let window = groups.get(..=position + 1).unwrap_or_default();
-            card::look(scan, window, digits.of(scan, window));
+            if card::look(scan, window, digits.of(scan, window)) {
+                found = Some(group.end);
+            }
         }
     }
+    found
 }
 
 /// The digits of a window, which longer ones from the same group on go on from.

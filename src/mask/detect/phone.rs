@@ -1,7 +1,7 @@
 //! Telephone numbers: E.164, the North American plan, and national forms where the context speaks of telephones.
 
 use super::lexicon::meaning;
-use super::number::{Group, Join, Run, is_encoded_plus};
+use super::number::{self, Group, Join, Run, is_encoded_plus};
 use super::scan::Scan;
 use super::{Context, Proof, each_word_of_text, words_before};
 use crate::mask::kind::Kind;
@@ -30,7 +30,8 @@ pub(super) fn look(scan: &mut Scan<'_>, run: &Run<'_>, begin: usize) -> usize {
             }
             continue;
         }
-        let mut found = international(scan, groups).or_else(|| american(scan, groups));
+        let begins = first.join == Join::First || number::follows(Some(begin), first);
+        let mut found = international(scan, groups, begins).or_else(|| american(scan, groups));
         if let Some(hanging) = found.take_if(|found| found.joined != (false, false)) {
             push(scan, groups, hanging);
         }
@@ -74,12 +75,12 @@ impl Number {
     }
 }
 
-/// `+` or `00` and a country code. As many groups as numbers of that country can have.
-fn international(scan: &Scan<'_>, groups: &[Group]) -> Option<Number> {
+/// `+` or `00` and a country code. As many groups as numbers of that country can have. `begins`: whether zeros can be that.
+fn international(scan: &Scan<'_>, groups: &[Group], begins: bool) -> Option<Number> {
     let first = groups.first()?;
     let head = scan.text.get(first.start..first.end)?;
     let plus = is_plus(scan, first.start);
-    let zeros = first.join == Join::First && head.starts_with(b"00");
+    let zeros = begins && head.starts_with(b"00");
     let code = if plus { head } else { head.get(2..).filter(|_| zeros)? };
     if code.first() == Some(&b'0') {
         return None;
@@ -126,6 +127,10 @@ fn lengths(code: &[u8]) -> (usize, usize) {
 
 /// `(415) 555-0132`, `415-555-0132`, `415.555.0132`, with `1-` or `001-` before and an extension behind.
 fn american(scan: &Scan<'_>, groups: &[Group]) -> Option<Number> {
+    // Most rows of groups end here.
+    if !matches!(groups, [_, two, three, ..] if two.digits() == 3 && matches!(three.digits(), 3 | 4)) {
+        return None;
+    }
     let trunk = usize::from(groups.first().is_some_and(|first| {
         matches!(scan.text.get(first.start..first.end), Some(b"1" | b"001"))
             && groups.get(1).is_some_and(|area| area.join != Join::Slash)
@@ -162,12 +167,12 @@ fn national(scan: &Scan<'_>, groups: &[Group], cut: bool, open: bool) -> Option<
     // Spelled digit by digit, a number is not looked for in the middle of a row of them.
     let spelled =
         first.join != Join::First && first.digits() == 1 && groups.get(1).is_some_and(|next| next.digits() == 1);
-    let joined = matches!(first.join, Join::Dot | Join::Slash | Join::Hyphen);
-    if spelled || (joined && !scan.follows(first.start)) {
+    // Nobody speaks of telephones, before it or behind.
+    if spelled || (!open && !is_listed(scan, first.start) && !scan.near(first.start).any.has(SPEAKING)) {
         return None;
     }
-    // Nobody speaks of telephones, before it or behind.
-    if !open && !is_listed(scan, first.start) && !scan.near(first.start).any.has(SPEAKING) {
+    let joined = matches!(first.join, Join::Dot | Join::Slash | Join::Hyphen);
+    if joined && !scan.follows(first.start) {
         return None;
     }
     let mut count = groups_up_to(groups, LONGEST)?;

@@ -28,6 +28,8 @@ pub(super) struct Scan<'a> {
     pub(super) no_address_until: usize,
     /// Where the last telephone number ended: a list of them needs the word only once.
     pub(super) phones_until: Option<usize>,
+    /// Where the last payment card ended: behind it, the rest of a row of digits begins anew.
+    pub(super) card_until: Option<usize>,
     asked: &'a Asked,
     /// Where runs of digits are read into, one after the other.
     pub(super) groups: &'a mut Vec<Group>,
@@ -84,6 +86,7 @@ impl<'a> Scan<'a> {
             withdrawn: Kinds::NONE,
             no_address_until: 0,
             phones_until: None,
+            card_until: None,
             asked,
             groups,
         }

@@ -1,6 +1,7 @@
 //! As whom do we go upstream? The credentials that the configuration names, and their secrets from the environment.
 
 use crate::call::is_header_name;
+use crate::escapes::percent;
 use crate::hexadecimal::hexadecimal;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -74,7 +75,7 @@ impl Credential {
         let stands_in = |text: &[u8]| {
             self.traces.iter().any(|trace| text.windows(trace.len()).any(|part| part == trace.as_bytes()))
         };
-        stands_in(value) || (value.contains(&b'%') && stands_in(&unescaped(value)))
+        stands_in(value) || (value.contains(&b'%') && stands_in(&percent(value)))
     }
 }
 
@@ -187,25 +188,6 @@ fn traces(secret: &str) -> Vec<String> {
     traces.sort_unstable();
     traces.dedup();
     traces
-}
-
-/// The text with its percent-escapes resolved.
-fn unescaped(text: &[u8]) -> Vec<u8> {
-    let digit = |at: usize| text.get(at).and_then(|digit| char::from(*digit).to_digit(16));
-    let (mut plain, mut at) = (Vec::with_capacity(text.len()), 0);
-    while let Some(byte) = text.get(at) {
-        match (byte, digit(at + 1), digit(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                plain.push((high << 4 | low) as u8);
-                at += 3;
-            }
-            _ => {
-                plain.push(*byte);
-                at += 1;
-            }
-        }
-    }
-    plain
 }
 
 /// Whether a credential's header can stand in a request, without its secret.

@@ -388,8 +388,8 @@ impl<'a> Pass<'a> {
                 return Err(Unmaskable::TooDeep { at: raw.start });
             }
         }
-        // JSON in a text, perhaps.
-        if self.fields.is_some() && !plain && string.contains(['{', '[']) {
+        // JSON in a text, perhaps, or something like it.
+        if self.fields.is_some() && fragments::may_name_fields(string) {
             return self.nested(raw, string);
         }
         self.mask(raw, plain, self.context(), false)?;

@@ -1,7 +1,7 @@
 //! As whom do we go upstream? The credentials that the configuration names, and their secrets from the environment.
 
 use crate::call::is_header_name;
-use crate::escapes::percent;
+use crate::escapes::{MOST_TIMES, percent};
 use crate::hexadecimal::hexadecimal;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -75,7 +75,22 @@ impl Credential {
         let stands_in = |text: &[u8]| {
             self.traces.iter().any(|trace| text.windows(trace.len()).any(|part| part == trace.as_bytes()))
         };
-        stands_in(value) || (value.contains(&b'%') && stands_in(&percent(value)))
+        if stands_in(value) {
+            return true;
+        }
+        let mut read = value.to_vec();
+        // Escapes may be escaped themselves.
+        for _ in 0..MOST_TIMES {
+            if !read.contains(&b'%') {
+                return false;
+            }
+            read = percent(&read);
+            if stands_in(&read) {
+                return true;
+            }
+        }
+        // Nobody writes so but to hide something.
+        percent(&read) != read
     }
 }
 
@@ -263,6 +278,8 @@ mod tests {
                     STANDARD_NO_PAD.encode(&text),
                     hexadecimal("", text.as_bytes()),
                     hexadecimal("", text.as_bytes()).to_uppercase(),
+                    escaped.replace('%', "%25"),
+                    escaped.replace('%', "%25%32%35").replace("%25", "%2525"),
                     escaped,
                     text.replace('-', "%2D"),
                 ];

@@ -389,7 +389,11 @@ impl<'a> Pass<'a> {
             }
         }
         // JSON in a text, perhaps, or something like it.
-        if self.fields.is_some() && fragments::may_name_fields(string) {
+        if let Some(fields) = self.fields
+            && fragments::may_name_fields(string)
+            && (string.contains(['{', '[', '\\'])
+                || fragments::names_a_field(string, false, fields, self.ways.get(self.here()).field))
+        {
             return self.nested(raw, string);
         }
         self.mask(raw, plain, self.context(), false)?;

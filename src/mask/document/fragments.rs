@@ -3,7 +3,7 @@
 use super::{Kept, NESTED, Pass, Unmaskable, Way};
 use crate::escapes;
 use crate::fold::is_hidden;
-use crate::mask::bytes;
+use crate::mask::bytes::{self, Block};
 use crate::mask::fields::{Fields, State};
 use crate::mask::finding::Finding;
 use crate::mask::found::Tally;
@@ -174,7 +174,11 @@ impl Reader<'_> {
             let inside = rest.get(quote..).unwrap_or_default();
             let length = unescaped_end(inside, mark).ok_or(unreadable.clone())?;
             let behind = inside.get(length + mark.len()..).unwrap_or_default();
-            return if goes_on(behind, mark) { Err(unreadable) } else { value(start + quote..start + quote + length) };
+            return if goes_on(behind, mark, length == 0) {
+                Err(unreadable)
+            } else {
+                value(start + quote..start + quote + length)
+            };
         }
         // `>` is a sign and, behind `:`, the beginning of a block of lines.
         let signs = self.text.get(at..start).unwrap_or_default().trim_end();
@@ -235,7 +239,7 @@ impl Reader<'_> {
         let stays = |at: &usize| {
             let (before, rest) = self.text.split_at_checked(*at).unwrap_or_default();
             let word = rest.trim_start_matches(is_of_word);
-            !before.ends_with(['\\', '%']) && !(before.ends_with('&') && word.starts_with(';'))
+            !(before.ends_with(['\\', '%']) || before.ends_with('&') && word.starts_with(';'))
         };
         let standing = self.names_in(self.text).filter(stays).count();
         for _ in 0..escapes::MOST_TIMES {
@@ -357,12 +361,6 @@ impl<'a> Words<'a> {
     const MOST: usize = 4;
 
     fn before(text: &'a str) -> Self {
-        let closes = |letter: char| {
-            letter.is_whitespace()
-                || is_unseen(letter)
-                || is_quote(letter)
-                || matches!(letter, '\\' | ')' | ']' | '*' | '>' | '?')
-        };
         let trimmed = text.trim_end_matches(closes);
         let mut words = Self { text: trimmed, starts: Vec::new() };
         let mut rest = trimmed;
@@ -389,6 +387,14 @@ fn is_of_word(letter: char) -> bool {
     letter.is_alphanumeric() || matches!(letter, '_' | '-') || !letter.is_ascii_graphic() && is_hidden(letter)
 }
 
+/// What may stand between a name and its sign.
+fn closes(letter: char) -> bool {
+    letter.is_whitespace()
+        || is_unseen(letter)
+        || is_quote(letter)
+        || matches!(letter, '\\' | ')' | ']' | '*' | '>' | '?')
+}
+
 fn depth(line: &str) -> usize {
     line.len() - line.trim_start_matches([' ', '\t']).len()
 }
@@ -398,7 +404,7 @@ fn depth(line: &str) -> usize {
 fn is_open(value: &str) -> bool {
     let mut depth = [0_isize; 3];
     let mut rest = value;
-    while let Some(at) = rest.find(|letter| matches!(letter, '"' | '`' | '\'' | '{' | '}' | '[' | ']' | '(' | ')')) {
+    while let Some(at) = rest.find(['"', '`', '\'', '{', '}', '[', ']', '(', ')']) {
         let (mark, behind) =
             rest.split_at_checked(at).and_then(|(_, mark)| mark.split_at_checked(1)).unwrap_or_default();
         rest = behind;
@@ -428,11 +434,17 @@ fn is_open(value: &str) -> bool {
         || ["\"\"\"", "'''", "```", "<<"].iter().any(|mark| value.contains(mark))
 }
 
-/// Whether a value in quotes goes on behind the quote that ends it, as strings do that stand next to each other.
-fn goes_on(behind: &str, mark: &str) -> bool {
+/// Whether a value in quotes goes on behind the quote that ends it, as strings do that stand next to each other. Where there is nothing
+/// in the quotes, nothing may stand behind them but the end of the member.
+fn goes_on(behind: &str, mark: &str, is_empty: bool) -> bool {
+    const ENDS: [char; 6] = [',', '}', ']', ')', ';', '&'];
     let next = behind.trim_start();
     let is_packed = mark.len() > 1;
-    next.starts_with(mark) || next.starts_with(['+', '\\']) && !is_packed || next.starts_with(QUOTES) && !is_packed
+    let is_at_end = |rest: &str| rest.is_empty() || rest.starts_with(ENDS) || rest.starts_with(['\n', '\r']);
+    next.starts_with(mark)
+        || !is_packed && (next.starts_with(['+', '\\']) || next.starts_with(QUOTES))
+        || behind.starts_with(char::is_alphanumeric)
+        || is_empty && !is_at_end(behind.trim_start_matches([' ', '\t', '\\', '"']))
 }
 
 /// Where a value in quotes ends: before the first `mark` of its line that no backslash of its own stands before. What is behind that
@@ -459,7 +471,15 @@ pub(super) fn may_name_fields(string: &str) -> bool {
     const MARKS: [char; 9] = ['"', '\'', '`', '\\', '}', '%', '&', '\u{201c}', '\u{201d}'];
     let text = string.as_bytes();
     let has = |one: u8, other: u8| bytes::find(text, 0, |block| block.either(one, other)).is_some();
+    // Most strings have none of them.
+    let signs = |block: Block| {
+        block.either(b'{', b'[').or(block.is(b'}')).or(block.either(b':', b'=')).or(block.either(b'%', b'&'))
+    };
+    if bytes::find(text, 0, |block| signs(block).or(block.is(b'\\'))).is_none() {
+        return false;
+    }
     has(b'{', b'[')
+        || has(b'}', b'}')
         || has(b':', b'=') && string.contains(MARKS)
         // A sign that is written as an escape.
         || has(b'%', b'&') && ["%3", "%25", "&#", "&amp;"].iter().any(|sign| string.contains(sign))
@@ -468,10 +488,10 @@ pub(super) fn may_name_fields(string: &str) -> bool {
 
 /// Whether a text that is no JSON names a member that a rule can still hit, as JSON, its dialects and programs write members: in
 /// quotes, or behind a brace, and before a sign. What is only said in passing, as in `ssn: 7` in a sentence, is a text's own.
-fn names_a_field(text: &str, fields: &Fields, state: State) -> bool {
+pub(super) fn names_a_field(text: &str, has_braces: bool, fields: &Fields, state: State) -> bool {
     let mut read = Cow::Borrowed(text);
     for _ in 0..=escapes::MOST_TIMES {
-        if names_a_field_as_it_stands(&read, fields, state) {
+        if names_a_field_as_it_stands(&read, has_braces, fields, state) {
             return true;
         }
         match escapes::resolved(&read) {
@@ -482,24 +502,45 @@ fn names_a_field(text: &str, fields: &Fields, state: State) -> bool {
     true
 }
 
-fn names_a_field_as_it_stands(text: &str, fields: &Fields, state: State) -> bool {
-    let brace = text.find('{').unwrap_or(text.len());
-    let mut begin = 0;
-    for (at, sign) in text.match_indices(|letter| matches!(letter, ':' | '=' | '/' | '#' | '\u{ff1a}' | '\u{ff1d}')) {
-        // Between a name and its sign may stand a comment.
-        if sign == "/" && !text.get(at + 1..).is_some_and(|rest| rest.starts_with(['*', '/'])) {
+fn names_a_field_as_it_stands(text: &str, has_braces: bool, fields: &Fields, state: State) -> bool {
+    let is_sign = |letter| matches!(letter, ':' | '=' | '/' | '#' | '\u{ff1a}' | '\u{ff1d}');
+    // A comment may stand between a name and its sign.
+    let is_comment = |at: usize| text.get(at + 1..).is_some_and(|rest| rest.starts_with(['*', '/']));
+    let has_braces = has_braces || text.contains(BRACES);
+    let (mut begin, mut was_quote) = (0, false);
+    for (at, sign) in text.match_indices(|letter| is_sign(letter) || is_quote(letter)) {
+        if sign == "/" && !is_comment(at) {
             continue;
         }
         let before = text.get(begin..at).unwrap_or_default();
         begin = at + sign.len();
-        let words = Words::before(before);
-        let is_quoted = before.get(words.text.len()..).is_some_and(|marks| marks.contains(is_quote));
-        if (is_quoted || brace < at) && words.names().any(|(_, name)| fields.hits_ahead(state, name)) {
+        let is_quote = sign.starts_with(is_quote);
+        let was_quote = std::mem::replace(&mut was_quote, is_quote);
+        let asks = if is_quote {
+            let rest = text.get(begin..).unwrap_or_default().trim_start_matches(closes);
+            // An apostrophe closes nothing.
+            let closes = sign != "'" || was_quote;
+            closes && (has_braces || rest.starts_with(is_sign))
+        } else {
+            has_braces
+        };
+        if !asks {
+            continue;
+        }
+        // Whatever stands behind a name that is no word: what is almost JSON may have a sign too many.
+        let words = Words::before(before.trim_end_matches(|letter| !is_of_word(letter) || is_unseen(letter)));
+        let marks = before.get(words.text.len()..).unwrap_or_default();
+        // What stands in the place of a finding names nothing.
+        let is_label = |start| marks.starts_with(']') && before.get(..start).is_some_and(|text| text.ends_with('['));
+        let mut names = words.names().filter(|(start, _)| !is_label(*start));
+        if names.any(|(_, name)| fields.hits_ahead(state, name)) {
             return true;
         }
     }
     false
 }
+
+const BRACES: [char; 2] = ['{', '}'];
 
 fn is_quote(letter: char) -> bool {
     QUOTES.contains(&letter) || matches!(letter, '\u{2018}'..='\u{201f}' | '\u{ab}' | '\u{bb}')
@@ -544,10 +585,11 @@ impl Pass<'_> {
         let mut fragments = Fragments::of(text);
         let (mut written, mut copied, mut at) = (String::new(), 0, 0);
         let mut read = 0;
+        let has_braces = text.contains(BRACES);
         let no_field_in = |range: Range<usize>| {
             let between = text.get(range.clone()).unwrap_or_default();
             match fields {
-                Some(fields) if names_a_field(between, fields, way.field) => {
+                Some(fields) if names_a_field(between, has_braces, fields, way.field) => {
                     Err(Unmaskable::Unreadable { at: range.start })
                 }
                 _ => Ok(()),
@@ -595,6 +637,7 @@ mod tests {
     use crate::mask::{
         Kept, Kind, Masks, Rule, Unmaskable, mask_json, mask_json_and_tell, mask_text, mask_text_and_tell,
     };
+    use proptest::prelude::*;
 
     fn masks(fields: &[&str]) -> Masks {
         let fields = fields.iter().map(|field| (*field).to_owned()).collect();
@@ -833,5 +876,36 @@ mod tests {
         let masked = mask_json(body.as_bytes(), &masks, &Kept::default(), &[]).unwrap();
         let wanted = r#"{"results":["[field]","x {\"name\": \"[field]\"} y","a [1, 2] b"]}"#;
         assert_eq!(std::str::from_utf8(masked.body().unwrap()).unwrap(), wanted);
+    }
+
+    const NAMED: &str = r#"{"a": 1, "ssn": "536228726", "b": [true, "x"]}"#;
+
+    proptest! {
+        /// Whatever a body suffers on its way into a text, what it names is not left.
+        #[test]
+        fn of_json_that_is_damaged_around_it_no_field_is_left(
+            damages in proptest::collection::vec((any::<prop::sample::Index>(), prop::option::of("[{}\\[\\],:'\"\\\\/*# \n\u{200b}\u{0}]")), 0..3),
+        ) {
+            let mut text = NAMED.to_owned();
+            for (place, inserted) in damages {
+                let kept = ["ssn", "536228726"].map(|kept| text.find(kept).map_or(0..0, |at| at..at + kept.len()));
+                let free = |at: &usize| text.is_char_boundary(*at) && kept.iter().all(|kept| !kept.contains(at));
+                let places: Vec<usize> = (0..text.len()).filter(free).collect();
+                let at = *place.get(&places);
+                match inserted {
+                    Some(more) => text.insert_str(at, &more),
+                    None => drop(text.remove(at)),
+                }
+            }
+            let masks = masks(&["ssn"]);
+            let body = serde_json::json!({"results": [text]}).to_string();
+            let masked = mask_json(body.as_bytes(), &masks, &Kept::default(), &[]).unwrap();
+            let left = String::from_utf8_lossy(masked.body().unwrap_or(body.as_bytes())).into_owned();
+            prop_assert!(!left.contains("536228726"), "{} in JSON: {}", text, left);
+            if let Ok(masked) = mask_text(text.as_bytes(), &masks, &[]) {
+                let left = String::from_utf8_lossy(masked.body().unwrap_or(text.as_bytes())).into_owned();
+                prop_assert!(!left.contains("536228726"), "{} as a text: {}", text, left);
+            }
+        }
     }
 }

@@ -92,7 +92,9 @@ class Desk:
         make = programs / "make"
         make.write_text(f'#!/bin/sh\nexec {shutil.which("make")} --no-print-directory -C "{ROOT}" {made} "$@"\n')
         make.chmod(0o755)
-        self.environment = {**os.environ, "PATH": f"{programs}:{TOOLS}:{os.environ['PATH']}", "PYTHON": sys.executable}
+        # Nothing of a `make` that runs these tests.
+        outside = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+        self.environment = {**outside, "PATH": f"{programs}:{TOOLS}:{outside['PATH']}", "PYTHON": sys.executable}
         self.staying: list[subprocess.Popen] = []
 
     def run(self, script: str) -> subprocess.CompletedProcess:

@@ -239,7 +239,8 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_every_page_of_the_book_is_in_its_summary() -> None:
     book = ROOT / "docs"
     summary = re.findall(r"\]\(([^)\s]+)\)", (book / "SUMMARY.md").read_text())
-    assert sorted(summary) == sorted(str(page.relative_to(book)) for page in book.glob("**/*.md") if page.name != "SUMMARY.md")
+    pages = [str(page.relative_to(book)) for page in book.glob("**/*.md") if page.name != "SUMMARY.md"]
+    assert sorted(summary) == sorted(pages), "name each page once in docs/SUMMARY.md"
 
 
 TOP = "|".join(re.escape(path.name) for path in ROOT.iterdir() if path.is_dir() and path.name[0] != "." and path.name not in ("target", "build"))

@@ -28,3 +28,4 @@ pub mod schema;
 pub mod shared;
 pub mod time;
 mod visible;
+mod wording;

@@ -18,6 +18,7 @@ mod guard;
 mod habits;
 mod head;
 mod held;
+mod host;
 mod permit;
 mod reply;
 mod request;
@@ -31,17 +32,17 @@ mod values;
 pub use bundles::{Role, Supplied, Supply};
 pub use guard::{Guard, Unready};
 pub use head::Headers;
+pub use host::{Certificate, Host, StandIn};
 pub use permit::Edits;
 pub use reply::{Problem, Reply, Ticket};
 
 use crate::approval::Receipt;
 use crate::audit::{Approved, Members, Names, Record};
 use crate::call::Call;
-use crate::caller::{Caller, NativeSignatures};
+use crate::caller::Caller;
 use crate::mask::Found;
 use crate::origin::Authority;
 use crate::policy::Decision;
-use crate::shared::SharedMemory;
 use crate::time::{Span, Time};
 use bundles::InForce;
 pub(crate) use bundles::SecondOpinion;
@@ -51,47 +52,6 @@ use held::Held;
 use permit::Permit;
 use std::rc::Rc;
 use streaming::{Streamed, Streaming};
-
-/// What the host can be asked about the connection of a request. Each question costs a host call, so it is asked only where the
-/// answer decides.
-pub trait Host {
-    /// The host's own signature check.
-    fn signatures(&self) -> &dyn NativeSignatures;
-    /// Where the request comes from, for the limit on bad signatures: the peer's IPv4 address, or the first 64 bits of its IPv6
-    /// address.
-    fn source(&self) -> Option<Vec<u8>>;
-    /// The client certificate, if TLS has one: its sender holds its key. Whether anybody verified it, [`Self::route`] tells.
-    fn certificate(&self) -> Option<Certificate>;
-    /// The name of Envoy's route for the request as it came.
-    fn route(&self) -> Option<String>;
-    /// The cluster of Envoy's route: on the way in for the request as it came, once there is an answer the one that was asked. None
-    /// where there is no route, or no such cluster.
-    fn cluster(&self) -> Option<String>;
-    /// Whether the answer is the refusal of the filter behind this one, which holds the route to the cluster that was judged: then
-    /// nothing went upstream.
-    fn was_held_back(&self) -> bool;
-    /// What all workers of the process remember together.
-    fn shared(&self) -> &dyn SharedMemory;
-    /// The address and port a request comes from, for its record.
-    fn peer(&self) -> Option<String>;
-    /// How the answer came about, in the host's own words.
-    fn details(&self) -> Option<String>;
-    /// The status of the answer, as far as there is one.
-    fn status(&self) -> Option<u16>;
-    /// Whether the request may have been put on a connection to an upstream. True where that is not known.
-    fn may_have_reached_upstream(&self) -> bool;
-}
-
-/// A client certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Certificate {
-    /// SHA-256 over its DER.
-    pub sha256: [u8; 32],
-    /// The first URI among its subject alternative names.
-    pub uri: Option<String>,
-    /// The first DNS name among them.
-    pub dns: Option<String>,
-}
 
 /// What the host has to do next.
 #[derive(Debug, PartialEq, Eq)]

@@ -415,7 +415,7 @@ impl Exchange {
     }
 
     /// The approver's answer; None: there is none (unknown cluster, time-out, reset).
-    pub fn answered(&mut self, answer: Option<(u16, &[u8])>, now: Time, host: &dyn Host) -> Step {
+    pub fn answered(&mut self, answer: Option<(u16, &[u8])>, now: Time) -> Step {
         let consultation = match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Asking(consultation) => consultation,
             other => {
@@ -423,7 +423,7 @@ impl Exchange {
                 return Step::Hold;
             }
         };
-        match self.weigh(consultation, answer, now, host) {
+        match self.weigh(consultation, answer, now) {
             Ok(step) => step,
             Err((problem, reason)) => self.refuse(problem, reason),
         }
@@ -434,7 +434,6 @@ impl Exchange {
         mut consultation: Box<Consultation>,
         answer: Option<(u16, &[u8])>,
         now: Time,
-        _host: &dyn Host,
     ) -> Result<Step, Refused> {
         let guard = self.guard.clone();
         let unavailable = |reason: &'static str| (Problem::ApprovalUnavailable, reason);

@@ -23,6 +23,7 @@ pub mod mask;
 pub mod media;
 pub mod origin;
 pub mod policy;
+pub mod reason;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod shared;

@@ -147,7 +147,7 @@ pub(crate) fn verify(arguments: &VerifyArguments, output: Output) -> End {
             match output {
                 Output::Text => say(&format!("{file}: refused: {refused}\n")),
                 Output::Json => {
-                    say_json(&json!({"ok": false, "refused": refused.as_str(), "why": refused.to_string()}));
+                    say_json(&json!({"ok": false, "refused": refused.reason().as_str(), "why": refused.to_string()}));
                 }
             }
             return End::Found;

@@ -747,3 +747,25 @@ fn mask_is_done_in_time_that_grows_with_the_file_alone() {
     let findings = told["masked"][0]["findings"].as_array().unwrap();
     assert_eq!((findings.len(), &findings[39_999]["end"]), (40_000, &json!(text.len() - 1)));
 }
+
+#[test]
+fn why_tells_what_a_word_means_wherever_it_stands() {
+    let ran = run(&["why", "no-rule"]);
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (
+            0,
+            "no-rule\nchapter  May they?\nanswer   403 `forbidden`\nmeans    no allow matched\n\
+             to do    Look at the record's near misses; `rerank-guard explain` tells what each lacked.\n"
+        )
+    );
+    let told = run(&["why", "no-cluster", "--output", "json"]).json();
+    let chapters: Vec<&Value> = told.as_array().unwrap().iter().map(|one| &one["chapter"]).collect();
+    assert_eq!(chapters, [&json!("What do they ask for?"), &json!("How it ended")]);
+    assert_eq!((&told[0]["answers"][0]["status"], &told[1]["answers"]), (&json!(503), &json!([])));
+    for (word, told) in [("no-rul", "is no reason"), ("forbidden", "ask for its reason"), ("\u{1b}[2J", "is no reason")]
+    {
+        let ran = run(&["why", word]);
+        assert_eq!((ran.code, ran.err.contains(told), ran.err.contains('\u{1b}')), (2, true, false), "{}", ran.err);
+    }
+}

@@ -20,6 +20,7 @@ mod head;
 mod held;
 mod host;
 mod permit;
+pub mod reason;
 mod reply;
 mod request;
 mod response;
@@ -43,6 +44,7 @@ use crate::caller::Caller;
 use crate::mask::Found;
 use crate::origin::Authority;
 use crate::policy::Decision;
+use crate::reason::Answer;
 use crate::time::{Span, Time};
 use bundles::InForce;
 pub(crate) use bundles::SecondOpinion;
@@ -50,6 +52,7 @@ use ending::Ending;
 use head::{MediaType, RequestHead};
 use held::Held;
 use permit::Permit;
+use reason::{EndReason, Outcome, Reason, RequestReason, ResponseReason};
 use std::rc::Rc;
 use streaming::{Streamed, Streaming};
 
@@ -200,8 +203,8 @@ struct Story {
     status: Option<u16>,
     /// Whether the answer's headers have gone before its end.
     open: bool,
-    problem: Option<&'static str>,
-    reason: Option<&'static str>,
+    problem: Option<Answer>,
+    reason: Option<Reason>,
     found: Vec<Found>,
     request_found: Vec<Found>,
     headers_dropped: usize,
@@ -250,13 +253,13 @@ impl Exchange {
         self.story.cluster = Some(cluster);
         if host.was_held_back() {
             (self.story.sent, self.story.credential) = (None, None);
-            return Some(self.refuse(Problem::Forbidden, "cluster-changed"));
+            return Some(self.refuse(Problem::Forbidden, RequestReason::ClusterChanged));
         }
         if is_allowed {
             return None;
         }
         guard.close(at, now);
-        Some(self.refuse(Problem::Unmaskable, "wrong-cluster"))
+        Some(self.refuse(Problem::Unmaskable, ResponseReason::WrongCluster))
     }
 
     /// What happened so far, in the bounded words of metrics: the outcome, and the reason. `served` is only what an upstream
@@ -265,22 +268,23 @@ impl Exchange {
     pub fn outcome(&self) -> (&'static str, &'static str) {
         let story = &self.story;
         if let (Some(problem), Some(reason)) = (story.problem, story.reason) {
-            return (problem, reason);
+            return (problem.code(), reason.as_str());
         }
         let is_passing = matches!(self.stage, Stage::Passing);
-        match (story.ending, story.status) {
-            (Some(Ending::Envoy(reason)), Some(_)) if is_passing => ("passed", reason),
+        let (outcome, reason) = match (story.ending, story.status) {
+            (Some(Ending::Envoy(reason)), Some(_)) if is_passing => (Outcome::Passed, reason),
             // What has begun to leave is no answer of Envoy's, which ends it.
-            (Some(Ending::Envoy(reason)), _) => (if story.open { "aborted" } else { "failed" }, reason),
-            (Some(Ending::Upstream), Some(_)) if is_passing => ("passed", "listed"),
+            (Some(Ending::Envoy(reason)), _) => (if story.open { Outcome::Aborted } else { Outcome::Failed }, reason),
+            (Some(Ending::Upstream), Some(_)) if is_passing => (Outcome::Passed, EndReason::Listed),
             (Some(Ending::Upstream), Some(status)) if matches!(self.stage, Stage::Over) => {
-                ("served", ending::of_status(status))
+                (Outcome::Served, ending::of_status(status))
             }
-            (Some(Ending::BrokeOff), _) => ("aborted", "upstream-broke-off"),
-            (Some(Ending::Redirected), _) => ("aborted", "internal-redirect"),
-            (Some(Ending::Gone), _) => ("aborted", "caller-gone"),
-            (Some(Ending::Upstream) | None, _) => ("aborted", "stream-ended"),
-        }
+            (Some(Ending::BrokeOff), _) => (Outcome::Aborted, EndReason::UpstreamBrokeOff),
+            (Some(Ending::Redirected), _) => (Outcome::Aborted, EndReason::InternalRedirect),
+            (Some(Ending::Gone), _) => (Outcome::Aborted, EndReason::CallerGone),
+            (Some(Ending::Upstream) | None, _) => (Outcome::Aborted, EndReason::StreamEnded),
+        };
+        (outcome.as_str(), reason.as_str())
     }
 
     /// Whether an upstream saw the request, in a word: `answered`, `unanswered` (it may have seen it), `unreached` (none did).
@@ -430,7 +434,7 @@ impl Exchange {
         }
         let problem = Problem::NotReady;
         let reply = problem.reply(&self.id);
-        self.refuse(problem, "host-refused");
+        self.refuse(problem, RequestReason::HostRefused);
         reply
     }
 
@@ -447,7 +451,8 @@ impl Exchange {
             self.story.sent = None;
             self.story.credential = None;
         }
-        self.refuse(if is_answer { Problem::Unmaskable } else { Problem::TooLarge }, "buffer-too-small");
+        let problem = if is_answer { Problem::Unmaskable } else { Problem::TooLarge };
+        self.refuse(problem, RequestReason::BufferTooSmall);
         if is_answer && held {
             self.story.status = Some(500);
         }
@@ -462,10 +467,12 @@ impl Exchange {
     }
 
     /// The one place where a call is refused.
-    fn refuse(&mut self, problem: Problem, reason: &'static str) -> Step {
+    fn refuse(&mut self, problem: Problem, reason: impl Into<Reason>) -> Step {
+        let reason = reason.into();
+        debug_assert!(reason.is_answered_with(problem.kind()), "the list says nothing of {reason:?} as {problem:?}");
         self.held = None;
         let reply = problem.reply(&self.id);
-        self.story.problem = Some(problem.code());
+        self.story.problem = Some(problem.kind());
         self.story.reason = Some(reason);
         if self.story.open {
             // The caller has the upstream's status already, and an answer that breaks off.
@@ -479,7 +486,11 @@ impl Exchange {
 }
 
 /// What the caller is told, and what the record says.
-type Refused = (Problem, &'static str);
+type Refused = (Problem, Reason);
+
+fn refused(problem: Problem, reason: impl Into<Reason>) -> Refused {
+    (problem, reason.into())
+}
 
 /// The head of a message that goes on: names and values, and no others beside them.
 type Head = Vec<(String, String)>;

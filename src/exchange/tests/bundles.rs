@@ -135,7 +135,10 @@ fn a_worker_follows_the_others_of_its_process_and_lets_nothing_older_decide() {
         assert_eq!((status(&step), &record(&mut exchange)["result"]["reason"]), (503, &json!("bundle-behind")));
     }
     let told = poor.guard.follow(NOW, &host());
-    assert_eq!(told.iter().map(|(_, one)| (one.event, one.reason)).collect::<Vec<_>>(), [("behind", "unfit")]);
+    assert_eq!(
+        told.iter().map(|(_, one)| (one.event, one.reason)).collect::<Vec<_>>(),
+        [("behind", Some(crate::policy::FetchReason::Unfit))]
+    );
     // Where nobody knows, nothing that could be older decides; a bundle that is not fetched does.
     lose_memory();
     let mut exchange = late.exchange();

@@ -190,14 +190,15 @@ def stay(up: Stack) -> None:
     """Keeps the stack up and prints what to paste."""
     analyst, contractor = up.token("ann", "grp-search-analysts", ttl_s=8 * 3600), up.token("carl", "grp-contractors", ttl_s=8 * 3600)
     print(f"""base URL    {up.url}/cohere/web-docs    (also /jina/…, /tei/…, /vllm/…; datasets: web-docs, hr-reviews)
-approver    http://{up.approver.address}/v1/approvals
 admin       http://{up.envoy.admin_address}
-records     {up.envoy.directory / 'access.log'}
 
+GATEWAY={up.url}
+APPROVER=http://{up.approver.address}
+RECORDS={up.envoy.directory / 'access.log'}
 ANALYST={analyst}
 CONTRACTOR={contractor}
 
-curl -s {up.url}/cohere/web-docs/v2/rerank -H "authorization: Bearer $ANALYST" -H 'content-type: application/json' \\
+curl -s "$GATEWAY/cohere/web-docs/v2/rerank" -H "authorization: Bearer $ANALYST" -H 'content-type: application/json' \\
   -d '{{"model": "rerank-v3.5", "query": "parental leave", "documents": ["Leave is paid for twelve weeks.", "The cafeteria opens at eight."]}}'
 
 pip install cohere

@@ -14,6 +14,7 @@ pub mod config;
 pub mod credential;
 #[cfg(any(target_arch = "wasm32", test))]
 mod envoy;
+mod escapes;
 pub mod exchange;
 mod fetch;
 mod fold;
@@ -23,8 +24,10 @@ pub mod mask;
 pub mod media;
 pub mod origin;
 pub mod policy;
+pub mod reason;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod shared;
 pub mod time;
 mod visible;
+mod wording;

@@ -710,7 +710,12 @@ fn check_refuses_an_envoy_configuration_that_leaves_the_filter_unsafe() {
             "the filter is switched off for these calls",
         ),
         ("\"dialect\": \"tei\"", "\"dialect\": \"tie\"", "\"tie\"", "`tie` is not known: write one of"),
-        ("\"audiences\": [", "\"audience\": [", "\"audience\": [", "unknown field `audience`, expected one of"),
+        (
+            "\"audiences\": [",
+            "\"audience\": [",
+            "\"audience\": [",
+            "unknown field `audience`: did you mean `audiences`?",
+        ),
         ("\"rules\": [", "\"rule\": [", "\"rule\": [", "unknown name `rule`"),
         ("\"routes\": [", "\"routes\": ", "]", "expected"),
     ] {

@@ -273,13 +273,15 @@ impl<'a> Masker<'a> {
         masked.clear();
         masked.reserve(raw.len());
         let mut copied = 0;
+        // Both stand in order.
+        let mut spans = self.spans.iter().peekable();
         for (place, (seen, what)) in self.places.iter().zip(&self.hits) {
             // A place that is cut wrongly must not leave anything behind, so it fails.
             masked.push_str(raw.get(copied..place.start).ok_or(Undone::Unsettled)?);
             let replacement = self.masks.replacement(what).ok_or(Undone::Unsettled)?;
             let value = view.get(seen.clone()).unwrap_or_default();
-            let found = self.spans.binary_search_by_key(&seen.start, |span| span.start).ok();
-            let stretched = found.and_then(|found| self.spans.get(found)).is_some_and(|span| span.stretched);
+            while spans.next_if(|span| span.start < seen.start).is_some() {}
+            let stretched = spans.peek().is_some_and(|span| span.start == seen.start && span.stretched);
             if keeps && !stretched {
                 replacement.write(value, form, masked);
             } else {

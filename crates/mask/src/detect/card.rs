@@ -1,6 +1,6 @@
 //! Payment card numbers (ISO/IEC 7812).
 
-use super::checksum::{is_one_digit, luhn};
+use super::checksum::is_one_digit;
 use super::number::{Group, Join};
 use super::scan::Scan;
 use super::{Context, Proof};
@@ -15,12 +15,11 @@ enum Issued {
     No,
 }
 
-/// Looks at `window`, groups of a run that have `digits` together. Whether it is a card.
+/// Looks at `window`, groups of a run that have `digits` together, the last of which is their check digit. Whether it is a card.
 #[inline(never)]
 pub(super) fn look(scan: &mut Scan<'_>, window: &[Group], digits: &[u8]) -> bool {
     let (Some(first), Some(last)) = (window.first(), window.last()) else { return false };
-    // Nine of ten are ruled out by their check digit.
-    if !luhn(digits) || is_one_digit(digits) {
+    if is_one_digit(digits) {
         return false;
     }
     let grouping = grouping(window);

@@ -133,9 +133,7 @@ pub(super) fn look(scan: &mut Scan<'_>, window: &[Group], digits: &[u8], rows: u
         rows &= rows - 1;
         let Some(spec) = spec.filter(|spec| scan.wants(spec.kind)) else { continue };
         let Some(form) = spec.forms.iter().find(|form| form.fits(window)) else { continue };
-        if !(spec.is_valid)(digits) {
-            continue;
-        }
+        // Words are asked once for all that begins here, check digits are counted for each.
         let near = scan.near(first.start).any;
         // A word for this kind alone decides between countries whose numbers look alike; one for all of them does not.
         let named = near.has(Context::of_kind(spec.kind));
@@ -144,7 +142,7 @@ pub(super) fn look(scan: &mut Scan<'_>, window: &[Group], digits: &[u8], rows: u
             Alone::AmongNoThings => !near.has(Context::THING),
             Alone::Never => false,
         };
-        if alone || named || near.has(spec.words) {
+        if (alone || named || near.has(spec.words)) && (spec.is_valid)(digits) {
             let proof = if named { Proof::Named } else { Proof::Valid };
             scan.push_hanging(spec.kind, (first.start, last.end), proof, joined);
         }

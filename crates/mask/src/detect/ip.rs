@@ -75,8 +75,7 @@ fn v6_around(scan: &Scan<'_>, at: usize) -> Option<(usize, usize)> {
     if inside || scan.byte(end).is_ascii_alphanumeric() {
         return None;
     }
-    let colons = scan.text.get(start..end).unwrap_or_default().iter().filter(|byte| **byte == b':').count();
-    if colons < 2 {
+    if !can_be_v6(scan.text.get(start..end).unwrap_or_default()) {
         return None;
     }
     // A full stop or colon of the sentence.
@@ -84,6 +83,33 @@ fn v6_around(scan: &Scan<'_>, at: usize) -> Option<(usize, usize)> {
         end -= 1;
     }
     (end > start && is::<Ipv6Addr>(scan, start, end)).then_some((start, end))
+}
+
+/// Whether bytes of IPv6 addresses can be one, but for a full stop or colon behind it: most are ruled out without reading them as one.
+fn can_be_v6(text: &[u8]) -> bool {
+    let (mut colons, mut row, mut doubles, mut digits) = (0, 0, 0, 0);
+    for byte in text {
+        match byte {
+            b':' => {
+                colons += 1;
+                row += 1;
+                digits = 0;
+                doubles += u32::from(row == 2);
+                if row > 2 || doubles > 1 {
+                    return false;
+                }
+            }
+            b'.' => (row, digits) = (0, 0),
+            _ => {
+                row = 0;
+                digits += 1;
+                if digits > 4 {
+                    return false;
+                }
+            }
+        }
+    }
+    colons >= 2 && (doubles > 0 || colons >= 6)
 }
 
 fn ends_in_one_colon(text: &[u8]) -> bool {
@@ -146,6 +172,16 @@ mod tests {
                 "v1.2.3.4 is a release of ours, «1.2.3.4» not",
             ],
         );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_address_is_ruled_out_before_it_is_read(text in "([0-9a-f]{0,4}[:.]{1,2}){2,9}[0-9a-f]{0,3}[:.]{0,2}") {
+            let trimmed = text.trim_end_matches('.');
+            for end in [trimmed, trimmed.strip_suffix(':').unwrap_or(trimmed)] {
+                proptest::prop_assert!(end.parse::<Ipv6Addr>().is_err() || can_be_v6(text.as_bytes()));
+            }
+        }
     }
 
     #[test]

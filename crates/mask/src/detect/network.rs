@@ -18,6 +18,10 @@ pub(super) fn look_mac(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
     }
     let separator = scan.byte(at);
     let (size, count) = if separator == b'.' { (4, 3) } else { (2, 6) };
+    // Most colons and full stops have no other behind the next two or four characters.
+    if scan.byte(at + size + 1) != separator {
+        return None;
+    }
     let start = at.checked_sub(size)?;
     let end = start + size * count + count - 1;
     let text = scan.text.get(start..end)?;

@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test chaos bench bench-mask bench-decisions empty memory eval schema wasm trap tools lint unit e2e fuzz fuzz-seeds compose-test envoys deny clean check-tools
+.PHONY: help demo run check test docs docs-test chaos bench bench-mask bench-decisions empty memory eval schema wasm trap tools lint unit e2e fuzz fuzz-seeds compose-test envoys deny clean check-tools
 
 WASM := target/wasm32-wasip1/release/rerank_guard.wasm
 TRAP_WASM := target/wasm32-wasip1/trap/rerank_guard.wasm
@@ -15,6 +15,7 @@ MINUTES ?= 5
 SEED ?= 1
 VENV := .venv
 CARGO_FUZZ := fuzz/target/tools/bin/cargo-fuzz
+MDBOOK := target/tools/bin/mdbook
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +25,11 @@ demo: wasm tools $(VENV)/envoy ## runs the guarded call on loopback, step by ste
 
 run: wasm tools $(VENV)/envoy ## the same stack stays up; prints the base URL, tokens and lines to paste
 	@$(PYTHON) demo/demo.py --stay
+
+check: check-tools ## while working, under a minute on a warm tree: formatting, clippy, unit tests of the libraries
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+	cargo test --locked --workspace --lib --quiet
 
 test: lint unit fuzz-seeds wasm tools e2e ## formatting, clippy, unit and property tests, the module, end to end in real Envoy
 
@@ -54,9 +60,18 @@ schema: tools ## writes schema/*.json anew, from the types that read bundles and
 	@mkdir -p schema
 	@for document in bundle config; do $(TOOLS)/rerank-guard schema $$document > schema/$$document.schema.json || exit 1; done
 
-e2e: wasm tools trap $(VENV)/tests $(VENV)/oidc ## every refusal, in real Envoy
+e2e: wasm tools trap $(VENV)/tests $(VENV)/oidc ## every refusal, in real Envoy; and what the pages say
 	RERANK_GUARD_WASM=$(CURDIR)/$(WASM) RERANK_GUARD_TRAP_WASM=$(CURDIR)/$(TRAP_WASM) RERANK_GUARD_TOOLS=$(CURDIR)/$(TOOLS) \
-		$(VENV)/bin/python -m pytest -q tests/e2e
+		$(VENV)/bin/python -m pytest -q tests/docs tests/e2e
+
+docs-test: wasm tools $(VENV)/tests ## runs the commands of README.md and docs/, loads their examples, follows their links
+	RERANK_GUARD_WASM=$(CURDIR)/$(WASM) RERANK_GUARD_TOOLS=$(CURDIR)/$(TOOLS) $(VENV)/bin/python -m pytest -q tests/docs
+
+# Beside the book stands what its pages link to outside of it.
+docs: check-tools $(MDBOOK) ## the book, into target/site/docs/index.html, and a look at every link in it
+	@rm -rf target/site && mkdir -p target/site && cp -R schema target/site
+	@$(MDBOOK) build docs --dest-dir $(CURDIR)/target/site/docs
+	@$(PYTHON) tests/docs/rendered.py target/site/docs
 
 chaos: wasm tools trap $(VENV)/tests ## MINUTES of everything at random in real Envoy (CHAOS_SEED=… repeats a run)
 	RERANK_GUARD_WASM=$(CURDIR)/$(WASM) RERANK_GUARD_TRAP_WASM=$(CURDIR)/$(TRAP_WASM) RERANK_GUARD_TOOLS=$(CURDIR)/$(TOOLS) \
@@ -103,6 +118,10 @@ fuzz-seeds: check-tools ## every fuzz target over its seeds, without a fuzzer
 $(CARGO_FUZZ):
 	@command -v c++ >/dev/null || { echo "c++ is missing: libFuzzer is built with it (Debian: apt-get install g++)" >&2; exit 1; }
 	cargo install --quiet --locked --root fuzz/target/tools cargo-fuzz@0.13.2
+
+# Without its server and its watcher, which nothing here needs. It takes some minutes the first time.
+$(MDBOOK):
+	cargo install --quiet --locked --root target/tools --no-default-features --features search mdbook@0.5.4
 
 envoys: wasm $(VENV)/envoy ## which versions of Envoy load the files in envoy/, as they are and with the sandbox where older ones read it
 	@$(VENV)/bin/python tests/envoys.py

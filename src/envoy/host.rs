@@ -131,7 +131,7 @@ pub(super) fn leave_record(record: &str) {
     let _ = abi::set_property("rerank_guard_record", record.as_bytes());
 }
 
-/// Filter state that the filter behind this one holds Envoy's route against, after it was chosen anew: see README.md. False: the host
+/// Filter state that the filter behind this one holds Envoy's route against, after it was chosen anew: see docs/envoy.md. False: the host
 /// refused, so that the filter behind would refuse too.
 pub(super) fn hold_to(cluster: &str) -> bool {
     abi::set_property("rerank_guard_cluster", cluster.as_bytes()).is_ok()

@@ -64,7 +64,7 @@ pub(crate) fn check(document: &Value, embedded: Option<&[u8]>) -> Checked {
 /// Why there is none, in one line.
 pub(crate) fn only(document: &Value) -> Result<Config, String> {
     if let Some(other) = kind::no_config(document) {
-        return Err([Some(other.what), other.hint].into_iter().flatten().collect::<Vec<_>>().join(": "));
+        return Err(other.what);
     }
     let filters = Filters::of(document);
     let inside = match (filters.ours.as_slice(), is_envoys(document)) {

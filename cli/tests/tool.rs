@@ -500,7 +500,7 @@ fn token_tells_the_caller_or_the_one_reason_and_never_the_token() {
     assert_eq!(shown("", &[]).code, 2);
     assert_eq!(shown(&good, &["--at", "soon"]).code, 2);
     let ran = run_with(&["token", "--config", EXAMPLE], &good);
-    assert_eq!((ran.code, ran.err.contains("approvals: unknown field `approvals`")), (2, true), "{}", ran.err);
+    assert_eq!((ran.code, ran.err.contains("this is a bundle, not a configuration")), (2, true), "{}", ran.err);
 }
 
 #[test]

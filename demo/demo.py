@@ -190,11 +190,11 @@ def stay(up: Stack) -> None:
     """Keeps the stack up and prints what to paste."""
     analyst, contractor = up.token("ann", "grp-search-analysts", ttl_s=8 * 3600), up.token("carl", "grp-contractors", ttl_s=8 * 3600)
     print(f"""base URL    {up.url}/cohere/web-docs    (also /jina/…, /tei/…, /vllm/…; datasets: web-docs, hr-reviews)
-approver    http://{up.approver.address}/v1/approvals
 admin       http://{up.envoy.admin_address}
-records     {up.envoy.directory / 'access.log'}
 
 GATEWAY={up.url}
+APPROVER=http://{up.approver.address}
+RECORDS={up.envoy.directory / 'access.log'}
 ANALYST={analyst}
 CONTRACTOR={contractor}
 

@@ -1,5 +1,14 @@
 //! Points in time and spans, as the documents write them (RFC 3339, `10m`) and as the rooms compare them. The core has no clock:
 //! every function that needs the time is told it.
+//!
+//! ```
+//! use rerank_guard::time::{Span, Time};
+//!
+//! let start = Time::parse("2027-01-31T08:00:00Z").unwrap();
+//! let span = Span::parse("10m").unwrap();
+//! assert_eq!(start.plus(span).since(start), span);
+//! assert_eq!(Span::parse("10 minutes"), None);
+//! ```
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::fmt;

@@ -1,4 +1,15 @@
 //! What will be remembered? One record of every call, denials included, as a link of its VM's hash chain.
+//!
+//! ```
+//! use rerank_guard::audit::{Broken, Chain, verify};
+//!
+//! let mut chain = Chain::new("eu1/rerank", 7);
+//! let (first, second) = (chain.seal(r#""sub":"ann""#), chain.seal(r#""sub":"bob""#));
+//! let tip = verify(&first, None).unwrap();
+//! assert!(verify(&second, Some(&tip)).is_ok());
+//! assert_eq!(verify(&first.replace("ann", "eve"), None), Err(Broken::Edited));
+//! assert_eq!(verify(&second, None), Err(Broken::Unlinked), "one before it is gone");
+//! ```
 
 mod chain;
 mod record;

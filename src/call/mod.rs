@@ -1,4 +1,12 @@
 //! What do they ask for? Reads a request into a [`Call`]: dialect, operation, model, dataset, parameters, documents.
+//!
+//! ```
+//! use rerank_guard::call::Template;
+//!
+//! let template = Template::new("/cohere/{dataset}/v2/rerank").unwrap();
+//! assert_eq!(template.fit("/cohere/handbook/v2/rerank"), Some(vec![("dataset", "handbook")]));
+//! assert_eq!(template.fit("/cohere/handbook/v2/rerank/more"), None, "a path fits whole");
+//! ```
 
 mod body;
 mod dialect;

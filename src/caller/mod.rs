@@ -3,6 +3,20 @@
 //! The order is: bounds, header, issuer, key, signature, and only then all that the token says; the issuer before the key, so that no
 //! issuer's key can prove another issuer's token. What is judged before the signature is only ever a reason to refuse, and costs
 //! no more than its bytes.
+//!
+//! ```
+//! use rerank_guard::caller::{Callers, NoNativeSignatures, Refusal};
+//! use rerank_guard::time::Time;
+//!
+//! let settings = serde_json::json!({"issuers": [{
+//!     "issuer": "https://idp.example", "audiences": ["rerank-guard"], "algorithms": ["EdDSA"],
+//!     "keys": {"inline": {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "1",
+//!         "x": "OS92VSKaAaCnvXDyWcVEv4YuSTtGKE5Nwhc7p-IGV4s"}]}},
+//! }]});
+//! let mut callers = Callers::new(&serde_json::from_value(settings).unwrap()).unwrap();
+//! let refused = callers.identify(b"an API key", Time::from_secs(1_800_000_000), &NoNativeSignatures);
+//! assert_eq!(refused.unwrap_err(), Refusal::NotThreeParts, "what is no token proves nobody");
+//! ```
 
 mod algorithm;
 mod binding;

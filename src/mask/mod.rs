@@ -4,6 +4,20 @@
 //! requests, [`mask_parts`] are the only makers of [`Masked`], so a body that leaves has been looked at whole. Detection is a scan for candidates by byte class, a validator for
 //! each kind, context from the key path and the words around, and one rule for overlaps; there is no regular expression in it.
 //! Of a stream, [`Records`] lets whole records go. What cannot be read whole (not UTF-8, not JSON, truncated) is [`Unmaskable`], never passed on.
+//!
+//! ```
+//! use rerank_guard::mask::{Kept, Kind, Masks, Rule, mask_json};
+//!
+//! let pii = Rule::detecting(&[Kind::Email], "[{kind}]");
+//! let masks = Masks::compile(&[("pii", &pii)]).unwrap();
+//! let kept = Kept::compile(&["/results/*/index"]).unwrap();
+//! let answer = br#"{"results": [{"index": 0, "text": "mail ann@example.org"}]}"#;
+//!
+//! let masked = mask_json(answer, &masks, &kept, &[]).unwrap();
+//! assert_eq!(masked.body().unwrap(), br#"{"results": [{"index": 0, "text": "mail [email]"}]}"#);
+//! assert_eq!(masked.found()[0].pointers, ["/results/0/text"]);
+//! assert!(mask_json(&answer[..20], &masks, &kept, &[]).is_err(), "whole, or not at all");
+//! ```
 
 mod bytes;
 mod detect;

@@ -3,6 +3,28 @@
 //! Three kinds of rule, so that their order cannot matter: a `deny` denies whatever it matches; a `guard` never grants, it adds
 //! limits, masks, approvals and risk to whatever it matches; an `allow` grants and names the credential. Only guards carry
 //! obligations: so taking an allow away can never free a call from one.
+//!
+//! ```
+//! use rerank_guard::policy::{Effect, Policy, Reason, Request};
+//!
+//! let bundle = br#"{
+//!     "schema": "rerank-guard/v1",
+//!     "bundle": {"id": "search", "serial": 1, "not_after": "2036-01-01"},
+//!     "groups": {"search": ["grp-search"]},
+//!     "datasets": {"handbook": {}},
+//!     "credentials": {"cohere-prod": {}},
+//!     "rules": [{"id": "search-handbook", "use": "cohere-prod", "allow": {"groups": ["search"],
+//!         "models": ["rerank-v3.5"], "datasets": ["handbook"], "operations": ["rerank"]}}]
+//! }"#;
+//! let policy = Policy::load(bundle).unwrap();
+//! let mut call = Request::about("rerank-v3.5", "handbook");
+//! let denied = policy.decide(&call.question());
+//! assert_eq!((denied.effect, denied.reason), (Effect::Deny, Reason::NoRule));
+//!
+//! call.groups = vec!["grp-search".to_owned()];
+//! let allowed = policy.decide(&call.question());
+//! assert_eq!((allowed.effect, allowed.credential.as_deref()), (Effect::Allow, Some("cohere-prod")));
+//! ```
 
 mod bundle;
 mod check;

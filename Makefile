@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run check test docs docs-test chaos bench bench-mask bench-decisions empty memory eval schema wasm trap tools lint unit e2e fuzz fuzz-seeds compose-test envoys deny clean check-tools
+.PHONY: help demo run check test docs docs-test chaos bench bench-mask bench-decisions empty memory eval reference wasm trap tools lint unit e2e fuzz fuzz-seeds compose-test envoys deny clean check-tools
 
 WASM := target/wasm32-wasip1/release/rerank_guard.wasm
 TRAP_WASM := target/wasm32-wasip1/trap/rerank_guard.wasm
@@ -56,9 +56,10 @@ trap: wasm
 tools: check-tools ## the operator's tool and the demo's programs
 	cargo build --locked --workspace --bins
 
-schema: tools ## writes schema/*.json anew, from the types that read bundles and configurations
-	@mkdir -p schema
+reference: tools ## writes schema/*.json and docs/reference/reasons.md anew, from the types and tables of the code
+	@mkdir -p schema docs/reference
 	@for document in bundle config; do $(TOOLS)/rerank-guard schema $$document > schema/$$document.schema.json || exit 1; done
+	@$(TOOLS)/rerank-guard reference reasons > docs/reference/reasons.md
 
 e2e: wasm tools trap $(VENV)/tests $(VENV)/oidc ## every refusal, in real Envoy; and what the pages say
 	RERANK_GUARD_WASM=$(CURDIR)/$(WASM) RERANK_GUARD_TRAP_WASM=$(CURDIR)/$(TRAP_WASM) RERANK_GUARD_TOOLS=$(CURDIR)/$(TOOLS) \

@@ -224,8 +224,8 @@ impl Config {
                 "configuration: not a JSON object: write JSON in a `google.protobuf.StringValue`".to_owned()
             ));
         }
-        let written = crate::json::check(json).and_then(|()| Ok(serde_json::from_slice::<Written<'_>>(json)?));
-        let written = written.map_err(|malformed| one(format!("configuration: {malformed}")))?;
+        let written: Written<'_> =
+            crate::json::read(json).map_err(|malformed| one(format!("configuration: {malformed}")))?;
         let mut flaws = Vec::new();
         if written.gateway.is_empty() || written.gateway.len() > 128 || written.gateway.chars().any(char::is_control) {
             flaws.push("gateway: write a name of 1 to 128 characters, such as eu1/rerank".to_owned());

@@ -4,7 +4,9 @@
 //! `model` than the one that was decided on. So no room of this crate reads JSON from outside without [`check`] or a visitor of
 //! its own that refuses repeated names.
 
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use crate::wording;
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
@@ -23,7 +25,7 @@ impl std::error::Error for Malformed {}
 
 impl From<serde_json::Error> for Malformed {
     fn from(error: serde_json::Error) -> Self {
-        Self(error.to_string())
+        Self(wording::malformed(&error))
     }
 }
 
@@ -31,9 +33,9 @@ impl From<serde_json::Error> for Malformed {
 ///
 /// # Errors
 /// What [`check`] refuses, and what does not fit `T`.
-pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Malformed> {
+pub fn read<'t, T: Deserialize<'t>>(text: &'t [u8]) -> Result<T, Malformed> {
     check(text)?;
-    Ok(serde_json::from_slice(text)?)
+    serde_json::from_slice(text).map_err(|error| Malformed(wording::misfit(&error)))
 }
 
 /// Accepts `text` if it is UTF-8 and one JSON value in which no object has two members of the same name (escapes decoded

@@ -23,8 +23,10 @@ pub mod mask;
 pub mod media;
 pub mod origin;
 pub mod policy;
+pub mod reason;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod shared;
 pub mod time;
 mod visible;
+mod wording;

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Verify that records were neither edited, taken out, doubled, moved nor put in. Exits 1 when anything was found.
+    /// Verify that records were neither edited, taken out, doubled, moved nor put in. Exits 1 when anything was found, and where there
+    /// is no record at all.
     ///
     /// Records of one worker form a chain, in which each names the hash of the one before. What is cut off at the end of a chain,
     /// or a whole chain that is gone, does not show in it: for that, compare the tips printed here with those of an earlier run,
@@ -67,11 +68,14 @@ pub(crate) fn run(command: &Command, output: Output) -> End {
                     "seq": one.seq, "what": one.what})
             };
             let listed: Vec<Value> = chains.chains.iter().map(|(name, chain)| described(name, chain)).collect();
-            say_json(&json!({"ok": findings.is_empty(), "lines": lines, "records": chains.records, "chains": listed,
-                "findings": findings.iter().map(found).collect::<Vec<_>>()}));
+            say_json(
+                &json!({"ok": findings.is_empty() && chains.records > 0, "lines": lines, "records": chains.records, "chains": listed,
+                "findings": findings.iter().map(found).collect::<Vec<_>>()}),
+            );
         }
     }
-    if findings.is_empty() { End::Well } else { End::Found }
+    // What holds no record proves nothing: it is the wrong file, or all of them were taken away.
+    if findings.is_empty() && chains.records > 0 { End::Well } else { End::Found }
 }
 
 fn described(name: &str, chain: &Chain) -> Value {
@@ -103,6 +107,10 @@ fn text(chains: &Chains, findings: &[Found], lines: u64, file: &dyn Fn(&Found) -
         );
     }
     let (count, records) = (chains.chains.len(), chains.records);
+    if records == 0 {
+        let _ =
+            writeln!(text, "no record: nothing was verified; give the whole access log that Envoy writes records to");
+    }
     let _ = writeln!(text, "{lines} lines, {records} records, {count} chains, {} findings", findings.len());
     text
 }

@@ -18,6 +18,7 @@ mod inner;
 mod kind;
 mod mask;
 mod progress;
+mod reference;
 mod report;
 mod schema;
 mod sign;
@@ -50,6 +51,10 @@ enum Command {
     Diff(diff::Arguments),
     /// Write the JSON Schema of bundles or configurations, for editors and other programs.
     Schema(schema::Arguments),
+    /// Write a page of the reference, out of the code that it tells about.
+    Reference(reference::Arguments),
+    /// Tell what a reason in a record, a counter or a log line means, and what to do about it.
+    Why(reference::WhyArguments),
     /// Write a bundle as the JSON that the module reads.
     Compile(compile::Arguments),
     /// Sign a bundle with an Ed25519 key, for gateways that fetch it.
@@ -95,6 +100,8 @@ fn main() -> ExitCode {
         Command::Explain(own) => explain::run(&own, arguments.output),
         Command::Diff(own) => diff::run(&own, arguments.output),
         Command::Schema(own) => schema::run(&own, arguments.output),
+        Command::Reference(own) => reference::run(&own, arguments.output),
+        Command::Why(own) => reference::why(&own, arguments.output),
         Command::Compile(own) => compile::run(&own, arguments.output),
         Command::Sign(own) => sign::sign(&own, arguments.output),
         Command::Verify(own) => sign::verify(&own, arguments.output),

@@ -72,11 +72,17 @@ pub(crate) fn sign(arguments: &SignArguments, output: Output) -> End {
         );
     }
     let bundle = compiled(loaded, false);
+    // What is shipped is what was loaded, so it is loaded once more as it will be.
+    let identity = match Policy::load(bundle.as_bytes()) {
+        Ok(policy) => (policy.id().to_owned(), policy.serial(), policy.digest().to_owned()),
+        Err(flaws) => {
+            let flaws: Vec<String> = flaws.iter().map(ToString::to_string).collect();
+            return unable(&format!("the compiled bundle does not load: {}", flaws.join("; ")), output);
+        }
+    };
     let mut envelope = Envelope { payload: STANDARD.encode(&bundle), signatures: Vec::new() };
     for path in &arguments.keys {
-        let key = match read(path).and_then(|pem| {
-            KeyPair::from_pem(&pem).map_err(|_| format!("`{}` is no private Ed25519 key in PEM", path.display()))
-        }) {
+        let key = match private_key(path) {
             Ok(key) => key,
             Err(why) => return unable(&why, output),
         };
@@ -101,9 +107,23 @@ pub(crate) fn sign(arguments: &SignArguments, output: Output) -> End {
             if let Err(error) = std::fs::write(path, text) {
                 return unable(&format!("cannot write `{}`: {error}", path.display()), output);
             }
+            tell_signed(path, &identity, &envelope, output);
         }
     }
     End::Well
+}
+
+/// What was written: which bundle, and whose signatures.
+fn tell_signed(path: &Path, (id, serial, digest): &(String, u64, String), envelope: &Envelope, output: Output) {
+    let keys: Vec<&str> = envelope.signatures.iter().map(|signature| signature.key.as_str()).collect();
+    let file = path.display().to_string();
+    match output {
+        Output::Text => {
+            eprintln!("{file}: bundle `{id}`, serial {serial}, sha256:{digest}, signed by {}", keys.join(", "))
+        }
+        Output::Json => say_json(&json!({"ok": true, "file": file, "bundle": id, "serial": serial, "sha256": digest,
+            "keys": keys})),
+    }
 }
 
 pub(crate) fn verify(arguments: &VerifyArguments, output: Output) -> End {
@@ -127,7 +147,7 @@ pub(crate) fn verify(arguments: &VerifyArguments, output: Output) -> End {
             match output {
                 Output::Text => say(&format!("{file}: refused: {refused}\n")),
                 Output::Json => {
-                    say_json(&json!({"ok": false, "refused": refused.as_str(), "why": refused.to_string()}));
+                    say_json(&json!({"ok": false, "refused": refused.reason().as_str(), "why": refused.to_string()}));
                 }
             }
             return End::Found;
@@ -153,9 +173,44 @@ pub(crate) fn verify(arguments: &VerifyArguments, output: Output) -> End {
 }
 
 fn public_key(path: &Path) -> Result<(PublicKey, TrustedKey), String> {
-    let key = PublicKey::from_pem(&read(path)?).ok();
+    let pem = read(path)?;
+    let key = PublicKey::from_pem(&pem).ok();
     let key = key.and_then(|key| Some((key, TrustedKey::from_bytes(&*key)?)));
-    key.ok_or_else(|| format!("`{}` is no public Ed25519 key in PEM", path.display()))
+    let name = path.display();
+    key.ok_or_else(|| match label(&pem) {
+        Some(label) if label.ends_with("PRIVATE KEY") => format!(
+            "`{name}` is a private key, which stays with who signs: give its public half, which \
+             `openssl pkey -in {name} -pubout -out public.pem` writes"
+        ),
+        Some("PUBLIC KEY") => format!("`{name}` is no Ed25519 key: make one with {MAKE_KEY}"),
+        label => format!("`{name}` is no public Ed25519 key in PEM: it {}", begins(label)),
+    })
+}
+
+fn private_key(path: &Path) -> Result<KeyPair, String> {
+    let pem = read(path)?;
+    let name = path.display();
+    KeyPair::from_pem(&pem).map_err(|_| match label(&pem) {
+        Some("PUBLIC KEY") => {
+            format!("`{name}` is a public key, which signs nothing: give the private key it belongs to")
+        }
+        Some("PRIVATE KEY") => format!("`{name}` is no Ed25519 key: make one with {MAKE_KEY}"),
+        label => format!("`{name}` is no private Ed25519 key in PEM: it {}", begins(label)),
+    })
+}
+
+const MAKE_KEY: &str = "`openssl genpkey -algorithm ed25519 -out private.pem`";
+
+/// What a file in PEM says it holds.
+fn label(pem: &str) -> Option<&str> {
+    pem.lines().find_map(|line| line.trim().strip_prefix("-----BEGIN ")?.strip_suffix("-----"))
+}
+
+fn begins(label: Option<&str>) -> String {
+    match label {
+        Some(label) => format!("holds `{}`", label.escape_debug()),
+        None => "has no line `-----BEGIN …-----`".to_owned(),
+    }
 }
 
 fn read(path: &Path) -> Result<String, String> {

@@ -69,11 +69,11 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> End {
             match output {
                 Output::Text => {
                     let claim = claim.map(|claim| format!("\nclaim     {claim}")).unwrap_or_default();
-                    say(&format!("refused   {}\nwhy       {refusal}{claim}\n", refusal.reason()));
+                    say(&format!("refused   {}\nwhy       {refusal}{claim}\n", refusal.reason().as_str()));
                 }
                 Output::Json => {
                     say_json(
-                        &json!({"ok": false, "refused": refusal.reason(), "why": refusal.to_string(), "claim": claim}),
+                        &json!({"ok": false, "refused": refusal.reason().as_str(), "why": refusal.to_string(), "claim": claim}),
                     );
                 }
             }

@@ -1250,7 +1250,12 @@ fn check_refuses_an_envoy_configuration_that_leaves_the_filter_unsafe() {
                 "typed_per_filter_config",
             ),
             ("\"dialect\": \"tei\"", "\"dialect\": \"tie\"", "`tie` is not known: write one of", "\"tie\""),
-            ("\"audiences\": [", "\"audience\": [", "unknown field `audience`, expected one of", "\"audience\": ["),
+            (
+                "\"audiences\": [",
+                "\"audience\": [",
+                "unknown field `audience`: did you mean `audiences`?",
+                "\"audience\": [",
+            ),
             ("\"rules\": [", "\"rule\": [", "unknown name `rule`", "\"rule\": ["),
             ("\"routes\": [", "\"routes\": ", "expected", "]"),
         ],

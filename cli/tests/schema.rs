@@ -42,8 +42,14 @@ fn bundle(file: &str) -> Value {
 fn the_committed_schemas_are_what_the_tool_writes() {
     for document in ["bundle", "config"] {
         let text = std::fs::read_to_string(root().join(format!("schema/{document}.schema.json"))).unwrap();
-        assert_eq!(tool(&["schema", document]), text, "`make schema` writes it anew");
+        assert_eq!(tool(&["schema", document]), text, "`make reference` writes it anew");
     }
+}
+
+#[test]
+fn the_committed_page_of_reasons_is_what_the_tool_writes() {
+    let text = std::fs::read_to_string(root().join("docs/reference/reasons.md")).unwrap();
+    assert_eq!(tool(&["reference", "reasons"]), text, "`make reference` writes it anew");
 }
 
 #[test]

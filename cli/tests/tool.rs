@@ -92,7 +92,10 @@ fn check_refuses_what_yaml_readers_disagree_on() {
     for (text, what) in [
         (example().replace("serial: 1,", "serial: 1, serial: 2,"), "error: `serial` is there twice"),
         (example().replace("credentials:", "credentials: &all"), "error: an anchor"),
-        (example().replace("serial: 1,", "serial: 01,"), "error: found the text `01`, expected u64"),
+        (
+            example().replace("serial: 1,", "serial: 01,"),
+            "error: found the text `01`, expected a whole number from 0 on",
+        ),
         (example().replace("tests:", "tests"), "error: "),
         (String::new(), "error: an empty document"),
         ("- 1".to_owned(), "error: found no object"),
@@ -308,7 +311,6 @@ fn what_is_signed_is_verified_and_nothing_else() {
     let forged = Scratch::new("forged.json", &changed.to_string());
     let ran = run(&["verify", forged.path(), "--key", public.path(), "--output", "json"]);
     assert_eq!((ran.code, &ran.json()["refused"]), (1, &json!("forged")));
-    assert_eq!(run(&["sign", EXAMPLE, "--key", public.path()]).code, 2);
     // RFC 8037, appendix A.2: the 32 bytes in base64url.
     let jwk = run(&["jwk", public.path(), "--name", "release-1"]).json();
     assert_eq!((&jwk["kty"], &jwk["crv"], &jwk["kid"]), (&json!("OKP"), &json!("Ed25519"), &json!("release-1")));
@@ -316,8 +318,68 @@ fn what_is_signed_is_verified_and_nothing_else() {
     let pem: String = keys(1).1.lines().filter(|line| !line.starts_with('-')).collect();
     let x = jwk["x"].as_str().unwrap().replace('-', "+").replace('_', "/");
     assert!(pem.trim_end_matches('=').ends_with(x.get(1..).unwrap()), "{pem} {x}");
-    assert_eq!(run(&["jwk", private.path()]).code, 2);
-    assert_eq!(run(&["verify", envelope.path(), "--key", private.path()]).code, 2);
+}
+
+#[test]
+fn a_key_of_the_other_kind_is_told_with_the_command_that_makes_the_right_one() {
+    let (private, public) = keys(1);
+    let (private, public) = (Scratch::new("half.pem", &private), Scratch::new("other-half.pem", &public));
+    let rsa = Scratch::new("rsa.pem", "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----\n");
+    let none = Scratch::new("none.pem", "ssh-ed25519 AAAA\n");
+    let envelope = Scratch::new("any.json", "{}");
+    let pubout = format!("`openssl pkey -in {} -pubout -out public.pem`", private.path());
+    for (arguments, told) in [
+        (&["jwk", private.path()][..], pubout.as_str()),
+        (&["verify", envelope.path(), "--key", private.path()], pubout.as_str()),
+        (&["jwk", rsa.path()], "is no Ed25519 key: make one with `openssl genpkey -algorithm ed25519"),
+        (&["jwk", none.path()], "has no line `-----BEGIN …-----`"),
+        (&["sign", EXAMPLE, "--key", public.path()], "is a public key, which signs nothing"),
+        (&["sign", EXAMPLE, "--key", none.path()], "has no line `-----BEGIN …-----`"),
+    ] {
+        let ran = run(arguments);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{arguments:?}");
+        assert!(ran.err.contains(told), "{arguments:?}: {}", ran.err);
+        assert!(!ran.err.contains("MC4CAQ"), "nothing of a key is printed: {}", ran.err);
+    }
+}
+
+#[test]
+fn sign_tells_what_it_wrote_into_a_file() {
+    let private = Scratch::new("signer.pem", &keys(1).0);
+    let into = Scratch::new("written.json", "");
+    let ran = run(&["sign", EXAMPLE, "--key", private.path(), "--into", into.path()]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
+    let said = format!("{}: bundle `search`, serial 1, sha256:", into.path());
+    assert!(ran.err.starts_with(&said) && ran.err.contains(", signed by "), "{}", ran.err);
+    let told = run(&["sign", EXAMPLE, "--key", private.path(), "--into", into.path(), "--output", "json"]).json();
+    let public = Scratch::new("verifier.pem", &keys(1).1);
+    let verified = run(&["verify", into.path(), "--key", public.path(), "--output", "json"]).json();
+    assert_eq!((&told["ok"], &told["sha256"]), (&json!(true), &verified["sha256"]));
+    assert_eq!(told["keys"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_configuration_is_refused_in_words_for_people_with_the_place() {
+    let good = gateway(&jwks(1), "jwks");
+    for (right, wrong, told) in [
+        ("\"gateway\":\"", "\"gateway\":5,\"x\":\"", "error: found the number 5, expected a text"),
+        ("\"routes\":[", "\"routes\":5,\"x\":[", "error: found the number 5, expected a list"),
+        (
+            "\"gateway\":\"",
+            "\"getaway\":\"\",\"gateway\":\"",
+            "error: unknown field `getaway`: did you mean `gateway`?",
+        ),
+    ] {
+        let wrong = good.replacen(right, wrong, 1);
+        assert_ne!(wrong, good, "{right}");
+        let file = Scratch::new("words.json", &wrong);
+        let ran = run(&["check", "--config", file.path()]);
+        assert_eq!(ran.code, 1);
+        assert!(ran.err.contains(told), "no `{told}` in\n{}", ran.err);
+        for serde in ["invalid type", "invalid value", "struct ", "u64", " map", "sequence", " at line "] {
+            assert!(!ran.err.contains(serde), "`{serde}` in\n{}", ran.err);
+        }
+    }
 }
 
 #[test]
@@ -409,6 +471,12 @@ fn audit_verify_tells_the_tips_of_whole_chains_and_what_was_done_to_others() {
         "6 lines, 5 records, 2 chains, 3 findings",
     ] {
         assert!(ran.out.lines().any(|have| have == line), "no line `{line}` in\n{}", ran.out);
+    }
+    for nothing in ["", "\n\n"] {
+        let ran = run_with(&["audit", "verify", "-"], nothing);
+        assert_eq!((ran.code, ran.out.starts_with("no record: ")), (1, true), "{}", ran.out);
+        let told = run_with(&["audit", "verify", "-", "--output", "json"], nothing).json();
+        assert_eq!((&told["ok"], &told["records"]), (&json!(false), &json!(0)));
     }
     assert_eq!(run(&["audit", "verify", "none.log"]).code, 2);
     assert_eq!(run(&["audit", "verify", log.path(), "--after", "chain"]).code, 2);
@@ -701,4 +769,26 @@ fn mask_is_done_in_time_that_grows_with_the_file_alone() {
     let told: Value = serde_json::from_str(&ran.err).unwrap();
     let findings = told["masked"][0]["findings"].as_array().unwrap();
     assert_eq!((findings.len(), &findings[39_999]["end"]), (40_000, &json!(text.len() - 1)));
+}
+
+#[test]
+fn why_tells_what_a_word_means_wherever_it_stands() {
+    let ran = run(&["why", "no-rule"]);
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (
+            0,
+            "no-rule\nchapter  May they?\nanswer   403 `forbidden`\nmeans    no allow matched\n\
+             to do    Look at the record's near misses; `rerank-guard explain` tells what each lacked.\n"
+        )
+    );
+    let told = run(&["why", "no-cluster", "--output", "json"]).json();
+    let chapters: Vec<&Value> = told.as_array().unwrap().iter().map(|one| &one["chapter"]).collect();
+    assert_eq!(chapters, [&json!("What do they ask for?"), &json!("How it ended")]);
+    assert_eq!((&told[0]["answers"][0]["status"], &told[1]["answers"]), (&json!(503), &json!([])));
+    for (word, told) in [("no-rul", "is no reason"), ("forbidden", "ask for its reason"), ("\u{1b}[2J", "is no reason")]
+    {
+        let ran = run(&["why", word]);
+        assert_eq!((ran.code, ran.err.contains(told), ran.err.contains('\u{1b}')), (2, true, false), "{}", ran.err);
+    }
 }

@@ -1,6 +1,6 @@
 //! Bodies of rerank calls, in every dialect.
 
-use crate::gateway::{DIALECTS, Gateway, Mesh, NOW};
+use crate::gateway::{DIALECTS, Gateway, NOW, mesh};
 use rerank_guard::exchange::Step;
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ pub fn check(data: &[u8]) {
     let Some((choice, body)) = data.split_first() else { return };
     let dialect = DIALECTS[usize::from(*choice) % DIALECTS.len()];
     let (mut exchange, step) = GATEWAY.with(|gateway| gateway.ask("web", dialect, body));
-    let record: Value = serde_json::from_str(&exchange.sealed_record(NOW, &Mesh)).expect("a record is JSON");
+    let record: Value = serde_json::from_str(&exchange.sealed_record(NOW, &mesh())).expect("a record is JSON");
     match step {
         Step::Release(edits) => {
             assert_eq!(edits.body, None, "a call is sent on unchanged");

@@ -3,10 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_compact::{KeyPair, Seed};
-use rerank_guard::caller::{Hash, NativeSignatures};
 use rerank_guard::config::Config;
-use rerank_guard::exchange::{Certificate, Exchange, Guard, Headers, Host, Step};
-use rerank_guard::shared::{LocalMemory, SharedMemory, Unavailable, Versioned};
+use rerank_guard::exchange::{Certificate, Exchange, Guard, Headers, StandIn, Step};
+use rerank_guard::shared::LocalMemory;
 use rerank_guard::time::Time;
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -76,10 +75,10 @@ impl Gateway {
         let headers =
             [(":method", "POST"), (":path", &path), (":authority", "gw"), ("content-type", "application/json")];
         let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
-        assert_eq!(exchange.request_headers(Headers::new(headers.collect()), false, NOW, &Mesh), Step::Hold);
+        assert_eq!(exchange.request_headers(Headers::new(headers.collect()), false, NOW, &mesh()), Step::Hold);
         match exchange.request_body(body.len(), true) {
             Step::Read => {
-                let step = exchange.request_whole(body, NOW, &Mesh);
+                let step = exchange.request_whole(body, NOW, &mesh());
                 (exchange, step)
             }
             step => (exchange, step),
@@ -100,71 +99,19 @@ pub(crate) fn digest_of(step: &Step) -> String {
     asked["request_digest"].as_str().expect("a digest").to_owned()
 }
 
-pub(crate) struct Mesh;
-
-impl Host for Mesh {
-    fn signatures(&self) -> &dyn NativeSignatures {
-        self
-    }
-
-    fn source(&self) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn certificate(&self) -> Option<Certificate> {
-        Some(Certificate { sha256: [1; 32], uri: None, dns: Some("search.test".to_owned()) })
-    }
-
-    fn route(&self) -> Option<String> {
-        Some("mesh".to_owned())
-    }
-
-    fn cluster(&self) -> Option<String> {
-        Some("up".to_owned())
-    }
-
-    fn was_held_back(&self) -> bool {
-        false
-    }
-
-    fn shared(&self) -> &dyn SharedMemory {
-        self
-    }
-
-    fn peer(&self) -> Option<String> {
-        None
-    }
-
-    fn details(&self) -> Option<String> {
-        Some("via_upstream".to_owned())
-    }
-
-    fn status(&self) -> Option<u16> {
-        None
-    }
-
-    fn may_have_reached_upstream(&self) -> bool {
-        true
-    }
-}
-
 thread_local! {
     /// The process's memory, new with each gateway.
-    static MEMORY: RefCell<LocalMemory> = RefCell::default();
+    static MEMORY: RefCell<Rc<LocalMemory>> = RefCell::default();
 }
 
-impl SharedMemory for Mesh {
-    fn get(&self, key: &str) -> Result<Option<Versioned>, Unavailable> {
-        MEMORY.with_borrow(|memory| memory.get(key))
-    }
-
-    fn put(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<bool, Unavailable> {
-        MEMORY.with_borrow(|memory| memory.put(key, value, version))
-    }
-}
-
-impl NativeSignatures for Mesh {
-    fn verify(&self, _: Hash, _: &[u8], _: &[u8], _: &[u8]) -> Option<bool> {
-        None
+/// A host whose mesh has verified the one caller's certificate.
+pub(crate) fn mesh() -> StandIn {
+    let certificate = Certificate { sha256: [1; 32], uri: None, dns: Some("search.test".to_owned()) };
+    StandIn {
+        certificate: Some(certificate),
+        route: Some("mesh"),
+        cluster: Some("up"),
+        memory: Some(MEMORY.with_borrow(Clone::clone)),
+        ..StandIn::default()
     }
 }

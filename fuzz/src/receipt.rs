@@ -1,6 +1,6 @@
 //! Answers of approvers, and their receipts.
 
-use crate::gateway::{Gateway, Mesh, NOW, digest_of};
+use crate::gateway::{Gateway, NOW, digest_of, mesh};
 use rerank_guard::exchange::Step;
 use serde_json::{Value, json};
 
@@ -30,8 +30,8 @@ pub fn check(data: &[u8]) {
     };
     // The status is in the first byte as well.
     let status = if *choice >= 128 { 202 } else { 200 };
-    let step = match exchange.answered(Some((status, &body)), NOW, &Mesh) {
-        Step::Read => exchange.request_whole(CALL, NOW, &Mesh),
+    let step = match exchange.answered(Some((status, &body)), NOW) {
+        Step::Read => exchange.request_whole(CALL, NOW, &mesh()),
         step => step,
     };
     match step {

@@ -3,6 +3,7 @@
 use super::person::Person;
 use crate::caller::{Caller, Pinned, PinnedKey, numeric_date, verify_pinned};
 use crate::policy::Approval;
+use crate::reason::reasons;
 use crate::shared::{SharedMemory, update};
 use crate::time::{Span, Time};
 use serde::Deserialize;
@@ -48,68 +49,43 @@ pub struct Terms<'a> {
     pub approval: &'a Approval,
 }
 
-/// Why a receipt is not believed, or not taken. Each denies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Disbelief {
-    /// Not signed by the pinned key, expired, made to live longer than five minutes, or no receipt at all.
-    Unproved,
-    /// Its claims are not those of a receipt.
-    Unreadable,
-    /// By another approver, for another gateway, caller or approval.
-    ForAnother,
-    /// For another call.
-    AnotherCall,
-    /// Somebody in it, or the caller, has a name that cannot be told from every other.
-    Unnamed,
-    /// The caller approved the own call.
-    SelfApproved,
-    /// It, or too many of the approvals in it, are older than the bundle lets them be, or from the future.
-    Untimely,
-    /// Fewer distinct people of the named groups than the bundle wants.
-    TooFew,
-    /// It has let a call through before.
-    UsedBefore,
-    /// There is no room to remember that it was used.
-    Crowded,
-    /// The memory of used receipts is not available.
-    NoMemory,
-}
-
-impl Disbelief {
-    /// One word for records and metrics.
-    #[must_use]
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::Unproved => "receipt-unproved",
-            Self::Unreadable => "receipt-unreadable",
-            Self::ForAnother => "receipt-for-another",
-            Self::AnotherCall => "receipt-for-another-call",
-            Self::Unnamed => "receipt-unnamed",
-            Self::SelfApproved => "receipt-self-approved",
-            Self::Untimely => "receipt-untimely",
-            Self::TooFew => "receipt-too-few",
-            Self::UsedBefore => "receipt-used-before",
-            Self::Crowded => "receipt-memory-full",
-            Self::NoMemory => "receipt-memory-unavailable",
-        }
+reasons! {
+    /// Why a receipt is not believed, or not taken. Each denies.
+    pub enum Disbelief {
+        Unproved "receipt-unproved" [ApprovalUnavailable]
+            "the receipt is not signed by the pinned key, has ended, or lives longer than five minutes" =>
+            "Hold `approver.key` against the approver's key; look at its clock.",
+        Unreadable "receipt-unreadable" [ApprovalUnavailable]
+            "what is signed has not the claims of a receipt" => "Look at the approver.",
+        ForAnother "receipt-for-another" [ApprovalUnavailable]
+            "the receipt is by another approver, or for another gateway, caller or approval" =>
+            "Look at the approver; `approver.issuer` is its name.",
+        AnotherCall "receipt-for-another-call" [ApprovalUnavailable]
+            "the receipt is for another call" => "Look at the approver: it must repeat `request_digest`.",
+        Unnamed "receipt-unnamed" [ApprovalUnavailable]
+            "a name in the receipt cannot be told from every other" =>
+            "Look at the approver: each has `sub`, and `person` where `approver.person_claim` is written.",
+        SelfApproved "receipt-self-approved" [ApprovalUnavailable]
+            "the caller approved the own call" => "Nothing: somebody else has to.",
+        Untimely "receipt-untimely" [ApprovalUnavailable]
+            "the receipt, or an approval in it, is older than the bundle's `ttl`, or from the future" =>
+            "Have people approve anew; look at the approver's clock.",
+        TooFew "receipt-too-few" [ApprovalUnavailable]
+            "fewer distinct people of the named groups approved than the bundle wants" =>
+            "Look at `min` and `groups` of the approval, and at who approved.",
+        UsedBefore "receipt-used-before" [ApprovalUnavailable]
+            "the receipt has let a call through before" => "Nothing: each is good for one call. Have people approve anew.",
+        Crowded "receipt-memory-full" [ApprovalUnavailable]
+            "there is no room to remember that the receipt was used" => "Nothing: there is in five minutes.",
+        NoMemory "receipt-memory-unavailable" [ApprovalUnavailable]
+            "the memory of used receipts, which workers share, cannot be used" =>
+            "Look at Envoy's version and at the `vm_id`: the memory is the VM's.",
     }
 }
 
 impl fmt::Display for Disbelief {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Unproved => "the receipt is not proved",
-            Self::Unreadable => "the receipt cannot be read",
-            Self::ForAnother => "the receipt is for another gateway, caller or approval",
-            Self::AnotherCall => "the receipt is for another call",
-            Self::Unnamed => "a name in the receipt cannot be told from others",
-            Self::SelfApproved => "the caller approved the own call",
-            Self::Untimely => "the receipt, or an approval in it, is too old or from the future",
-            Self::TooFew => "too few people approved",
-            Self::UsedBefore => "the receipt was used before",
-            Self::Crowded => "there is no room to remember the receipt",
-            Self::NoMemory => "the memory of used receipts is not available",
-        })
+        out.write_str(self.entry().means)
     }
 }
 

@@ -207,7 +207,7 @@ impl Record<'_> {
             decided.object("shadow_bundle", |bundle| {
                 bundle.object("policy", |policy| identity(policy, &opinion.bundle, opinion.serial, &opinion.digest));
                 bundle.add("effect", opinion.effect);
-                bundle.add("reason", opinion.reason);
+                bundle.add("reason", opinion.reason.as_str());
                 bundle.add("rules", opinion.rules.as_slice());
             });
         }

@@ -39,6 +39,7 @@ mod pinned;
 mod place;
 mod presented;
 mod published;
+mod reason;
 mod refusal;
 mod refused;
 mod replay;
@@ -68,6 +69,7 @@ pub use pinned::{PINNED_LIFETIME, Pinned, PinnedKey, verify_pinned};
 pub use place::Found;
 pub use presented::{Connection, Presented, Unknown};
 pub(crate) use published::{is_published_ed25519, jwk_is_published};
+pub use reason::Reason;
 pub use refusal::Refusal;
 pub use settings::{
     BadSignatureSettings, CacheSettings, DiscoverySettings, DnsSettings, DpopSettings, GroupsSettings, HostSettings,

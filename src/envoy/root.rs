@@ -8,6 +8,7 @@ use super::stream::Stream;
 use crate::caller::{Answer, Outcome};
 use crate::config::{Config, embedded_bundle};
 use crate::exchange::{Exchange, Guard, Role, Supplied};
+use crate::policy::FetchReason;
 use crate::policy::fetched;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -149,7 +150,8 @@ impl Root {
     }
 
     fn tell(&self, role: Role, supplied: Supplied) {
-        self.metrics.bundle(role.as_str(), supplied.event, supplied.reason);
+        let reason = supplied.reason.map_or("ok", FetchReason::as_str);
+        self.metrics.bundle(role.as_str(), supplied.event, reason);
         match supplied.line {
             Some((true, line)) => log::warn!("rerank-guard: {line}"),
             Some((false, line)) => log::info!("rerank-guard: {line}"),

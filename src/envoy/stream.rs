@@ -144,7 +144,7 @@ impl Stream {
         self.asked.set(None);
         let answer = host::answer(size);
         let answer = answer.as_ref().map(|(status, body)| (*status, body.as_slice()));
-        let Some(step) = self.tell(|exchange| exchange.answered(answer, host::now(), &host::Envoy)) else { return };
+        let Some(step) = self.tell(|exchange| exchange.answered(answer, host::now())) else { return };
         let mut action = self.act(Side::Request, step);
         if self.request_trailers.get() {
             action = self.without_trailers(Side::Request, action);
@@ -229,7 +229,7 @@ impl Stream {
                     dispatch::wait(token, self.number);
                     Action::Pause
                 }
-                None => self.at(side, |exchange| exchange.answered(None, host::now(), &host::Envoy)),
+                None => self.at(side, |exchange| exchange.answered(None, host::now())),
             },
         }
     }

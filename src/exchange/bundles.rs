@@ -1,9 +1,10 @@
 //! The bundles of one VM as they stand: the one in force, the one that is only looked at, and where newer ones come from.
 
 use super::events::Event;
+use super::reason::BundleReason;
 use crate::mask::Masks;
 use crate::policy::fetched::{Answer, Behind, Fetch, News, Settings, Source};
-use crate::policy::{Policy, Question};
+use crate::policy::{self, FetchReason, Policy, Question};
 use crate::shared::SharedMemory;
 use crate::time::Time;
 use std::cell::RefCell;
@@ -79,7 +80,7 @@ pub(crate) struct SecondOpinion {
     pub(crate) serial: u64,
     pub(crate) digest: Rc<str>,
     pub(crate) effect: &'static str,
-    pub(crate) reason: &'static str,
+    pub(crate) reason: policy::Reason,
     pub(crate) rules: Vec<Rc<str>>,
 }
 
@@ -91,7 +92,7 @@ impl SecondOpinion {
             serial: policy.serial(),
             digest: policy.digest().into(),
             effect: decision.effect.as_str(),
-            reason: decision.reason.as_str(),
+            reason: decision.reason,
             rules: decision.rules,
         }
     }
@@ -102,8 +103,8 @@ impl SecondOpinion {
 pub struct Supplied {
     /// `loaded`, `unchanged`, `refused`, `failed`, `behind` or `unasked`.
     pub event: &'static str,
-    /// Why, where it was refused or failed; otherwise `ok`.
-    pub reason: &'static str,
+    /// Why, where it was refused or failed.
+    pub reason: Option<FetchReason>,
     /// What to log, and whether it is a warning; None: that was logged before.
     pub line: Option<(bool, String)>,
 }
@@ -137,12 +138,12 @@ impl Slot {
         unfit: &dyn Fn(&Policy) -> Vec<String>,
         memory: &dyn SharedMemory,
         now: Time,
-    ) -> Result<Rc<InForce>, &'static str> {
+    ) -> Result<Rc<InForce>, BundleReason> {
         self.catch_up(unfit, memory, now)?;
         if self.source.as_ref().is_some_and(|source| source.is_stale(now)) {
-            return Err("bundle-stale");
+            return Err(BundleReason::Stale);
         }
-        self.in_force.clone().ok_or("no-bundle-yet")
+        self.in_force.clone().ok_or(BundleReason::NoBundleYet)
     }
 
     /// Takes what other workers of the process have taken.
@@ -154,7 +155,7 @@ impl Slot {
         unfit: &dyn Fn(&Policy) -> Vec<String>,
         memory: &dyn SharedMemory,
         now: Time,
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), BundleReason> {
         let Some(source) = &mut self.source else { return Ok(()) };
         let current = self.in_force.as_ref().map(|current| &current.policy);
         match source.catch_up(current, unfit, memory, now) {
@@ -166,16 +167,16 @@ impl Slot {
                 self.untold.truncate(MOST_UNTOLD);
                 Ok(())
             }
-            Err(Behind::Unknown) => Err("bundle-memory-unavailable"),
-            Err(Behind::Known) => Err("bundle-behind"),
+            Err(Behind::Unknown) => Err(BundleReason::MemoryUnavailable),
+            Err(Behind::Known) => Err(BundleReason::Behind),
             Err(Behind::Missed(serial, why)) => {
                 let (what, stays) = (what(self.role), stays(current));
                 let line = format!(
                     "{what} behind serial {serial}, which this process has taken: {why}; calls get 503 ({stays})"
                 );
-                self.untold.push((Supplied::new("behind", why.as_str(), Some((true, line))), None));
+                self.untold.push((Supplied::new("behind", Some(why.reason()), Some((true, line))), None));
                 self.untold.truncate(MOST_UNTOLD);
-                Err("bundle-behind")
+                Err(BundleReason::Behind)
             }
         }
     }
@@ -223,12 +224,12 @@ impl Slot {
         now: Time,
         random: u64,
     ) -> (Supplied, Option<Event>) {
-        let Some(source) = &mut self.source else { return (Supplied::new("unasked", "ok", None), None) };
+        let Some(source) = &mut self.source else { return (Supplied::new("unasked", None, None), None) };
         let current = self.in_force.as_ref().map(|current| &current.policy);
         let (role, what) = (self.role, what(self.role));
         match source.answered(answer, current, unfit, memory, now, random) {
-            News::Unasked => (Supplied::new("unasked", "ok", None), None),
-            News::Unchanged => (Supplied::new("unchanged", "ok", None), None),
+            News::Unasked => (Supplied::new("unasked", None, None), None),
+            News::Unchanged => (Supplied::new("unchanged", None, None), None),
             News::Loaded(policy) => {
                 let told = loaded(role, &policy, current, now);
                 self.in_force = Some(InForce::new(*policy));
@@ -237,19 +238,19 @@ impl Slot {
             News::Refused(refused) => {
                 let line = format!("{what} refused: {refused}; {}", stays(current));
                 let event = Event::refused(role, now, &refused, current);
-                (Supplied::new("refused", refused.as_str(), Some((true, line))), Some(event))
+                (Supplied::new("refused", Some(refused.reason()), Some((true, line))), Some(event))
             }
-            News::RefusedAgain(reason) => (Supplied::new("refused", reason, None), None),
+            News::RefusedAgain(reason) => (Supplied::new("refused", Some(reason), None), None),
             News::Failed(failure) => {
                 let line = format!("{what} not fetched: {failure}; {}", stays(current));
-                (Supplied::new("failed", failure.as_str(), Some((true, line))), None)
+                (Supplied::new("failed", Some(failure.reason()), Some((true, line))), None)
             }
         }
     }
 }
 
 impl Supplied {
-    pub(super) const fn new(event: &'static str, reason: &'static str, line: Option<(bool, String)>) -> Self {
+    pub(super) const fn new(event: &'static str, reason: Option<FetchReason>, line: Option<(bool, String)>) -> Self {
         Self { event, reason, line }
     }
 }
@@ -264,7 +265,7 @@ const fn what(role: Role) -> &'static str {
 fn loaded(role: Role, policy: &Policy, before: Option<&Policy>, now: Time) -> (Supplied, Option<Event>) {
     let (id, serial, digest) = (policy.id(), policy.serial(), policy.digest());
     let line = format!("{} `{id}`, serial {serial}, sha256:{digest}: loaded", what(role));
-    (Supplied::new("loaded", "ok", Some((false, line))), Some(Event::loaded(role, now, policy, before)))
+    (Supplied::new("loaded", None, Some((false, line))), Some(Event::loaded(role, now, policy, before)))
 }
 
 fn stays(current: Option<&Policy>) -> String {

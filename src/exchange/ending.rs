@@ -1,5 +1,7 @@
 //! How an answer came about, by what the host knows: what Envoy answers by itself looks like an upstream's answer and is none.
 
+use super::reason::EndReason;
+
 /// Who made an answer, or ended the stream without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
@@ -12,11 +14,11 @@ pub(super) enum Ending {
     /// The caller, or the connection to it, is gone.
     Gone,
     /// Envoy, or another filter in it.
-    Envoy(&'static str),
+    Envoy(EndReason),
 }
 
 /// What is told of an answer of Envoy's own that has no reason of its own here.
-const ENVOYS: &str = "answered-by-envoy";
+const ENVOYS: EndReason = EndReason::AnsweredByEnvoy;
 
 /// How Envoy's words begin (`%RESPONSE_CODE_DETAILS%`), and what records and metrics say, in a bounded number of words.
 const WORDS: [(&str, Ending); 40] = [
@@ -27,39 +29,39 @@ const WORDS: [(&str, Ending); 40] = [
     ("downstream_remote_disconnect", Ending::Gone),
     ("http2.remote_re", Ending::Gone),
     ("http3.remote_re", Ending::Gone),
-    ("downstream_local_disconnect", Ending::Envoy("connection-closed")),
-    ("duration_timeout", Ending::Envoy("connection-closed")),
-    ("http1.", Ending::Envoy("malformed-request")),
-    ("http2.", Ending::Envoy("malformed-request")),
-    ("http3.", Ending::Envoy("malformed-request")),
-    ("cluster_not_found", Ending::Envoy("no-cluster")),
-    ("no_healthy_upstream", Ending::Envoy("no-healthy-upstream")),
-    ("maintenance_mode", Ending::Envoy("no-healthy-upstream")),
-    ("response_timeout", Ending::Envoy("upstream-timeout")),
-    ("upstream_response_timeout", Ending::Envoy("upstream-timeout")),
-    ("upstream_per_try", Ending::Envoy("upstream-timeout")),
-    ("upstream_max_stream_duration_reached", Ending::Envoy("upstream-timeout")),
-    ("stream_idle_timeout", Ending::Envoy("stream-timeout")),
-    ("max_duration_timeout", Ending::Envoy("stream-timeout")),
-    ("request_overall_timeout", Ending::Envoy("request-timeout")),
-    ("request_header_timeout", Ending::Envoy("request-timeout")),
-    ("route_not_found", Ending::Envoy("no-route")),
-    ("direct_response", Ending::Envoy("direct-response")),
-    ("request_payload_too_large", Ending::Envoy("request-above-buffer")),
-    ("request_headers_too_large", Ending::Envoy("request-above-buffer")),
-    ("response_payload_too_large", Ending::Envoy("response-above-buffer")),
-    ("response_headers_too_large", Ending::Envoy("response-above-buffer")),
-    ("fault_filter", Ending::Envoy("fault-injected")),
-    ("local_rate_limited", Ending::Envoy("rate-limited")),
-    ("request_rate_limited", Ending::Envoy("rate-limited")),
-    ("rate_limiter_error", Ending::Envoy("rate-limited")),
-    ("ext_authz", Ending::Envoy("denied-behind-guard")),
-    ("rbac_access_denied", Ending::Envoy("denied-behind-guard")),
-    ("jwt_authn_access_denied", Ending::Envoy("denied-behind-guard")),
-    ("overload", Ending::Envoy("overloaded")),
-    ("overload_manager", Ending::Envoy("overloaded")),
-    ("adaptive_concurrency", Ending::Envoy("overloaded")),
-    ("admission_control", Ending::Envoy("overloaded")),
+    ("downstream_local_disconnect", Ending::Envoy(EndReason::ConnectionClosed)),
+    ("duration_timeout", Ending::Envoy(EndReason::ConnectionClosed)),
+    ("http1.", Ending::Envoy(EndReason::MalformedRequest)),
+    ("http2.", Ending::Envoy(EndReason::MalformedRequest)),
+    ("http3.", Ending::Envoy(EndReason::MalformedRequest)),
+    ("cluster_not_found", Ending::Envoy(EndReason::NoCluster)),
+    ("no_healthy_upstream", Ending::Envoy(EndReason::NoHealthyUpstream)),
+    ("maintenance_mode", Ending::Envoy(EndReason::NoHealthyUpstream)),
+    ("response_timeout", Ending::Envoy(EndReason::UpstreamTimeout)),
+    ("upstream_response_timeout", Ending::Envoy(EndReason::UpstreamTimeout)),
+    ("upstream_per_try", Ending::Envoy(EndReason::UpstreamTimeout)),
+    ("upstream_max_stream_duration_reached", Ending::Envoy(EndReason::UpstreamTimeout)),
+    ("stream_idle_timeout", Ending::Envoy(EndReason::StreamTimeout)),
+    ("max_duration_timeout", Ending::Envoy(EndReason::StreamTimeout)),
+    ("request_overall_timeout", Ending::Envoy(EndReason::RequestTimeout)),
+    ("request_header_timeout", Ending::Envoy(EndReason::RequestTimeout)),
+    ("route_not_found", Ending::Envoy(EndReason::NoRoute)),
+    ("direct_response", Ending::Envoy(EndReason::DirectResponse)),
+    ("request_payload_too_large", Ending::Envoy(EndReason::RequestAboveBuffer)),
+    ("request_headers_too_large", Ending::Envoy(EndReason::RequestAboveBuffer)),
+    ("response_payload_too_large", Ending::Envoy(EndReason::ResponseAboveBuffer)),
+    ("response_headers_too_large", Ending::Envoy(EndReason::ResponseAboveBuffer)),
+    ("fault_filter", Ending::Envoy(EndReason::FaultInjected)),
+    ("local_rate_limited", Ending::Envoy(EndReason::RateLimited)),
+    ("request_rate_limited", Ending::Envoy(EndReason::RateLimited)),
+    ("rate_limiter_error", Ending::Envoy(EndReason::RateLimited)),
+    ("ext_authz", Ending::Envoy(EndReason::DeniedBehindGuard)),
+    ("rbac_access_denied", Ending::Envoy(EndReason::DeniedBehindGuard)),
+    ("jwt_authn_access_denied", Ending::Envoy(EndReason::DeniedBehindGuard)),
+    ("overload", Ending::Envoy(EndReason::Overloaded)),
+    ("overload_manager", Ending::Envoy(EndReason::Overloaded)),
+    ("adaptive_concurrency", Ending::Envoy(EndReason::Overloaded)),
+    ("admission_control", Ending::Envoy(EndReason::Overloaded)),
 ];
 
 /// An upstream that gave no answer, and why: it stands in braces behind this.
@@ -87,26 +89,26 @@ impl Ending {
 }
 
 /// The reset of a request that has had no answer.
-fn unanswered(why: &str) -> &'static str {
+fn unanswered(why: &str) -> EndReason {
     if why.contains("connection_failure") || why.contains("connection_timeout") {
-        "upstream-unreachable"
+        EndReason::UpstreamUnreachable
     } else if why.contains("overflow") {
-        "upstream-overflow"
+        EndReason::UpstreamOverflow
     } else if why.contains("protocol_error") {
-        "upstream-protocol-error"
+        EndReason::UpstreamProtocolError
     } else {
-        "upstream-reset"
+        EndReason::UpstreamReset
     }
 }
 
 /// What metrics and records call an upstream's answer of this status that went on to the caller.
-pub(super) const fn of_status(status: u16) -> &'static str {
+pub(super) const fn of_status(status: u16) -> EndReason {
     match status {
-        200..300 => "ok",
-        300..400 => "upstream-3xx",
-        400..500 => "upstream-4xx",
-        500..600 => "upstream-5xx",
-        _ => "upstream-odd-status",
+        200..300 => EndReason::Ok,
+        300..400 => EndReason::Upstream3xx,
+        400..500 => EndReason::Upstream4xx,
+        500..600 => EndReason::Upstream5xx,
+        _ => EndReason::UpstreamOddStatus,
     }
 }
 
@@ -129,21 +131,21 @@ mod tests {
             ("internal_redirect", Ending::Redirected),
             ("downstream_remote_disconnect", Ending::Gone),
             ("http2.remote_reset", Ending::Gone),
-            ("http2.inbound_empty_frames_flood", Ending::Envoy("malformed-request")),
-            ("http1.codec_error", Ending::Envoy("malformed-request")),
-            ("cluster_not_found", Ending::Envoy("no-cluster")),
+            ("http2.inbound_empty_frames_flood", Ending::Envoy(EndReason::MalformedRequest)),
+            ("http1.codec_error", Ending::Envoy(EndReason::MalformedRequest)),
+            ("cluster_not_found", Ending::Envoy(EndReason::NoCluster)),
             (
                 "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}",
-                Ending::Envoy("upstream-unreachable"),
+                Ending::Envoy(EndReason::UpstreamUnreachable),
             ),
-            ("upstream_reset_before_response_started{overflow}", Ending::Envoy("upstream-overflow")),
-            ("upstream_reset_before_response_started{protocol_error}", Ending::Envoy("upstream-protocol-error")),
-            ("upstream_reset_before_response_started{connection_termination}", Ending::Envoy("upstream-reset")),
-            ("upstream_per_try_timeout", Ending::Envoy("upstream-timeout")),
-            ("response_timeout", Ending::Envoy("upstream-timeout")),
-            ("fault_filter_abort", Ending::Envoy("fault-injected")),
-            ("request_payload_too_large", Ending::Envoy("request-above-buffer")),
-            ("direct_response", Ending::Envoy("direct-response")),
+            ("upstream_reset_before_response_started{overflow}", Ending::Envoy(EndReason::UpstreamOverflow)),
+            ("upstream_reset_before_response_started{protocol_error}", Ending::Envoy(EndReason::UpstreamProtocolError)),
+            ("upstream_reset_before_response_started{connection_termination}", Ending::Envoy(EndReason::UpstreamReset)),
+            ("upstream_per_try_timeout", Ending::Envoy(EndReason::UpstreamTimeout)),
+            ("response_timeout", Ending::Envoy(EndReason::UpstreamTimeout)),
+            ("fault_filter_abort", Ending::Envoy(EndReason::FaultInjected)),
+            ("request_payload_too_large", Ending::Envoy(EndReason::RequestAboveBuffer)),
+            ("direct_response", Ending::Envoy(EndReason::DirectResponse)),
         ] {
             assert_eq!(Ending::of(Some(details)), ending, "{details}");
             assert_eq!(
@@ -156,12 +158,15 @@ mod tests {
 
     #[test]
     fn only_a_success_is_ok() {
-        let ok: Vec<u16> = (0..=999).filter(|status| of_status(*status) == "ok").collect();
+        let ok: Vec<u16> = (0..=999).filter(|status| of_status(*status) == EndReason::Ok).collect();
         assert_eq!(ok, (200..300).collect::<Vec<_>>());
-        assert_eq!((of_status(302), of_status(429), of_status(503)), ("upstream-3xx", "upstream-4xx", "upstream-5xx"));
+        assert_eq!(
+            (of_status(302), of_status(429), of_status(503)),
+            (EndReason::Upstream3xx, EndReason::Upstream4xx, EndReason::Upstream5xx)
+        );
         assert_eq!(
             (of_status(199), of_status(600), of_status(999)),
-            ("upstream-odd-status", "upstream-odd-status", "upstream-odd-status")
+            (EndReason::UpstreamOddStatus, EndReason::UpstreamOddStatus, EndReason::UpstreamOddStatus)
         );
     }
 }

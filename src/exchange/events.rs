@@ -48,7 +48,7 @@ impl Event {
             time,
             role: role.as_str(),
             event: "refused",
-            reason: Some(refused.as_str()),
+            reason: Some(refused.reason().as_str()),
             detail: detail.get(..end).map(str::to_owned),
             loaded: None,
             before: before.map(Named::of),

@@ -4,8 +4,9 @@ use super::bundles::{InForce, Role, Slot, Supplied};
 use super::events::{Event, Queue};
 use super::facts::Texts;
 use super::held::Budget;
+use super::reason::{ApprovalReason, RequestReason};
 use super::reply::Problem;
-use super::{Headers, Host, Refused};
+use super::{Headers, Host, Refused, refused};
 use crate::audit::{Chain, KeyedDigest, keyed_digest};
 use crate::caller::{
     Answer, Caller, Callers, Connection, Dpop, Fetch, Fetched, Found, Peer, Presented, Proof, Refusal, Shown, Target,
@@ -143,7 +144,7 @@ impl Guard {
         random: u64,
         host: &dyn Host,
     ) -> Supplied {
-        let Ok(mut slot) = self.slot(role).try_borrow_mut() else { return Supplied::new("unasked", "ok", None) };
+        let Ok(mut slot) = self.slot(role).try_borrow_mut() else { return Supplied::new("unasked", None, None) };
         let (supplied, event) =
             slot.answered(answer, &|policy| self.unfit(role, policy), &self.memory(host), now, random);
         self.remember(event);
@@ -185,10 +186,12 @@ impl Guard {
 
     /// The bundle to judge a call by now.
     pub(super) fn bundle(&self, now: Time, host: &dyn Host) -> Result<Rc<InForce>, Refused> {
-        let Ok(mut slot) = self.bundle.try_borrow_mut() else { return Err((Problem::NotReady, "undecidable")) };
+        let Ok(mut slot) = self.bundle.try_borrow_mut() else {
+            return Err(refused(Problem::NotReady, RequestReason::Undecidable));
+        };
         let in_force = slot.now(&|policy| self.unfit(Role::Enforced, policy), &self.memory(host), now);
         self.remember(slot.events());
-        in_force.map_err(|reason| (Problem::NotReady, reason))
+        in_force.map_err(|reason| refused(Problem::NotReady, reason))
     }
 
     /// The bundle to name in the record of a call that was not judged.
@@ -246,7 +249,7 @@ impl Guard {
         host: &dyn Host,
     ) -> Result<(Rc<Caller>, Option<Time>), Refused> {
         let Ok(mut callers) = self.callers.try_borrow_mut() else {
-            return Err((Problem::NotReady, "undecidable"));
+            return Err(refused(Problem::NotReady, RequestReason::Undecidable));
         };
         let found = callers.find(|name| headers.values(name).into_iter());
         let is_dpop = found.is_ok_and(|found| found.is_dpop);
@@ -280,7 +283,7 @@ impl Guard {
         now: Time,
     ) -> Result<(), Refused> {
         let Ok(mut callers) = self.callers.try_borrow_mut() else {
-            return Err((Problem::NotReady, "undecidable"));
+            return Err(refused(Problem::NotReady, RequestReason::Undecidable));
         };
         let still = callers.check_still_valid(caller, proof_ends, now);
         still.map_err(|refusal| unproved(&callers, refusal, caller.proof() == Proof::BoundToKey))
@@ -361,14 +364,10 @@ impl Guard {
 
     /// Who a caller is as a person, where a claim names people and the decision asks people. Nobody is asked for a caller whose
     /// own approval could not be told from another's.
-    pub(super) fn person<'a>(
-        &self,
-        caller: &'a Caller,
-        decision: &Decision,
-    ) -> Result<Option<&'a str>, (Problem, &'static str)> {
+    pub(super) fn person<'a>(&self, caller: &'a Caller, decision: &Decision) -> Result<Option<&'a str>, Refused> {
         match &self.config.approver {
             Some(approver) if !decision.approvals.is_empty() => {
-                approver.person(caller).map_err(|_| (Problem::Forbidden, "caller-unnamed"))
+                approver.person(caller).map_err(|_| refused(Problem::Forbidden, ApprovalReason::CallerUnnamed))
             }
             _ => Ok(None),
         }
@@ -419,7 +418,7 @@ fn unproved(callers: &Callers, refusal: Refusal, is_dpop: bool) -> Refused {
     } else {
         Problem::Unauthenticated(callers.challenge(refusal, is_dpop))
     };
-    (problem, refusal.reason())
+    refused(problem, refusal.reason())
 }
 
 /// Who sends the token that was found. The connection is asked only where the token or its signature makes it matter.

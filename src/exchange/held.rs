@@ -1,7 +1,8 @@
 //! How much calls hold while something is awaited: bodies that come slowly, calls that people are asked about, answers that cannot
 //! leave before they are whole. Together it is bounded, and what one caller holds as well, so that nobody stops the gateway by waiting.
 
-use super::{Problem, Refused};
+use super::reason::RequestReason;
+use super::{Problem, Refused, refused};
 use crate::caller::Caller;
 use crate::config::Limits;
 use std::cell::{Cell, RefCell};
@@ -63,10 +64,10 @@ impl Held {
         // Less than before is never refused.
         if bytes > self.bytes {
             if of_caller > self.budget.most_per_caller {
-                return Err((Problem::Overloaded, "held-bytes-per-caller"));
+                return Err(refused(Problem::Overloaded, RequestReason::HeldByCaller));
             }
             if all > self.budget.most {
-                return Err((Problem::Overloaded, "held-bytes"));
+                return Err(refused(Problem::Overloaded, RequestReason::Held));
             }
         }
         self.budget.held.set(all);
@@ -103,13 +104,13 @@ mod tests {
         let budget = budget(100, 60);
         let (mut one, mut other) = (budget.share(None), budget.share(None));
         assert_eq!(one.set(60), Ok(()));
-        assert_eq!(other.set(1), Err((Problem::Overloaded, "held-bytes-per-caller")));
+        assert_eq!(other.set(1), Err(refused(Problem::Overloaded, RequestReason::HeldByCaller)));
         assert_eq!((one.set(10), other.set(50)), (Ok(()), Ok(())));
         budget.held.set(90);
-        assert_eq!(one.set(21), Err((Problem::Overloaded, "held-bytes-per-caller")));
+        assert_eq!(one.set(21), Err(refused(Problem::Overloaded, RequestReason::HeldByCaller)));
         assert_eq!((other.set(40), budget.held.get()), (Ok(()), 80));
         budget.held.set(100);
-        assert_eq!(one.set(11), Err((Problem::Overloaded, "held-bytes")));
+        assert_eq!(one.set(11), Err(refused(Problem::Overloaded, RequestReason::Held)));
     }
 
     proptest! {

@@ -18,7 +18,9 @@ mod guard;
 mod habits;
 mod head;
 mod held;
+mod host;
 mod permit;
+pub mod reason;
 mod reply;
 mod request;
 mod response;
@@ -31,17 +33,18 @@ mod values;
 pub use bundles::{Role, Supplied, Supply};
 pub use guard::{Guard, Unready};
 pub use head::Headers;
+pub use host::{Certificate, Host, StandIn};
 pub use permit::Edits;
 pub use reply::{Problem, Reply, Ticket};
 
 use crate::approval::Receipt;
 use crate::audit::{Approved, Members, Names, Record};
 use crate::call::Call;
-use crate::caller::{Caller, NativeSignatures};
+use crate::caller::Caller;
 use crate::mask::Found;
 use crate::origin::Authority;
 use crate::policy::Decision;
-use crate::shared::SharedMemory;
+use crate::reason::Answer;
 use crate::time::{Span, Time};
 use bundles::InForce;
 pub(crate) use bundles::SecondOpinion;
@@ -49,49 +52,9 @@ use ending::Ending;
 use head::{MediaType, RequestHead};
 use held::Held;
 use permit::Permit;
+use reason::{EndReason, Outcome, Reason, RequestReason, ResponseReason};
 use std::rc::Rc;
 use streaming::{Streamed, Streaming};
-
-/// What the host can be asked about the connection of a request. Each question costs a host call, so it is asked only where the
-/// answer decides.
-pub trait Host {
-    /// The host's own signature check.
-    fn signatures(&self) -> &dyn NativeSignatures;
-    /// Where the request comes from, for the limit on bad signatures: the peer's IPv4 address, or the first 64 bits of its IPv6
-    /// address.
-    fn source(&self) -> Option<Vec<u8>>;
-    /// The client certificate, if TLS has one: its sender holds its key. Whether anybody verified it, [`Self::route`] tells.
-    fn certificate(&self) -> Option<Certificate>;
-    /// The name of Envoy's route for the request as it came.
-    fn route(&self) -> Option<String>;
-    /// The cluster of Envoy's route: on the way in for the request as it came, once there is an answer the one that was asked. None
-    /// where there is no route, or no such cluster.
-    fn cluster(&self) -> Option<String>;
-    /// Whether the answer is the refusal of the filter behind this one, which holds the route to the cluster that was judged: then
-    /// nothing went upstream.
-    fn was_held_back(&self) -> bool;
-    /// What all workers of the process remember together.
-    fn shared(&self) -> &dyn SharedMemory;
-    /// The address and port a request comes from, for its record.
-    fn peer(&self) -> Option<String>;
-    /// How the answer came about, in the host's own words.
-    fn details(&self) -> Option<String>;
-    /// The status of the answer, as far as there is one.
-    fn status(&self) -> Option<u16>;
-    /// Whether the request may have been put on a connection to an upstream. True where that is not known.
-    fn may_have_reached_upstream(&self) -> bool;
-}
-
-/// A client certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Certificate {
-    /// SHA-256 over its DER.
-    pub sha256: [u8; 32],
-    /// The first URI among its subject alternative names.
-    pub uri: Option<String>,
-    /// The first DNS name among them.
-    pub dns: Option<String>,
-}
 
 /// What the host has to do next.
 #[derive(Debug, PartialEq, Eq)]
@@ -240,8 +203,8 @@ struct Story {
     status: Option<u16>,
     /// Whether the answer's headers have gone before its end.
     open: bool,
-    problem: Option<&'static str>,
-    reason: Option<&'static str>,
+    problem: Option<Answer>,
+    reason: Option<Reason>,
     found: Vec<Found>,
     request_found: Vec<Found>,
     headers_dropped: usize,
@@ -290,13 +253,13 @@ impl Exchange {
         self.story.cluster = Some(cluster);
         if host.was_held_back() {
             (self.story.sent, self.story.credential) = (None, None);
-            return Some(self.refuse(Problem::Forbidden, "cluster-changed"));
+            return Some(self.refuse(Problem::Forbidden, RequestReason::ClusterChanged));
         }
         if is_allowed {
             return None;
         }
         guard.close(at, now);
-        Some(self.refuse(Problem::Unmaskable, "wrong-cluster"))
+        Some(self.refuse(Problem::Unmaskable, ResponseReason::WrongCluster))
     }
 
     /// What happened so far, in the bounded words of metrics: the outcome, and the reason. `served` is only what an upstream
@@ -305,22 +268,23 @@ impl Exchange {
     pub fn outcome(&self) -> (&'static str, &'static str) {
         let story = &self.story;
         if let (Some(problem), Some(reason)) = (story.problem, story.reason) {
-            return (problem, reason);
+            return (problem.code(), reason.as_str());
         }
         let is_passing = matches!(self.stage, Stage::Passing);
-        match (story.ending, story.status) {
-            (Some(Ending::Envoy(reason)), Some(_)) if is_passing => ("passed", reason),
+        let (outcome, reason) = match (story.ending, story.status) {
+            (Some(Ending::Envoy(reason)), Some(_)) if is_passing => (Outcome::Passed, reason),
             // What has begun to leave is no answer of Envoy's, which ends it.
-            (Some(Ending::Envoy(reason)), _) => (if story.open { "aborted" } else { "failed" }, reason),
-            (Some(Ending::Upstream), Some(_)) if is_passing => ("passed", "listed"),
+            (Some(Ending::Envoy(reason)), _) => (if story.open { Outcome::Aborted } else { Outcome::Failed }, reason),
+            (Some(Ending::Upstream), Some(_)) if is_passing => (Outcome::Passed, EndReason::Listed),
             (Some(Ending::Upstream), Some(status)) if matches!(self.stage, Stage::Over) => {
-                ("served", ending::of_status(status))
+                (Outcome::Served, ending::of_status(status))
             }
-            (Some(Ending::BrokeOff), _) => ("aborted", "upstream-broke-off"),
-            (Some(Ending::Redirected), _) => ("aborted", "internal-redirect"),
-            (Some(Ending::Gone), _) => ("aborted", "caller-gone"),
-            (Some(Ending::Upstream) | None, _) => ("aborted", "stream-ended"),
-        }
+            (Some(Ending::BrokeOff), _) => (Outcome::Aborted, EndReason::UpstreamBrokeOff),
+            (Some(Ending::Redirected), _) => (Outcome::Aborted, EndReason::InternalRedirect),
+            (Some(Ending::Gone), _) => (Outcome::Aborted, EndReason::CallerGone),
+            (Some(Ending::Upstream) | None, _) => (Outcome::Aborted, EndReason::StreamEnded),
+        };
+        (outcome.as_str(), reason.as_str())
     }
 
     /// Whether an upstream saw the request, in a word: `answered`, `unanswered` (it may have seen it), `unreached` (none did).
@@ -470,7 +434,7 @@ impl Exchange {
         }
         let problem = Problem::NotReady;
         let reply = problem.reply(&self.id);
-        self.refuse(problem, "host-refused");
+        self.refuse(problem, RequestReason::HostRefused);
         reply
     }
 
@@ -487,7 +451,8 @@ impl Exchange {
             self.story.sent = None;
             self.story.credential = None;
         }
-        self.refuse(if is_answer { Problem::Unmaskable } else { Problem::TooLarge }, "buffer-too-small");
+        let problem = if is_answer { Problem::Unmaskable } else { Problem::TooLarge };
+        self.refuse(problem, RequestReason::BufferTooSmall);
         if is_answer && held {
             self.story.status = Some(500);
         }
@@ -502,10 +467,12 @@ impl Exchange {
     }
 
     /// The one place where a call is refused.
-    fn refuse(&mut self, problem: Problem, reason: &'static str) -> Step {
+    fn refuse(&mut self, problem: Problem, reason: impl Into<Reason>) -> Step {
+        let reason = reason.into();
+        debug_assert!(reason.is_answered_with(problem.kind()), "the list says nothing of {reason:?} as {problem:?}");
         self.held = None;
         let reply = problem.reply(&self.id);
-        self.story.problem = Some(problem.code());
+        self.story.problem = Some(problem.kind());
         self.story.reason = Some(reason);
         if self.story.open {
             // The caller has the upstream's status already, and an answer that breaks off.
@@ -519,7 +486,11 @@ impl Exchange {
 }
 
 /// What the caller is told, and what the record says.
-type Refused = (Problem, &'static str);
+type Refused = (Problem, Reason);
+
+fn refused(problem: Problem, reason: impl Into<Reason>) -> Refused {
+    (problem, reason.into())
+}
 
 /// The head of a message that goes on: names and values, and no others beside them.
 type Head = Vec<(String, String)>;

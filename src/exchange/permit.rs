@@ -1,5 +1,6 @@
 //! The permit: the only thing an upstream request can be made from.
 
+use super::reason::{Reason, RequestReason};
 use super::reply::Problem;
 use crate::approval::{Disbelief, Receipt};
 use crate::call::Route;
@@ -34,14 +35,14 @@ pub(crate) enum Withheld {
 }
 
 impl Withheld {
-    pub(crate) const fn reason(self) -> &'static str {
+    pub(crate) const fn reason(self) -> Reason {
         match self {
-            Self::NotAllowed => "not-allowed",
-            Self::NotApproved => "not-approved",
-            Self::NoCredential => "no-credential",
-            Self::WrongUpstream => "credential-not-for-route",
-            Self::WrongCluster => "cluster-not-for-route",
-            Self::NotTaken(why) => why.reason(),
+            Self::NotAllowed => Reason::Request(RequestReason::NotAllowed),
+            Self::NotApproved => Reason::Request(RequestReason::NotApproved),
+            Self::NoCredential => Reason::Request(RequestReason::NoCredential),
+            Self::WrongUpstream => Reason::Request(RequestReason::CredentialNotForRoute),
+            Self::WrongCluster => Reason::Request(RequestReason::ClusterNotForRoute),
+            Self::NotTaken(why) => Reason::Receipt(why),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The answers callers get when a call does not go through: RFC 9457 problem documents that tell no policy and no secret.
 
 use crate::caller::Challenge;
+use crate::reason::Answer;
 use crate::time::Span;
 use serde::Serialize;
 
@@ -66,26 +67,26 @@ pub struct Reply {
 }
 
 impl Problem {
-    /// The last part of the problem's `type`, also the label in records and metrics.
+    /// Which of the answers of the list of reasons it is.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub const fn kind(&self) -> Answer {
         match self {
-            Self::Unauthenticated(_) => "unauthenticated",
-            Self::Forbidden => "forbidden",
-            Self::NotACall => "not-a-call",
-            Self::ApprovalRequired(_) => "approval-required",
-            Self::ApprovalRejected => "approval-rejected",
-            Self::ApprovalUnavailable => "approval-unavailable",
-            Self::Misdirected => "misdirected",
-            Self::NoRoute => "no-route",
-            Self::WrongMethod => "wrong-method",
-            Self::TooLarge => "too-large",
-            Self::Uninspectable => "uninspectable",
-            Self::Malformed(_) => "malformed-call",
-            Self::Unmaskable => "unmaskable-response",
-            Self::UpstreamRefused => "upstream-refused",
-            Self::NotReady => "not-ready",
-            Self::Overloaded => "overloaded",
+            Self::Unauthenticated(_) => Answer::Unauthenticated,
+            Self::Forbidden => Answer::Forbidden,
+            Self::NotACall => Answer::NotACall,
+            Self::ApprovalRequired(_) => Answer::ApprovalRequired,
+            Self::ApprovalRejected => Answer::ApprovalRejected,
+            Self::ApprovalUnavailable => Answer::ApprovalUnavailable,
+            Self::Misdirected => Answer::Misdirected,
+            Self::NoRoute => Answer::NoRoute,
+            Self::WrongMethod => Answer::WrongMethod,
+            Self::TooLarge => Answer::TooLarge,
+            Self::Uninspectable => Answer::Uninspectable,
+            Self::Malformed(_) => Answer::Malformed,
+            Self::Unmaskable => Answer::Unmaskable,
+            Self::UpstreamRefused => Answer::UpstreamRefused,
+            Self::NotReady => Answer::NotReady,
+            Self::Overloaded => Answer::Overloaded,
         }
     }
 
@@ -93,21 +94,8 @@ impl Problem {
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
-            Self::Unauthenticated(_) => 401,
             Self::ApprovalRequired(ticket) if ticket.respond_async => 202,
-            Self::Forbidden
-            | Self::NotACall
-            | Self::ApprovalRequired(_)
-            | Self::ApprovalRejected
-            | Self::ApprovalUnavailable => 403,
-            Self::NoRoute => 404,
-            Self::WrongMethod => 405,
-            Self::TooLarge => 413,
-            Self::Uninspectable => 415,
-            Self::Misdirected => 421,
-            Self::Malformed(_) => 422,
-            Self::Unmaskable | Self::UpstreamRefused => 502,
-            Self::NotReady | Self::Overloaded => 503,
+            other => other.kind().status(),
         }
     }
 
@@ -172,7 +160,7 @@ impl Problem {
     /// The answer. `message` repeats the detail because rerank SDKs print that member.
     #[must_use]
     pub fn reply(&self, decision_id: &str) -> Reply {
-        let (code, title, detail) = (self.code(), self.title(), self.detail());
+        let (code, title, detail) = (self.kind().code(), self.title(), self.detail());
         let ticket = match self {
             Self::ApprovalRequired(ticket) => Some(ticket),
             _ => None,

@@ -5,8 +5,11 @@ use super::facts::Observed;
 use super::habits;
 use super::head::RequestHead;
 use super::permit::{Edits, Permit};
+use super::reason::{ApprovalReason, RequestReason};
 use super::upward;
-use super::{CallOut, Consultation, Exchange, Headers, Host, Incoming, Problem, Refused, Sent, Stage, Step, Ticket};
+use super::{
+    CallOut, Consultation, Exchange, Headers, Host, Incoming, Problem, Refused, Sent, Stage, Step, Ticket, refused,
+};
 use crate::approval::{self, Answer, Asking, Bound, Receipt, Terms};
 use crate::audit::{Approved, Names, digest as sha256};
 use crate::call::{Call, Dialect, NoCall, Role, set_member};
@@ -35,16 +38,16 @@ impl Exchange {
         self.story.method = known_method(method);
         self.story.request_id = headers.one("x-request-id").filter(|id| is_plain_id(id)).map(|id| guard.shown(id));
         if headers.is_empty() {
-            return Err((Problem::TooLarge, "headers-unreadable"));
+            return Err(refused(Problem::TooLarge, RequestReason::HeadersUnreadable));
         }
         if method == "CONNECT" || headers.has("upgrade") || headers.has(":protocol") {
-            return Err((Problem::NotACall, "upgrade"));
+            return Err(refused(Problem::NotACall, RequestReason::Upgrade));
         }
         let path = headers.one(":path").unwrap_or_default();
-        let authority = addressed(&headers).ok_or((Problem::Misdirected, "authority-malformed"))?;
+        let authority = addressed(&headers).ok_or(refused(Problem::Misdirected, RequestReason::AuthorityMalformed))?;
         if guard.passes(method, path) {
             if !guard.is_reached_at(&authority) {
-                return Err((Problem::Misdirected, "wrong-authority"));
+                return Err(refused(Problem::Misdirected, RequestReason::WrongAuthority));
             }
             self.story.authority = Some(authority.canonical());
             self.story.cluster = host.cluster();
@@ -53,17 +56,17 @@ impl Exchange {
             return Ok(Step::Release(Edits { headers, body: None }));
         }
         let Some((route, segments)) = guard.route(path) else {
-            return Err((Problem::NoRoute, "unknown-path"));
+            return Err(refused(Problem::NoRoute, RequestReason::UnknownPath));
         };
         self.story.route = Some(route);
         match guard.is_addressed(route, &authority) {
             Some(true) => self.story.authority = Some(authority.canonical()),
             // The upstream is sent another one.
             None => {}
-            Some(false) => return Err((Problem::Misdirected, "wrong-authority")),
+            Some(false) => return Err(refused(Problem::Misdirected, RequestReason::WrongAuthority)),
         }
         if method != "POST" {
-            return Err((Problem::WrongMethod, "wrong-method"));
+            return Err(refused(Problem::WrongMethod, RequestReason::WrongMethod));
         }
         let (caller, proof_ends) = guard.identify(&headers, &authority, now, host)?;
         self.story.token_id = caller.token_id().map(|id| guard.shown(id));
@@ -71,21 +74,22 @@ impl Exchange {
         // Without a bundle there is no use in reading the body.
         guard.bundle(now, host)?;
         if !headers.is_plain() {
-            return Err((Problem::Uninspectable, "request-encoded"));
+            return Err(refused(Problem::Uninspectable, RequestReason::RequestEncoded));
         }
         let place =
             guard.config.routes.get(route).and_then(|route| Some((route, guard.config.dialects.get(route.dialect)?)));
-        let (named, dialect) =
-            place.map(|(route, spoken)| (route, &spoken.dialect)).ok_or((Problem::Forbidden, "undecidable"))?;
+        let (named, dialect) = place
+            .map(|(route, spoken)| (route, &spoken.dialect))
+            .ok_or(refused(Problem::Forbidden, RequestReason::Undecidable))?;
         if !headers.is_json_call(dialect.media_type.as_ref().map(|(_, own)| own)) {
-            return Err((Problem::Uninspectable, "request-media-type"));
+            return Err(refused(Problem::Uninspectable, RequestReason::RequestMediaType));
         }
         let outgoing = upward::of_call(&headers, named, dialect, &guard)?;
         if headers.states_more_than(guard.config.limits.request_bytes) {
-            return Err((Problem::TooLarge, "request-too-large"));
+            return Err(refused(Problem::TooLarge, RequestReason::TooLarge));
         }
         if end {
-            return Err((Problem::Malformed("the request has no body".to_owned()), "no-body"));
+            return Err(refused(Problem::Malformed("the request has no body".to_owned()), RequestReason::NoBody));
         }
         let head = RequestHead { headers, segments };
         self.stage = Stage::Body(Incoming { head, outgoing, route, caller, proof_ends, authority });
@@ -97,7 +101,7 @@ impl Exchange {
         match self.stage {
             Stage::Passing => Step::Continue,
             Stage::Body(_) if size > self.guard.config.limits.request_bytes => {
-                self.refuse(Problem::TooLarge, "request-too-large")
+                self.refuse(Problem::TooLarge, RequestReason::TooLarge)
             }
             Stage::Body(_) if end => Step::Read,
             // It may take its time.
@@ -137,10 +141,10 @@ impl Exchange {
 
     fn decide(&mut self, incoming: Incoming, body: &[u8], now: Time, host: &dyn Host) -> Result<Step, Refused> {
         let guard = self.guard.clone();
-        let undecidable = || (Problem::Forbidden, "undecidable");
+        let undecidable = || refused(Problem::Forbidden, RequestReason::Undecidable);
         guard.check_still_valid(&incoming.caller, incoming.proof_ends, now)?;
         if body.len() > guard.config.limits.request_bytes {
-            return Err((Problem::TooLarge, "request-too-large"));
+            return Err(refused(Problem::TooLarge, RequestReason::TooLarge));
         }
         let route = guard.config.routes.get(incoming.route).ok_or_else(undecidable)?;
         let dialect = guard.config.dialects.get(route.dialect).ok_or_else(undecidable)?;
@@ -186,12 +190,12 @@ impl Exchange {
     fn hold_to_cluster(&mut self, route: usize, now: Time, host: &dyn Host) -> Result<(), Refused> {
         let guard = self.guard.clone();
         if guard.is_closed(route, now) {
-            return Err((Problem::NotReady, "route-closed"));
+            return Err(refused(Problem::NotReady, RequestReason::RouteClosed));
         }
-        let cluster = host.cluster().ok_or((Problem::NotReady, "no-cluster"))?;
+        let cluster = host.cluster().ok_or(refused(Problem::NotReady, RequestReason::NoCluster))?;
         let is_allowed = guard.config.routes.get(route).is_some_and(|route| route.clusters.contains(&cluster));
         self.story.cluster = Some(cluster);
-        if is_allowed { Ok(()) } else { Err((Problem::Forbidden, "cluster-not-for-route")) }
+        if is_allowed { Ok(()) } else { Err(refused(Problem::Forbidden, RequestReason::ClusterNotForRoute)) }
     }
 
     /// Denies, or says what people have to agree to, if they have to, and what goes upstream.
@@ -206,16 +210,17 @@ impl Exchange {
     ) -> Result<(Box<Consultation>, Option<Vec<u8>>), Refused> {
         let guard = self.guard.clone();
         if decision.effect == Effect::Deny {
-            return Err((Problem::Forbidden, decision.reason.as_str()));
+            return Err(refused(Problem::Forbidden, decision.reason));
         }
-        let route = guard.config.routes.get(incoming.route).ok_or((Problem::Forbidden, "undecidable"))?;
+        let route =
+            guard.config.routes.get(incoming.route).ok_or(refused(Problem::Forbidden, RequestReason::Undecidable))?;
         Permit::credential(decision, route, &guard.credentials)
-            .map_err(|withheld| (Problem::Forbidden, withheld.reason()))?;
+            .map_err(|withheld| refused(Problem::Forbidden, withheld.reason()))?;
         let outgoing = self.outgoing(decision, call, dialect, body)?;
         // What people approve is the call as the caller sent it.
         let path = incoming.head.headers.one(":path").unwrap_or_default();
         let authority = incoming.authority.canonical();
-        let cluster = self.story.cluster.as_deref().ok_or((Problem::Forbidden, "undecidable"))?;
+        let cluster = self.story.cluster.as_deref().ok_or(refused(Problem::Forbidden, RequestReason::Undecidable))?;
         let person = guard.person(&incoming.caller, decision)?;
         let digest = |approval: &Rc<str>| {
             let bound = Bound {
@@ -251,7 +256,7 @@ impl Exchange {
         force(decision.force, call, dialect, body, &mut outgoing)?;
         match &outgoing {
             Some(outgoing) if outgoing.len() > self.guard.config.limits.request_bytes => {
-                Err((Problem::TooLarge, "request-too-large"))
+                Err(refused(Problem::TooLarge, RequestReason::TooLarge))
             }
             _ => Ok(outgoing),
         }
@@ -262,8 +267,11 @@ impl Exchange {
         if decision.request_masks.is_empty() {
             return Ok(None);
         }
-        let bundle = self.story.bundle.as_ref().ok_or((Problem::Forbidden, "undecidable"))?;
-        let masks = self.guard.masks(bundle, &decision.request_masks).ok_or((Problem::Forbidden, "unknown-mask"))?;
+        let bundle = self.story.bundle.as_ref().ok_or(refused(Problem::Forbidden, RequestReason::Undecidable))?;
+        let masks = self
+            .guard
+            .masks(bundle, &decision.request_masks)
+            .ok_or(refused(Problem::Forbidden, RequestReason::UnknownMask))?;
         let texts = dialect.texts.each_ref().map(String::as_str);
         match mask_parts_within(body, &texts, &masks, self.guard.config.limits.request_bytes) {
             Ok(masked) => {
@@ -273,18 +281,20 @@ impl Exchange {
             }
             Err(Unmaskable::Denied(found)) => {
                 self.story.request_found = found;
-                Err((Problem::Forbidden, "request-denied"))
+                Err(refused(Problem::Forbidden, RequestReason::Denied))
             }
             // What stands in the place of a finding may be longer than it.
-            Err(Unmaskable::Grows { .. }) => Err((Problem::TooLarge, "request-too-large")),
-            Err(_) => Err((Problem::Malformed("its text cannot be masked".to_owned()), "request-unmaskable")),
+            Err(Unmaskable::Grows { .. }) => Err(refused(Problem::TooLarge, RequestReason::TooLarge)),
+            Err(_) => {
+                Err(refused(Problem::Malformed("its text cannot be masked".to_owned()), RequestReason::Unmaskable))
+            }
         }
     }
 
     /// Asks for the next approval, or for the body again when there are receipts for all: meanwhile the host alone holds it.
     fn ask(&mut self, consultation: Box<Consultation>) -> Result<Step, Refused> {
         let guard = self.guard.clone();
-        let undecidable = || (Problem::Forbidden, "undecidable");
+        let undecidable = || refused(Problem::Forbidden, RequestReason::Undecidable);
         let (Some(decision), Some(call), Some(names), Some(bundle)) =
             (&self.story.decision, &self.story.call, &self.story.names, &self.story.bundle)
         else {
@@ -329,7 +339,7 @@ impl Exchange {
         now: Time,
         host: &dyn Host,
     ) -> Result<Step, Refused> {
-        let undecidable = || (Problem::Forbidden, "undecidable");
+        let undecidable = || refused(Problem::Forbidden, RequestReason::Undecidable);
         // The host kept it; were it another one by now, nobody would have agreed to it.
         if consultation.receipts.len() < consultation.wanted.len() || sha256(&[body]) != consultation.asked_for {
             return Err(undecidable());
@@ -348,7 +358,7 @@ impl Exchange {
         host: &dyn Host,
     ) -> Result<Option<Vec<u8>>, Refused> {
         let guard = self.guard.clone();
-        let undecidable = || (Problem::Forbidden, "undecidable");
+        let undecidable = || refused(Problem::Forbidden, RequestReason::Undecidable);
         let Consultation { incoming, rates, .. } = consultation;
         guard.check_still_valid(&incoming.caller, incoming.proof_ends, now)?;
         let (Some(call), Some(before)) = (&self.story.call, self.story.bundle.take()) else {
@@ -361,18 +371,18 @@ impl Exchange {
         let texts = guard.texts(&bundle, None);
         let facts = Observed { call, caller, dialect, body, rates: *rates, memory: &memory, texts };
         let decision = bundle.policy.decide(&question(caller, call, &facts, now));
-        let reason = decision.reason.as_str();
+        let reason = decision.reason;
         let is_denied = decision.effect == Effect::Deny;
         let is_unchanged = |name: &Rc<str>| before.policy.approval(name) == bundle.policy.approval(name);
         let is_covered = decision.approvals.iter().all(is_unchanged);
         self.story.decision = Some(decision.clone());
         self.story.bundle = Some(bundle);
         if is_denied {
-            return Err((Problem::Forbidden, reason));
+            return Err(refused(Problem::Forbidden, reason));
         }
         // Other people have to agree than those who were asked; which of the approvals is missing shows in the permit.
         if !is_covered {
-            return Err((Problem::ApprovalUnavailable, "bundle-changed"));
+            return Err(refused(Problem::ApprovalUnavailable, ApprovalReason::BundleChanged));
         }
         // What goes on is masked and forced as the bundle in force says.
         let call = call.clone();
@@ -389,13 +399,13 @@ impl Exchange {
         host: &dyn Host,
     ) -> Result<Step, Refused> {
         let guard = self.guard.clone();
-        let undecidable = || (Problem::Forbidden, "undecidable");
+        let undecidable = || refused(Problem::Forbidden, RequestReason::Undecidable);
         let decision = self.story.decision.as_ref().ok_or_else(undecidable)?;
         let incoming = &consultation.incoming;
         let route = guard.config.routes.get(incoming.route).ok_or_else(undecidable)?;
         let (memory, cluster) = (guard.memory(host), self.story.cluster.as_deref());
         let permit = Permit::new(decision, &consultation.receipts, route, cluster, &guard.credentials, &memory, now)
-            .map_err(|withheld| (withheld.problem(), withheld.reason()))?;
+            .map_err(|withheld| refused(withheld.problem(), withheld.reason()))?;
         if let Some(call) = &self.story.call
             && self.story.bundle.as_ref().is_some_and(|bundle| guard.remembers_uses(bundle))
         {
@@ -415,7 +425,7 @@ impl Exchange {
     }
 
     /// The approver's answer; None: there is none (unknown cluster, time-out, reset).
-    pub fn answered(&mut self, answer: Option<(u16, &[u8])>, now: Time, host: &dyn Host) -> Step {
+    pub fn answered(&mut self, answer: Option<(u16, &[u8])>, now: Time) -> Step {
         let consultation = match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Asking(consultation) => consultation,
             other => {
@@ -423,7 +433,7 @@ impl Exchange {
                 return Step::Hold;
             }
         };
-        match self.weigh(consultation, answer, now, host) {
+        match self.weigh(consultation, answer, now) {
             Ok(step) => step,
             Err((problem, reason)) => self.refuse(problem, reason),
         }
@@ -434,30 +444,29 @@ impl Exchange {
         mut consultation: Box<Consultation>,
         answer: Option<(u16, &[u8])>,
         now: Time,
-        _host: &dyn Host,
     ) -> Result<Step, Refused> {
         let guard = self.guard.clone();
-        let unavailable = |reason: &'static str| (Problem::ApprovalUnavailable, reason);
-        let (status, body) = answer.ok_or_else(|| unavailable("approver-silent"))?;
+        let unavailable = |reason: ApprovalReason| refused(Problem::ApprovalUnavailable, reason);
+        let (status, body) = answer.ok_or_else(|| unavailable(ApprovalReason::Silent))?;
         let (Some(settings), Some((name, digest))) =
             (&guard.config.approver, consultation.wanted.get(consultation.receipts.len()))
         else {
-            return Err(unavailable("undecidable"));
+            return Err(unavailable(ApprovalReason::Undecidable));
         };
-        let answer = approval::read(status, body, settings).map_err(|_| unavailable("approver-unclear"))?;
-        let bundle = self.story.bundle.as_ref().ok_or_else(|| unavailable("undecidable"))?;
-        let named = bundle.policy.approval(name).ok_or_else(|| unavailable("undecidable"))?;
+        let answer = approval::read(status, body, settings).map_err(|_| unavailable(ApprovalReason::Unclear))?;
+        let bundle = self.story.bundle.as_ref().ok_or_else(|| unavailable(ApprovalReason::Undecidable))?;
+        let named = bundle.policy.approval(name).ok_or_else(|| unavailable(ApprovalReason::Undecidable))?;
         let (id, receipt) = match answer {
             Answer::Approved { id, receipt } => (id, receipt),
             Answer::Rejected { id } => {
                 self.story.approval = Some(Approved { id, ..Approved::default() });
-                return Err((Problem::ApprovalRejected, "approval-rejected"));
+                return Err(refused(Problem::ApprovalRejected, ApprovalReason::Rejected));
             }
             Answer::Pending { id, url, retry_after } => {
                 self.story.approval = Some(Approved { id: id.clone(), ..Approved::default() });
                 let respond_async = consultation.incoming.head.headers.all("prefer").any(prefers_async);
                 let ticket = Ticket { id, url, retry_after: Span::from_secs(retry_after), respond_async };
-                return Err((Problem::ApprovalRequired(ticket), "approval-pending"));
+                return Err(refused(Problem::ApprovalRequired(ticket), ApprovalReason::Pending));
             }
         };
         let terms = Terms {
@@ -465,11 +474,14 @@ impl Exchange {
             key: &settings.key,
             gateway: &guard.config.gateway,
             caller: &consultation.incoming.caller,
-            person: settings.person(&consultation.incoming.caller).map_err(|_| unavailable("caller-unnamed"))?,
+            person: settings
+                .person(&consultation.incoming.caller)
+                .map_err(|_| unavailable(ApprovalReason::CallerUnnamed))?,
             digest,
             approval: named,
         };
-        let receipt = Receipt::check(&receipt, terms, now).map_err(|disbelief| unavailable(disbelief.reason()))?;
+        let receipt = Receipt::check(&receipt, terms, now)
+            .map_err(|disbelief| refused(Problem::ApprovalUnavailable, disbelief))?;
         self.story.approval =
             Some(Approved { id, receipt: Some(receipt.id().to_owned()), approvers: receipt.approvers().to_vec() });
         let name = name.clone();
@@ -524,7 +536,7 @@ fn force(
         if let Some(value) = value {
             let before = outgoing.as_deref().unwrap_or(body);
             let after = set_member(dialect, role, &value, before);
-            *outgoing = Some(after.ok_or((Problem::Forbidden, "force-impossible"))?);
+            *outgoing = Some(after.ok_or(refused(Problem::Forbidden, RequestReason::ForceImpossible))?);
         }
     }
     Ok(())
@@ -532,9 +544,11 @@ fn force(
 
 fn no_call(why: NoCall) -> Refused {
     match why {
-        NoCall::ForeignDocument(_) | NoCall::UnclearDocuments(_) => (Problem::Forbidden, "foreign-document"),
+        NoCall::ForeignDocument(_) | NoCall::UnclearDocuments(_) => {
+            refused(Problem::Forbidden, RequestReason::ForeignDocument)
+        }
         NoCall::Unreadable(_) | NoCall::BadModel | NoCall::BadName(_) => {
-            (Problem::Malformed(why.to_string()), "malformed-call")
+            refused(Problem::Malformed(why.to_string()), RequestReason::MalformedCall)
         }
     }
 }

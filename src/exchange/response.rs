@@ -3,7 +3,8 @@
 use super::downward;
 use super::head::MediaType;
 use super::permit::Edits;
-use super::{Exchange, Head, Headers, Host, Problem, Refused, Sent, Stage, Step};
+use super::reason::ResponseReason;
+use super::{Exchange, Head, Headers, Host, Problem, Refused, Sent, Stage, Step, refused};
 use crate::mask::{Unmaskable, mask_json_within, mask_text_within};
 use crate::time::Time;
 
@@ -40,34 +41,38 @@ impl Exchange {
     }
 
     fn inspect(&mut self, sent: Sent, headers: &Headers, end: bool) -> Result<Step, Refused> {
-        let unmaskable = |reason: &'static str| (Problem::Unmaskable, reason);
-        let status = self.story.answer_status.ok_or_else(|| unmaskable("response-headers-unreadable"))?;
+        let unmaskable = |reason: ResponseReason| refused(Problem::Unmaskable, reason);
+        let status = self.story.answer_status.ok_or_else(|| unmaskable(ResponseReason::HeadersUnreadable))?;
         if headers.iter().any(|(_, value)| sent.permit.as_whom().is_told_by(value)) {
-            return Err(unmaskable("response-leaks-credential"));
+            return Err(unmaskable(ResponseReason::LeaksCredential));
         }
         // The caller's credential is not what the upstream saw, so its refusal is none of the caller's.
         if status == 401 || status == 407 {
             let is_upstreams = self.story.answered;
-            let reason = if is_upstreams { "upstream-refused-credential" } else { "refused-behind-guard" };
-            return Err((Problem::UpstreamRefused, reason));
+            let reason = if is_upstreams {
+                ResponseReason::UpstreamRefusedCredential
+            } else {
+                ResponseReason::RefusedBehindGuard
+            };
+            return Err(refused(Problem::UpstreamRefused, reason));
         }
         if !headers.is_plain() {
-            return Err(unmaskable("response-encoded"));
+            return Err(unmaskable(ResponseReason::Encoded));
         }
         // A part of a body can be JSON and still cut a number or a name in two.
         if status == 206 || headers.has("content-range") {
-            return Err(unmaskable("response-partial"));
+            return Err(unmaskable(ResponseReason::Partial));
         }
         let success = (200..300).contains(&status);
         let guard = self.guard.clone();
-        let dialect = guard.config.dialects.get(sent.dialect).ok_or_else(|| unmaskable("undecidable"))?;
+        let dialect = guard.config.dialects.get(sent.dialect).ok_or_else(|| unmaskable(ResponseReason::Undecidable))?;
         let stated = headers.media_type(dialect.dialect.media_type.as_ref());
         let stream = match stated {
             Some((MediaType::Records(framing), _)) if sent.streams && success && !end => Some(framing),
             _ => None,
         };
         if stream.is_none() && headers.states_more_than(guard.config.limits.response_bytes) {
-            return Err(unmaskable("response-too-large"));
+            return Err(unmaskable(ResponseReason::TooLarge));
         }
         let media = match stated {
             Some((MediaType::Records(_), _)) if stream.is_some() => None,
@@ -75,11 +80,11 @@ impl Exchange {
             // An error may be plain text (Envoy's own are); a result may not.
             Some((MediaType::Text, _)) if !success => Some(MediaType::Text),
             _ if end && !success => None,
-            _ => return Err(unmaskable("response-media-type")),
+            _ => return Err(unmaskable(ResponseReason::MediaType)),
         };
-        let decision = self.story.decision.as_ref().ok_or_else(|| unmaskable("undecidable"))?;
-        let bundle = self.story.bundle.as_ref().ok_or_else(|| unmaskable("undecidable"))?;
-        let masks = guard.masks(bundle, &decision.masks).ok_or_else(|| unmaskable("unknown-mask"))?;
+        let decision = self.story.decision.as_ref().ok_or_else(|| unmaskable(ResponseReason::Undecidable))?;
+        let bundle = self.story.bundle.as_ref().ok_or_else(|| unmaskable(ResponseReason::Undecidable))?;
+        let masks = guard.masks(bundle, &decision.masks).ok_or_else(|| unmaskable(ResponseReason::UnknownMask))?;
         let kept = downward::of_answer(headers, stated.map(|(_, name)| name), &masks, &guard);
         self.story.headers_dropped = kept.dropped;
         if let Some(framing) = stream {
@@ -87,7 +92,7 @@ impl Exchange {
         }
         if end {
             if success {
-                return Err(unmaskable("response-empty"));
+                return Err(unmaskable(ResponseReason::Empty));
             }
             self.story.status = Some(status);
             return Ok(Step::Release(Edits { headers: kept.head, body: None }));
@@ -100,7 +105,7 @@ impl Exchange {
     pub fn response_body(&mut self, size: usize, end: bool) -> Step {
         match self.stage {
             Stage::Answer(..) if size > self.guard.config.limits.response_bytes => {
-                self.refuse(Problem::Unmaskable, "response-too-large")
+                self.refuse(Problem::Unmaskable, ResponseReason::TooLarge)
             }
             Stage::Answer(..) if end => Step::Read,
             Stage::Answer(..) => self.await_more(size),
@@ -108,7 +113,7 @@ impl Exchange {
                 streaming.ended = end;
                 match streaming.is_held() {
                     true if size > self.guard.config.limits.response_bytes => {
-                        self.refuse(Problem::Unmaskable, "response-too-large")
+                        self.refuse(Problem::Unmaskable, ResponseReason::TooLarge)
                     }
                     true if !end => self.await_more(size),
                     _ => Step::Read,
@@ -151,30 +156,34 @@ impl Exchange {
 
     fn release(&mut self, sent: &Sent, media: Option<MediaType>, head: Head, body: &[u8]) -> Result<Step, Refused> {
         let guard = self.guard.clone();
-        let unmaskable = |reason: &'static str| (Problem::Unmaskable, reason);
+        let unmaskable = |reason: ResponseReason| refused(Problem::Unmaskable, reason);
         if body.len() > guard.config.limits.response_bytes {
-            return Err(unmaskable("response-too-large"));
+            return Err(unmaskable(ResponseReason::TooLarge));
         }
         let success = self.story.answer_status.is_some_and(|status| (200..300).contains(&status));
         let empty_error = body.is_empty() && !success;
         let mut edits = Edits { headers: head, body: None };
         if !empty_error {
-            let decision = self.story.decision.as_ref().ok_or_else(|| unmaskable("undecidable"))?;
-            let bundle = self.story.bundle.as_ref().ok_or_else(|| unmaskable("undecidable"))?;
-            let masks = guard.masks(bundle, &decision.masks).ok_or_else(|| unmaskable("unknown-mask"))?;
+            let decision = self.story.decision.as_ref().ok_or_else(|| unmaskable(ResponseReason::Undecidable))?;
+            let bundle = self.story.bundle.as_ref().ok_or_else(|| unmaskable(ResponseReason::Undecidable))?;
+            let masks = guard.masks(bundle, &decision.masks).ok_or_else(|| unmaskable(ResponseReason::UnknownMask))?;
             let secrets = [sent.permit.secret().as_bytes()];
             // What stands in the place of a finding may be longer than it.
             let most = guard.config.limits.response_bytes;
             let masked = match media {
                 Some(MediaType::Json) => {
-                    let dialect = guard.config.dialects.get(sent.dialect).ok_or_else(|| unmaskable("undecidable"))?;
+                    let dialect = guard
+                        .config
+                        .dialects
+                        .get(sent.dialect)
+                        .ok_or_else(|| unmaskable(ResponseReason::Undecidable))?;
                     mask_json_within(body, &masks, &dialect.kept, &secrets, most)
                 }
                 Some(MediaType::Text) => mask_text_within(body, &masks, &secrets, most),
-                Some(MediaType::Records(_)) | None => return Err(unmaskable("response-media-type")),
+                Some(MediaType::Records(_)) | None => return Err(unmaskable(ResponseReason::MediaType)),
             };
             let masked = masked.map_err(|why| {
-                let reason = unmaskable(why.reason());
+                let reason = unmaskable((&why).into());
                 if let Unmaskable::Denied(found) = why {
                     self.story.found = found;
                 }

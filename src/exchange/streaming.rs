@@ -5,7 +5,8 @@
 //! found in it, the host holds the stream to its end, as any other answer: nothing could be called back.
 
 use super::permit::Edits;
-use super::{Exchange, Head, Problem, Refused, Sent, Stage, Step};
+use super::reason::ResponseReason;
+use super::{Exchange, Head, Problem, Refused, Sent, Stage, Step, refused};
 use crate::audit::KeyedDigest;
 use crate::mask::{Framing, Masks, Records, Unmaskable, With};
 use std::rc::Rc;
@@ -39,10 +40,10 @@ pub(super) struct Streamed {
 
 impl Exchange {
     pub(super) fn begin_stream(&mut self, sent: Sent, framing: Framing, head: Head) -> Result<Step, Refused> {
-        let unmaskable = |reason: &'static str| (Problem::Unmaskable, reason);
-        let decision = self.story.decision.as_ref().ok_or_else(|| unmaskable("undecidable"))?;
-        let bundle = self.story.bundle.as_ref().ok_or_else(|| unmaskable("undecidable"))?;
-        let masks = self.guard.masks(bundle, &decision.masks).ok_or_else(|| unmaskable("unknown-mask"))?;
+        let unmaskable = |reason: ResponseReason| refused(Problem::Unmaskable, reason);
+        let decision = self.story.decision.as_ref().ok_or_else(|| unmaskable(ResponseReason::Undecidable))?;
+        let bundle = self.story.bundle.as_ref().ok_or_else(|| unmaskable(ResponseReason::Undecidable))?;
+        let masks = self.guard.masks(bundle, &decision.masks).ok_or_else(|| unmaskable(ResponseReason::UnknownMask))?;
         let records = Records::new(framing, self.guard.config.limits.record_bytes);
         self.stage = Stage::Streaming(Box::new(Streaming { sent, head, masks, records, ended: false }));
         Ok(Step::Hold)
@@ -60,7 +61,7 @@ impl Exchange {
         };
         match self.mask_part(&mut streaming, part) {
             Ok(Step::Part { body, .. }) if !may_go_on && !body.is_empty() => {
-                self.refuse(Problem::Unmaskable, "response-cut-off")
+                self.refuse(Problem::Unmaskable, ResponseReason::CutOff)
             }
             Ok(step) => {
                 if let Step::Release(Edits { body: Some(body), .. }) | Step::Part { body, goes_on: true } = &step {
@@ -80,7 +81,7 @@ impl Exchange {
         }
         match self.stream_on(&[], false) {
             Step::Part { goes_on: true, .. } => Step::Continue,
-            Step::Part { .. } => self.refuse(Problem::Unmaskable, "response-cut-off"),
+            Step::Part { .. } => self.refuse(Problem::Unmaskable, ResponseReason::CutOff),
             step => step,
         }
     }
@@ -98,8 +99,9 @@ impl Exchange {
 
     fn mask_part(&mut self, streaming: &mut Streaming, part: &[u8]) -> Result<Step, Refused> {
         let guard = self.guard.clone();
-        let unmaskable = |reason: &'static str| (Problem::Unmaskable, reason);
-        let dialect = guard.config.dialects.get(streaming.sent.dialect).ok_or_else(|| unmaskable("undecidable"))?;
+        let unmaskable = |reason: ResponseReason| refused(Problem::Unmaskable, reason);
+        let dialect =
+            guard.config.dialects.get(streaming.sent.dialect).ok_or_else(|| unmaskable(ResponseReason::Undecidable))?;
         let secrets = [streaming.sent.permit.secret().as_bytes()];
         // What goes on with the headers has to fit into the host's buffer, in which as much as came stood already. What comes later
         // passes through it.
@@ -113,9 +115,9 @@ impl Exchange {
             Ok(masked)
         });
         self.story.found = streaming.records.found().to_vec();
-        let masked = masked.map_err(|why: Unmaskable| unmaskable(why.reason()))?;
+        let masked = masked.map_err(|why: Unmaskable| unmaskable((&why).into()))?;
         if masked.len() > most {
-            return Err(unmaskable("response-too-large"));
+            return Err(unmaskable(ResponseReason::TooLarge));
         }
         self.hold(streaming.records.held())?;
         if self.story.open {
@@ -123,7 +125,7 @@ impl Exchange {
         }
         if masked.is_empty() {
             return match streaming.ended {
-                true => Err(unmaskable("response-empty")),
+                true => Err(unmaskable(ResponseReason::Empty)),
                 false => Ok(Step::Part { body: masked, goes_on: false }),
             };
         }

@@ -6,9 +6,8 @@ mod signals;
 
 use super::*;
 use crate::audit::keyed_digest;
-use crate::caller::Hash;
 use crate::config::Config;
-use crate::shared::{LocalMemory, Unavailable, Versioned};
+use crate::shared::LocalMemory;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_compact::KeyPair;
@@ -19,78 +18,19 @@ const NOW: Time = Time(1_800_000_000_000);
 const DIGEST_KEY: &str = "0123456789abcdef";
 const SECRET: &str = "upstream-s3cret-0123456789";
 
-struct NoHost;
-
-impl Host for NoHost {
-    fn signatures(&self) -> &dyn NativeSignatures {
-        self
-    }
-
-    fn source(&self) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn certificate(&self) -> Option<Certificate> {
-        None
-    }
-
-    fn route(&self) -> Option<String> {
-        None
-    }
-
-    fn cluster(&self) -> Option<String> {
-        Some("tei".to_owned())
-    }
-
-    fn was_held_back(&self) -> bool {
-        false
-    }
-
-    fn shared(&self) -> &dyn SharedMemory {
-        self
-    }
-
-    fn peer(&self) -> Option<String> {
-        None
-    }
-
-    fn details(&self) -> Option<String> {
-        Some("via_upstream".to_owned())
-    }
-
-    fn status(&self) -> Option<u16> {
-        None
-    }
-
-    fn may_have_reached_upstream(&self) -> bool {
-        true
-    }
-}
-
 thread_local! {
     /// The process's memory: of its own for each test, and new with each world.
-    static MEMORY: RefCell<Option<LocalMemory>> = const { RefCell::new(None) };
+    static MEMORY: RefCell<Option<Rc<LocalMemory>>> = const { RefCell::new(None) };
 }
 
-impl SharedMemory for NoHost {
-    fn get(&self, key: &str) -> Result<Option<Versioned>, Unavailable> {
-        MEMORY.with_borrow(|memory| memory.as_ref().ok_or(Unavailable)?.get(key))
-    }
-
-    fn put(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<bool, Unavailable> {
-        MEMORY.with_borrow(|memory| memory.as_ref().ok_or(Unavailable)?.put(key, value, version))
-    }
+/// A host whose Envoy leads every call to the route's cluster.
+fn host() -> StandIn {
+    StandIn { cluster: Some("tei"), memory: MEMORY.with_borrow(Clone::clone), ..StandIn::default() }
 }
 
 /// From here on the process has no memory.
 fn lose_memory() {
     MEMORY.set(None);
-}
-
-impl NativeSignatures for NoHost {
-    fn verify(&self, _: Hash, _: &[u8], _: &[u8], _: &[u8]) -> Option<bool> {
-        None
-    }
 }
 
 struct World {
@@ -154,7 +94,7 @@ fn world_with(change: impl FnOnce(&mut Value)) -> World {
         "DIGEST" => Some(DIGEST_KEY.to_owned()),
         _ => None,
     };
-    MEMORY.set(Some(LocalMemory::default()));
+    MEMORY.set(Some(Rc::default()));
     World { guard: Rc::new(Guard::new(config, &environment, 1).unwrap()), issuer, approver, email: None }
 }
 
@@ -198,9 +138,9 @@ impl World {
     /// Up to the decision.
     fn ask(&self, path: &str, body: &str) -> (Exchange, Step) {
         let mut exchange = self.exchange();
-        assert_eq!(exchange.request_headers(self.headers(path, &[]), false, NOW, &NoHost), Step::Hold);
+        assert_eq!(exchange.request_headers(self.headers(path, &[]), false, NOW, &host()), Step::Hold);
         assert_eq!(exchange.request_body(body.len(), true), Step::Read);
-        let step = exchange.request_whole(body.as_bytes(), NOW, &NoHost);
+        let step = exchange.request_whole(body.as_bytes(), NOW, &host());
         (exchange, step)
     }
 }
@@ -212,7 +152,7 @@ impl Exchange {
     }
 
     fn agreed_at(&mut self, answer: &str, body: &str, now: Time, host: &dyn Host) -> Step {
-        match self.answered(Some((200, answer.as_bytes())), now, host) {
+        match self.answered(Some((200, answer.as_bytes())), now) {
             Step::Read => self.request_whole(body.as_bytes(), now, host),
             step => step,
         }
@@ -229,7 +169,7 @@ fn status(step: &Step) -> u16 {
 }
 
 fn record(exchange: &mut Exchange) -> Value {
-    let record = exchange.sealed_record(NOW, &NoHost);
+    let record = exchange.sealed_record(NOW, &host());
     assert!(!record.contains(SECRET) && !record.contains("eyJ"), "{record}");
     serde_json::from_str(&record).unwrap()
 }
@@ -256,10 +196,10 @@ fn an_allowed_call_goes_up_under_the_gateways_credential_alone() {
         ("accept", "*/*"),
         ("content-length", "47"),
     ];
-    assert_eq!(exchange.request_headers(world.headers("/web/v2/rerank", &more), false, NOW, &NoHost), Step::Hold);
+    assert_eq!(exchange.request_headers(world.headers("/web/v2/rerank", &more), false, NOW, &host()), Step::Hold);
     assert_eq!(exchange.request_body(10, false), Step::Hold);
     assert_eq!(exchange.request_body(CALL.len(), true), Step::Read);
-    let Step::Release(edits) = exchange.request_whole(CALL.as_bytes(), NOW, &NoHost) else { panic!("not forwarded") };
+    let Step::Release(edits) = exchange.request_whole(CALL.as_bytes(), NOW, &host()) else { panic!("not forwarded") };
     let up = format!("Bearer {SECRET}");
     let expected = [
         (":method", "POST"),
@@ -280,7 +220,7 @@ fn an_allowed_call_goes_up_under_the_gateways_credential_alone() {
         ("date", "now"),
         ("x-request-id", "r-9"),
     ];
-    assert_eq!(exchange.response_headers(&answer(&headers), false, NOW, &NoHost), Step::Hold);
+    assert_eq!(exchange.response_headers(&answer(&headers), false, NOW, &host()), Step::Hold);
     let body = br#"{"results":[{"index":0,"relevance_score":0.5,"document":{"text":"ann@example.org"}}]}"#;
     assert_eq!(exchange.response_body(body.len(), true), Step::Read);
     let Step::Release(edits) = exchange.response_whole(body) else { panic!("not released") };
@@ -323,9 +263,9 @@ proptest::proptest! {
                 .filter(|(name, _)| !is_judged(name) && !name.starts_with(':'))
                 .collect();
             let mut exchange = world.exchange();
-            let mut step = exchange.request_headers(world.headers("/web/v2/rerank", &more), false, NOW, &NoHost);
+            let mut step = exchange.request_headers(world.headers("/web/v2/rerank", &more), false, NOW, &host());
             if step == Step::Hold {
-                step = exchange.request_whole(CALL.as_bytes(), NOW, &NoHost);
+                step = exchange.request_whole(CALL.as_bytes(), NOW, &host());
             }
             match step {
                 Step::Release(edits) => {
@@ -350,7 +290,7 @@ fn a_credential_in_a_header_that_goes_up_is_refused_by_the_headers_name() {
     let token = world.token();
     for name in ["user-agent", "accept", "idempotency-key", "x-client-name"] {
         let mut exchange = world.exchange();
-        let step = exchange.request_headers(world.headers("/web/v2/rerank", &[(name, &token)]), false, NOW, &NoHost);
+        let step = exchange.request_headers(world.headers("/web/v2/rerank", &[(name, &token)]), false, NOW, &host());
         let Step::Reply(reply) = &step else { panic!("{name}: {step:?}") };
         assert!(String::from_utf8_lossy(&reply.body).contains(&format!("`{name}`")));
         assert_eq!(status(&step), 422);
@@ -378,7 +318,7 @@ fn whoever_is_not_proved_gets_no_further_than_the_headers() {
         ];
         all.extend(values.iter().map(|value| ("authorization", *value)));
         let mut exchange = world.exchange();
-        let step = exchange.request_headers(answer(&all), false, NOW, &NoHost);
+        let step = exchange.request_headers(answer(&all), false, NOW, &host());
         assert_eq!(status(&step), 401, "{values:?}");
         if reason != "malformed" {
             assert_eq!(record(&mut exchange)["result"]["reason"], reason);
@@ -413,7 +353,7 @@ fn streams_that_carry_no_call_are_refused_unless_listed() {
             all.push(((*name).to_owned(), value.as_bytes().to_vec()));
         }
         let mut exchange = world.exchange();
-        let step = exchange.request_headers(Headers::new(all), false, NOW, &NoHost);
+        let step = exchange.request_headers(Headers::new(all), false, NOW, &host());
         assert_eq!(status(&step), expected, "{changes:?}");
     }
     let mut exchange = world.exchange();
@@ -426,14 +366,14 @@ fn streams_that_carry_no_call_are_refused_unless_listed() {
         ]),
         true,
         NOW,
-        &NoHost,
+        &host(),
     );
     let headers = head(&[(":method", "GET"), (":path", "/healthz"), (":authority", "Gateway.test:443")]);
     assert_eq!(step, Step::Release(Edits { headers, body: None }));
-    exchange.response_headers(&answer(OK_JSON), true, NOW, &NoHost);
+    exchange.response_headers(&answer(OK_JSON), true, NOW, &host());
     let passed = record(&mut exchange);
     assert_eq!((&passed["result"]["outcome"], &passed["decision"]["effect"]), (&json!("passed"), &json!("pass")));
-    assert_eq!(status(&world.exchange().request_headers(Headers::default(), true, NOW, &NoHost)), 413);
+    assert_eq!(status(&world.exchange().request_headers(Headers::default(), true, NOW, &host())), 413);
 }
 
 #[test]
@@ -461,7 +401,7 @@ fn what_the_policy_does_not_allow_is_denied_with_its_reason_on_record() {
 fn a_body_above_the_limit_is_refused_as_soon_as_that_shows() {
     let world = world();
     let mut exchange = world.exchange();
-    exchange.request_headers(world.headers("/web/v2/rerank", &[]), false, NOW, &NoHost);
+    exchange.request_headers(world.headers("/web/v2/rerank", &[]), false, NOW, &host());
     assert_eq!(exchange.request_body(4096, false), Step::Hold);
     assert_eq!(status(&exchange.request_body(4097, false)), 413);
 }
@@ -485,12 +425,12 @@ fn an_approved_call_goes_up_once_and_only_with_a_receipt_for_itself() {
     assert_eq!(exchange.request_body(0, true), Step::Hold);
     let receipt = world.receipt(&json!({"req": digest}));
     let approved = json!({"status": "approved", "id": "a-1", "receipt": receipt}).to_string();
-    let step = exchange.agreed(&approved, CALL, &NoHost);
+    let step = exchange.agreed(&approved, CALL, &host());
     assert!(matches!(step, Step::Release(_)), "{step:?}");
     assert_eq!(record(&mut exchange)["approval"], json!({"id": "a-1", "receipt": "r-1", "approvers": ["lea"]}));
     // The same receipt again, for the same call.
     let (mut again, _) = world.ask("/hr-x/v2/rerank", CALL);
-    assert_eq!(status(&again.agreed(&approved, CALL, &NoHost)), 403);
+    assert_eq!(status(&again.agreed(&approved, CALL, &host())), 403);
     assert_eq!(record(&mut again)["result"]["reason"], "receipt-used-before");
 }
 
@@ -520,7 +460,7 @@ impl World {
             claims[name] = value.clone();
         }
         let body = json!({"status": "approved", "id": "a-1", "receipt": self.receipt(&claims)}).to_string();
-        let step = exchange.agreed_at(&body, CALL, now, &NoHost);
+        let step = exchange.agreed_at(&body, CALL, now, &host());
         (exchange, step)
     }
 
@@ -627,12 +567,12 @@ fn a_body_that_nobody_agreed_to_does_not_go_up() {
     // Before anybody agreed it is nobody's turn.
     let approved =
         json!({"status": "approved", "id": "a-1", "receipt": world.receipt(&json!({"req": digest_of(&step)}))});
-    let step = exchange.agreed(&approved.to_string(), &CALL.replace("\"b\"", "\"c\""), &NoHost);
+    let step = exchange.agreed(&approved.to_string(), &CALL.replace("\"b\"", "\"c\""), &host());
     assert_eq!(status(&step), 403);
     assert!(!exchange.is_sent());
     assert_eq!(record(&mut exchange)["result"]["reason"], "undecidable");
     let (mut early, _) = world.ask("/hr-x/v2/rerank", CALL);
-    assert_eq!(status(&early.request_whole(CALL.as_bytes(), NOW, &NoHost)), 403, "nobody agreed yet");
+    assert_eq!(status(&early.request_whole(CALL.as_bytes(), NOW, &host())), 403, "nobody agreed yet");
 }
 
 /// What the calls of a world hold now.
@@ -663,7 +603,7 @@ fn calls_that_wait_for_people_hold_no_more_than_the_budget_and_give_it_back_howe
     let (mut third, step) = ask();
     assert!(matches!(step, Step::CallOut(_)), "{step:?}");
     assert_eq!(status(&ask().1), 503);
-    third.answered(None, NOW, &NoHost);
+    third.answered(None, NOW);
     let (fourth, step) = ask();
     assert!(matches!(step, Step::CallOut(_)), "{step:?}");
     // A call that nobody is asked about holds nothing.
@@ -677,7 +617,7 @@ fn what_comes_slowly_is_held_too_and_counts() {
     let world = budget(|_| {});
     let mut calls: Vec<_> = (0..4).map(|_| world.exchange()).collect();
     let mut steps = calls.iter_mut().map(|exchange| {
-        exchange.request_headers(world.headers("/web/v2/rerank", &[]), false, NOW, &NoHost);
+        exchange.request_headers(world.headers("/web/v2/rerank", &[]), false, NOW, &host());
         exchange.request_body(4_000, false)
     });
     assert_eq!((steps.next(), steps.next()), (Some(Step::Hold), Some(Step::Hold)));
@@ -687,7 +627,7 @@ fn what_comes_slowly_is_held_too_and_counts() {
     calls.clear();
     let mut calls: Vec<_> = (0..3).map(|_| sent(&world)).collect();
     let mut steps = calls.iter_mut().map(|exchange| {
-        exchange.response_headers(&answer(OK_JSON), false, NOW, &NoHost);
+        exchange.response_headers(&answer(OK_JSON), false, NOW, &host());
         exchange.response_body(4_000, false)
     });
     assert_eq!((steps.next(), steps.next()), (Some(Step::Hold), Some(Step::Hold)));
@@ -706,7 +646,7 @@ fn a_stream_that_a_mask_may_refuse_stays_with_the_host_until_its_end() {
     let lines: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/x-ndjson")];
     let stream = || {
         let mut exchange = sent(&world);
-        exchange.response_headers(&answer(lines), false, NOW, &NoHost);
+        exchange.response_headers(&answer(lines), false, NOW, &host());
         exchange
     };
     let (mut one, mut two, mut three) = (stream(), stream(), stream());
@@ -750,7 +690,7 @@ fn what_masks_and_forced_parameters_make_longer_is_held_to_the_limits() {
         (lines, "\"::1\"\n".repeat(120)),
     ] {
         let mut exchange = sent(&world);
-        assert_eq!(exchange.response_headers(&answer(headers), false, NOW, &NoHost), Step::Hold);
+        assert_eq!(exchange.response_headers(&answer(headers), false, NOW, &host()), Step::Hold);
         assert_eq!(exchange.response_body(body.len(), true), Step::Read);
         assert_eq!(status(&exchange.response_whole(body.as_bytes())), 502, "{body}");
         assert_eq!(record(&mut exchange)["result"]["reason"], "response-too-large", "{body}");
@@ -766,7 +706,7 @@ fn a_first_part_of_a_stream_that_comes_large_goes_on_as_large() {
     let lines: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/x-ndjson")];
     let part = "1\n".repeat(2_000);
     let mut exchange = sent(&world);
-    assert_eq!(exchange.response_headers(&answer(lines), false, NOW, &NoHost), Step::Hold);
+    assert_eq!(exchange.response_headers(&answer(lines), false, NOW, &host()), Step::Hold);
     assert_eq!(exchange.response_body(part.len(), false), Step::Read);
     let Step::Release(edits) = exchange.response_whole(part.as_bytes()) else { panic!("withheld") };
     assert_eq!(edits.body.as_deref(), Some(part.as_bytes()));
@@ -785,7 +725,7 @@ fn a_body_that_the_host_has_no_room_for_is_on_record_as_not_sent() {
         (&json!("too-large"), &json!("buffer-too-small"), &json!(413))
     );
     let mut exchange = sent(&world);
-    exchange.response_headers(&answer(OK_JSON), false, NOW, &NoHost);
+    exchange.response_headers(&answer(OK_JSON), false, NOW, &host());
     exchange.response_body(5, true);
     exchange.response_whole(b"{\"a\":1}");
     exchange.overtaken(true);
@@ -837,7 +777,7 @@ fn a_receipt_that_is_not_for_this_call_and_caller_denies() {
     let (mut exchange, step) = world.ask("/hr-x/v2/rerank", CALL);
     let body = json!({"status": "approved", "id": "a-1", "receipt": forger.receipt(&json!({"req": digest_of(&step)}))})
         .to_string();
-    assert_eq!(status(&exchange.answered(Some((200, body.as_bytes())), NOW, &NoHost)), 403);
+    assert_eq!(status(&exchange.answered(Some((200, body.as_bytes())), NOW)), 403);
 }
 
 #[test]
@@ -851,11 +791,11 @@ fn an_approver_that_does_not_clearly_approve_denies() {
         (Some((202, r#"{"status":"pending","id":"a-1","retry_after":7}"#)), "approval-pending"),
     ] {
         let (mut exchange, _) = world.ask("/hr-x/v2/rerank", CALL);
-        let step = exchange.answered(answer.map(|(status, body)| (status, body.as_bytes())), NOW, &NoHost);
+        let step = exchange.answered(answer.map(|(status, body)| (status, body.as_bytes())), NOW);
         assert_eq!(status(&step), 403, "{reason}");
         assert_eq!(record(&mut exchange)["result"]["reason"], reason);
         // A second answer changes nothing.
-        assert_eq!(exchange.answered(None, NOW, &NoHost), Step::Hold);
+        assert_eq!(exchange.answered(None, NOW), Step::Hold);
     }
 }
 
@@ -889,17 +829,17 @@ fn an_answer_that_cannot_be_masked_does_not_leave() {
         (vec![("content-type", "application/json")], 502),
     ] {
         let mut exchange = sent(&world);
-        assert_eq!(status(&exchange.response_headers(&answer(&headers), false, NOW, &NoHost)), expected, "{headers:?}");
+        assert_eq!(status(&exchange.response_headers(&answer(&headers), false, NOW, &host())), expected, "{headers:?}");
         assert_eq!(exchange.response_body(10, true), Step::Continue, "our own reply goes on");
     }
     for body in [&b""[..], b"{", b"not json", b"{\"a\":\"\xa1\"}", b"{} {}"] {
         let mut exchange = sent(&world);
-        assert_eq!(exchange.response_headers(&answer(OK_JSON), false, NOW, &NoHost), Step::Hold);
+        assert_eq!(exchange.response_headers(&answer(OK_JSON), false, NOW, &host()), Step::Hold);
         assert_eq!(exchange.response_body(body.len(), true), Step::Read);
         assert_eq!(status(&exchange.response_whole(body)), 502, "{body:?}");
     }
     let mut exchange = sent(&world);
-    exchange.response_headers(&answer(OK_JSON), false, NOW, &NoHost);
+    exchange.response_headers(&answer(OK_JSON), false, NOW, &host());
     assert_eq!(status(&exchange.response_body(4097, false)), 502);
 }
 
@@ -917,7 +857,7 @@ fn the_credential_does_not_come_back_in_any_spelling() {
             &answer(&[(":status", "400"), ("content-type", "application/json")]),
             false,
             NOW,
-            &NoHost,
+            &host(),
         );
         assert_eq!(status(&exchange.response_whole(body.as_bytes())), 502);
     }
@@ -932,7 +872,7 @@ fn errors_of_the_upstream_are_masked_too() {
     ] {
         let mut exchange = sent(&world);
         assert_eq!(
-            exchange.response_headers(&answer(&[(":status", "429"), ("content-type", media)]), false, NOW, &NoHost),
+            exchange.response_headers(&answer(&[(":status", "429"), ("content-type", media)]), false, NOW, &host()),
             Step::Hold
         );
         let Step::Release(edits) = exchange.response_whole(body.as_bytes()) else { panic!("not released") };
@@ -971,7 +911,7 @@ fn a_stream_leaves_record_by_record_and_breaks_off_for_good() {
     let lines: &[(&str, &str)] =
         &[(":status", "200"), ("content-type", "application/x-ndjson"), ("content-length", "999999")];
     let mut exchange = sent(&world);
-    assert_eq!(exchange.response_headers(&answer(lines), false, NOW, &NoHost), Step::Hold);
+    assert_eq!(exchange.response_headers(&answer(lines), false, NOW, &host()), Step::Hold);
     let mut part = |body: &str, end| {
         let step = exchange.response_body(body.len(), end);
         if step == Step::Read { exchange.response_whole(body.as_bytes()) } else { step }
@@ -995,7 +935,7 @@ fn a_stream_leaves_record_by_record_and_breaks_off_for_good() {
     );
 
     let mut exchange = sent(&world);
-    exchange.response_headers(&answer(lines), false, NOW, &NoHost);
+    exchange.response_headers(&answer(lines), false, NOW, &host());
     assert_eq!(exchange.response_body(1, false), Step::Read);
     assert!(matches!(exchange.response_whole(b"1\n"), Step::Release(_)));
     assert_eq!(exchange.response_trailers(), Step::Continue);
@@ -1004,7 +944,7 @@ fn a_stream_leaves_record_by_record_and_breaks_off_for_good() {
     assert_eq!(result["body_digest"], keyed_digest(DIGEST_KEY.as_bytes(), b"1\n").unwrap());
     // Behind trailers nothing can be added, so the last line did not leave.
     let mut exchange = sent(&world);
-    exchange.response_headers(&answer(lines), false, NOW, &NoHost);
+    exchange.response_headers(&answer(lines), false, NOW, &host());
     assert_eq!(exchange.response_body(1, false), Step::Read);
     assert!(matches!(exchange.response_whole(b"1\n2"), Step::Release(_)));
     assert_eq!(status(&exchange.response_trailers()), 502);
@@ -1015,11 +955,11 @@ fn a_stream_leaves_record_by_record_and_breaks_off_for_good() {
     );
     // Nothing left of one that was refused before it began.
     let mut exchange = sent(&world);
-    exchange.response_headers(&answer(lines), false, NOW, &NoHost);
+    exchange.response_headers(&answer(lines), false, NOW, &host());
     assert_eq!(exchange.response_body(1, false), Step::Read);
     assert_eq!(status(&exchange.response_whole(b"x\n")), 502);
     let result = record(&mut exchange)["result"].clone();
     assert_eq!((result.get("records"), &result["body_digest"]), (None, &Value::Null));
     let closed = self::world();
-    assert_eq!(status(&sent(&closed).response_headers(&answer(lines), false, NOW, &NoHost)), 502);
+    assert_eq!(status(&sent(&closed).response_headers(&answer(lines), false, NOW, &host())), 502);
 }

@@ -5,9 +5,10 @@
 
 use super::head::Headers;
 use super::permit::Permit;
+use super::reason::RequestReason;
 use super::reply::Problem;
 use super::values::{Findings, MOST_OF_A_VALUE, found, is_like_a_token, is_of_id, is_plain, masked};
-use super::{Guard, Head, Refused};
+use super::{Guard, Head, Refused, refused};
 use crate::call::{Dialect, Route, Source};
 use crate::media::ContentType;
 
@@ -55,7 +56,7 @@ pub(super) fn in_passing(headers: &Headers, guard: &Guard) -> Result<Head, Refus
             _ => value.len() <= 64 && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b", -".contains(&byte)),
         });
         match value.map(|value| (value, found(name, value, &[&guard.config.every_mask]))) {
-            Some((_, Findings::Secret)) => return Err(refused(name)),
+            Some((_, Findings::Secret)) => return Err(holds_credential(name)),
             Some((value, Findings::Nothing)) => head.push((name.to_owned(), value.to_owned())),
             Some((_, Findings::Personal)) | None => {}
         }
@@ -70,13 +71,13 @@ fn carried(headers: &Headers, is_listed: &dyn Fn(&str) -> bool, guard: &Guard) -
         match name {
             // They were decided on, and a request without them is none.
             ":method" | ":path" | ":authority" | ":scheme" => {
-                let value = headers.one(name).ok_or((Problem::TooLarge, "headers-unreadable"))?;
+                let value = headers.one(name).ok_or(refused(Problem::TooLarge, RequestReason::HeadersUnreadable))?;
                 head.push((name.to_owned(), value.to_owned()));
             }
             name if NAMES.contains(&name) || is_listed(name) => match carry(name, headers.one(name), guard) {
                 Carried::Goes(value) => head.push((name.to_owned(), value)),
                 Carried::Stays => {}
-                Carried::Credential => return Err(refused(name)),
+                Carried::Credential => return Err(holds_credential(name)),
             },
             _ => {}
         }
@@ -92,10 +93,10 @@ fn is_scheme(text: &str) -> bool {
     matches!(text, "http" | "https")
 }
 
-fn refused(name: &str) -> Refused {
+fn holds_credential(name: &str) -> Refused {
     let what =
         format!("the request header `{name}` holds a credential: leave it out, only `authorization` may hold one");
-    (Problem::Malformed(what), "credential-in-header")
+    refused(Problem::Malformed(what), RequestReason::CredentialInHeader)
 }
 
 fn stated_length(headers: &Headers) -> Option<String> {

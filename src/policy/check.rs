@@ -4,7 +4,7 @@
 mod rules;
 
 use super::bundle::{Bundle, Force, Limits, Mode, Named, Test};
-use super::flaw::{Flaw, Part, Place, Spot, nearest};
+use super::flaw::{Flaw, Part, Place, Spot};
 use super::glob::Pattern;
 use super::index::{Dimension, Reach};
 use super::lexicon::{Lexicon, Symbol};
@@ -13,6 +13,7 @@ use super::when::Condition;
 use super::{Approval, Reason};
 use crate::mask;
 use crate::time::{Span, Time};
+use crate::wording::nearest;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 

@@ -1,6 +1,7 @@
 //! The decision on one call. Deny beats approval beats allow, and nothing matching denies.
 
 use super::Policy;
+use super::Reason;
 use super::bundle::{Force, Limits, Mode};
 use super::check::{Allow, Guard, Rule};
 use super::facts::{Claims, Facts};
@@ -105,52 +106,6 @@ impl Effect {
             Self::Allow => "allow",
             Self::Ask => "approval",
             Self::Deny => "deny",
-        }
-    }
-}
-
-/// Why a decision is what it is: a bounded set, fit for metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
-    /// An allow matched and no guard asks for approval.
-    Granted,
-    /// An allow matched and a guard asks for approval.
-    ApprovalRequired,
-    /// A deny matched.
-    DeniedByRule,
-    /// No allow matched.
-    NoRule,
-    /// A matching guard's limit is exceeded.
-    LimitExceeded,
-    /// The risk is one that a matching guard denies at.
-    RiskTooHigh,
-    /// The bundle is past its `not_after`.
-    BundleExpired,
-}
-
-impl Reason {
-    /// All there are.
-    pub const ALL: [Self; 7] = [
-        Self::Granted,
-        Self::ApprovalRequired,
-        Self::DeniedByRule,
-        Self::NoRule,
-        Self::LimitExceeded,
-        Self::RiskTooHigh,
-        Self::BundleExpired,
-    ];
-
-    /// As records and metrics write it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Granted => "granted",
-            Self::ApprovalRequired => "approval-required",
-            Self::DeniedByRule => "denied-by-rule",
-            Self::NoRule => "no-rule",
-            Self::LimitExceeded => "limit-exceeded",
-            Self::RiskTooHigh => "risk-too-high",
-            Self::BundleExpired => "bundle-expired",
         }
     }
 }

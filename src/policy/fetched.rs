@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod tests;
 
+use super::FetchReason;
 use super::Policy;
 use super::floor::{Floor, Mark, Standing};
 use super::signed::{self, Refused, Terms, TrustedKey};
@@ -171,7 +172,7 @@ pub(crate) struct Source {
     /// first asked it.
     confirmed: Option<Time>,
     /// The digest of the answer refused last: the same one again is not looked at again.
-    refused: Option<(String, &'static str)>,
+    refused: Option<(String, FetchReason)>,
 }
 
 /// A request for a bundle, to be sent now: `GET` with these pseudo-headers over this cluster.
@@ -217,7 +218,7 @@ pub(crate) enum News {
     /// A bundle that is not taken; the one in force stays.
     Refused(Refused),
     /// The same one as before, which was not taken.
-    RefusedAgain(&'static str),
+    RefusedAgain(FetchReason),
     /// No bundle; the one in force stays.
     Failed(Failure),
     /// Nobody asked.
@@ -245,12 +246,12 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// A name for metrics.
+    /// Its word in metrics and records.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn reason(self) -> FetchReason {
         match self {
-            Self::NoAnswer => "no-answer",
-            Self::Status(_) => "status",
+            Self::NoAnswer => FetchReason::NoAnswer,
+            Self::Status(_) => FetchReason::Status,
         }
     }
 }
@@ -477,7 +478,7 @@ impl Source {
     /// `digest` is empty where the answer was not read.
     fn refuse(&mut self, refused: Refused, digest: String, now: Time, random: u64) -> News {
         self.schedule.fail(now, random);
-        let reason = refused.as_str();
+        let reason = refused.reason();
         if refused == Refused::NoMemory {
             // Not the answer's fault: it is looked at again.
             self.refused = None;

@@ -160,40 +160,6 @@ impl fmt::Display for Place {
     }
 }
 
-/// The one of `known` that `name` was probably meant to be: at most a third of its letters differ.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let longest = 64;
-    if name.len() > longest {
-        return None;
-    }
-    known
-        .into_iter()
-        .filter(|other| other.len() <= longest)
-        .map(|other| (distance(name, other), other))
-        .filter(|(distance, other)| distance.saturating_mul(3) <= name.len().max(other.len()))
-        .min()
-        .map(|(_, other)| other)
-}
-
-/// The edit distance of Levenshtein, by bytes.
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, a) in one.bytes().enumerate() {
-        let mut diagonal = line;
-        let mut left = line + 1;
-        if let Some(first) = row.first_mut() {
-            *first = left;
-        }
-        for (cell, b) in row.iter_mut().skip(1).zip(other.bytes()) {
-            let above = *cell;
-            left = (diagonal + usize::from(a != b)).min(above + 1).min(left + 1);
-            diagonal = above;
-            *cell = left;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,20 +170,5 @@ mod tests {
         assert_eq!(place.to_string(), "rules[3].allow.datasets[0]");
         assert_eq!(Place::root().name("a.b").name("c").to_string(), "[\"a.b\"].c");
         assert_eq!(Place::root().to_string(), "the document");
-    }
-
-    #[test]
-    fn a_slip_of_the_pen_finds_the_name_that_was_meant() {
-        for (name, meant) in [
-            ("dataset", Some("datasets")),
-            ("grops", Some("groups")),
-            ("databases", Some("datasets")),
-            ("x", None),
-            ("", None),
-            ("operator", None),
-        ] {
-            assert_eq!(nearest(name, ["groups", "datasets", "models"]), meant, "{name}");
-        }
-        assert_eq!((distance("kitten", "sitting"), distance("", "abc"), distance("abc", "")), (3, 3, 3));
     }
 }

@@ -41,6 +41,7 @@ mod lint;
 #[cfg(test)]
 mod naive;
 mod read;
+mod reason;
 #[cfg(test)]
 mod refusals;
 pub mod signed;
@@ -52,12 +53,13 @@ mod when;
 pub use bundle::{
     Bundle, Expect, Force, Limits, Named, OPERATIONS, Request, Rule as WrittenRule, SCHEMA, Selectors, Test,
 };
-pub use decide::{Decision, Effect, Limit, Miss, NEAR_MISSES, NearMiss, Question, Reason, Shadow};
+pub use decide::{Decision, Effect, Limit, Miss, NEAR_MISSES, NearMiss, Question, Shadow};
 pub use expect::{Difference, Outcome};
 pub use facts::{Claims, Facts, Novelty, Stated};
 pub use flaw::{Flaw, Part, Place, Step};
 pub use index::Dimension;
 pub use lint::lint;
+pub use reason::{FetchReason, Reason};
 pub(crate) use terms::{Search, Sought, Terms};
 pub use when::{Hours, When};
 

@@ -90,10 +90,7 @@ pub(super) fn draft(text: &str) -> Result<Draft<'_>, Vec<Flaw>> {
     for name in rest.keys() {
         let mut flaw = Flaw::new(Place::root().name(name), format!("unknown name `{}`", name.escape_debug()));
         flaw.part = Part::Name;
-        flaws.push(flaw.hint(super::flaw::nearest(name, MEMBERS).map_or_else(
-            || format!("known here: {}", MEMBERS.join(", ")),
-            |meant| format!("did you mean `{meant}`?"),
-        )));
+        flaws.push(flaw.hint(crate::wording::known(name, &MEMBERS)));
     }
     let (Some(schema), Some(bundle)) = (schema, identity) else {
         // All that does not fit is told all the same.

@@ -5,6 +5,7 @@
 //! canonical form before it is trusted. Two keys can sign while one is replaced by the other: one signature by a trusted key is
 //! enough, signatures by unknown keys say nothing, and a wrong one under a trusted key's name refuses the whole.
 
+use super::FetchReason;
 use super::{Flaw, Policy};
 use crate::caller::is_published_ed25519;
 use crate::json;
@@ -163,24 +164,24 @@ pub enum Refused {
 }
 
 impl Refused {
-    /// A name for metrics.
+    /// Its word in metrics and records.
     #[must_use]
-    pub fn as_str(&self) -> &'static str {
+    pub const fn reason(&self) -> FetchReason {
         match self {
-            Self::TooLarge(_) => "too-large",
-            Self::NoEnvelope => "no-envelope",
-            Self::Crowded => "crowded",
-            Self::Unsigned => "unsigned",
-            Self::Forged(_) => "forged",
-            Self::Flawed(_) => "flawed",
-            Self::Foreign(_) => "foreign",
-            Self::BelowFloor(_) => "below-floor",
-            Self::Older(_) => "older",
-            Self::Conflicting(_) => "conflicting",
-            Self::Endless => "endless",
-            Self::Expired => "expired",
-            Self::Unfit(_) => "unfit",
-            Self::NoMemory => "no-memory",
+            Self::TooLarge(_) => FetchReason::TooLarge,
+            Self::NoEnvelope => FetchReason::NoEnvelope,
+            Self::Crowded => FetchReason::Crowded,
+            Self::Unsigned => FetchReason::Unsigned,
+            Self::Forged(_) => FetchReason::Forged,
+            Self::Flawed(_) => FetchReason::Flawed,
+            Self::Foreign(_) => FetchReason::Foreign,
+            Self::BelowFloor(_) => FetchReason::BelowFloor,
+            Self::Older(_) => FetchReason::Older,
+            Self::Conflicting(_) => FetchReason::Conflicting,
+            Self::Endless => FetchReason::Endless,
+            Self::Expired => FetchReason::Expired,
+            Self::Unfit(_) => FetchReason::Unfit,
+            Self::NoMemory => FetchReason::NoMemory,
         }
     }
 }

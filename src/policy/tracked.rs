@@ -1,7 +1,8 @@
 //! Reads a value out of JSON and, when it does not fit, says exactly where: serde_json knows lines of the text, not places in
 //! the document. Stricter than serde_json, too: `null` is nowhere taken for an absent member.
 
-use super::flaw::{Flaw, Part, Place, Step, nearest};
+use super::flaw::{Flaw, Part, Place, Step};
+use crate::wording;
 use serde::de::value::{StrDeserializer, StringDeserializer};
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error, IntoDeserializer, MapAccess, SeqAccess,
@@ -51,13 +52,18 @@ impl Error for Misfit {
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn serde::de::Expected) -> Self {
         let found = match found {
-            Unexpected::Unit => "nothing".to_owned(),
-            Unexpected::Map => "an object".to_owned(),
-            Unexpected::Seq => "a list".to_owned(),
-            Unexpected::Str(text) => format!("the text `{}`", shorten(text)),
-            other => other.to_string(),
+            Unexpected::Str(text) => format!("the text `{}`", wording::shorten(text)),
+            other => wording::found(&other),
         };
-        Self::new(format!("found {found}, expected {expected}"))
+        Self::new(format!("found {found}, expected {}", wording::expected(&expected.to_string())))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn serde::de::Expected) -> Self {
+        Self::invalid_type(found, expected)
+    }
+
+    fn invalid_length(length: usize, expected: &dyn serde::de::Expected) -> Self {
+        Self::new(format!("found {length} items, expected {}", wording::expected(&expected.to_string())))
     }
 
     fn missing_field(name: &'static str) -> Self {
@@ -67,29 +73,17 @@ impl Error for Misfit {
     }
 
     fn unknown_field(name: &str, expected: &'static [&'static str]) -> Self {
-        let mut misfit = Self::new(format!("unknown name `{}`", shorten(name)));
+        let mut misfit = Self::new(format!("unknown name `{}`", wording::shorten(name)));
         misfit.flaw.part = Part::Name;
-        misfit.flaw.hint = Some(one_of(name, expected));
+        misfit.flaw.hint = Some(wording::known(name, expected));
         misfit
     }
 
     fn unknown_variant(name: &str, expected: &'static [&'static str]) -> Self {
-        let mut misfit = Self::new(format!("unknown value `{}`", shorten(name)));
-        misfit.flaw.hint = Some(one_of(name, expected));
+        let mut misfit = Self::new(format!("unknown value `{}`", wording::shorten(name)));
+        misfit.flaw.hint = Some(wording::known(name, expected));
         misfit
     }
-}
-
-fn one_of(name: &str, known: &[&str]) -> String {
-    match (nearest(name, known.iter().copied()), known) {
-        (Some(meant), _) => format!("did you mean `{meant}`?"),
-        (None, []) => "nothing can stand here".to_owned(),
-        (None, known) => format!("known here: {}", known.join(", ")),
-    }
-}
-
-fn shorten(text: &str) -> String {
-    text.chars().take(60).flat_map(char::escape_debug).collect()
 }
 
 #[derive(Clone, Copy)]
@@ -158,7 +152,11 @@ fn unexpected(value: &Value) -> Unexpected<'_> {
     match value {
         Value::Null => Unexpected::Unit,
         Value::Bool(yes) => Unexpected::Bool(*yes),
-        Value::Number(_) => Unexpected::Other("a number"),
+        Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+            (Some(number), _, _) => Unexpected::Unsigned(number),
+            (_, Some(number), _) => Unexpected::Signed(number),
+            (_, _, number) => Unexpected::Float(number.unwrap_or_default()),
+        },
         Value::String(text) => Unexpected::Str(text),
         Value::Array(_) => Unexpected::Seq,
         Value::Object(_) => Unexpected::Map,

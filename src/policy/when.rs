@@ -2,10 +2,11 @@
 
 use super::Question;
 use super::facts::{Claims, Novelty};
-use super::flaw::{Flaw, Spot, nearest};
+use super::flaw::{Flaw, Spot};
 use super::terms::Terms;
 use crate::mask::{self, Kind, Masks};
 use crate::time::Time;
+use crate::wording::nearest;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;

@@ -45,8 +45,8 @@ fn fetching(start: bool) -> World {
 impl World {
     fn hears_as(&self, role: Role, body: &[u8], seconds: u64) -> &'static str {
         let now = NOW.plus(Span::from_secs(seconds));
-        assert!(self.guard.due_bundles(now, &NoHost).iter().any(|(due, _)| *due == role), "due");
-        self.guard.bundle_answered(role, Answer::Http { status: 200, tag: None, body }, now, 0, &NoHost).event
+        assert!(self.guard.due_bundles(now, &host()).iter().any(|(due, _)| *due == role), "due");
+        self.guard.bundle_answered(role, Answer::Http { status: 200, tag: None, body }, now, 0, &host()).event
     }
 
     fn hears(&self, bundle: &Value, seconds: u64) -> &'static str {
@@ -58,9 +58,9 @@ impl World {
 fn without_a_bundle_nobody_is_let_in_and_with_the_first_good_one_they_are() {
     let world = fetching(false);
     let mut exchange = world.exchange();
-    let step = exchange.request_headers(world.headers("/web/v2/rerank", &[]), false, NOW, &NoHost);
+    let step = exchange.request_headers(world.headers("/web/v2/rerank", &[]), false, NOW, &host());
     assert_eq!(status(&step), 503);
-    let record: Value = serde_json::from_str(&exchange.sealed_record(NOW, &NoHost)).unwrap();
+    let record: Value = serde_json::from_str(&exchange.sealed_record(NOW, &host())).unwrap();
     assert_eq!((&record["result"]["reason"], &record["policy"]), (&json!("no-bundle-yet"), &Value::Null));
     assert_eq!(world.hears(&bundle(3, |_| {}), 1), "loaded");
     sent(&world);
@@ -84,8 +84,8 @@ fn events_are_links_of_the_chain_before_the_call_that_comes_next() {
     let world = fetching(true);
     world.hears(&bundle(8, |_| {}), 0);
     world.hears(&bundle(6, |_| {}), 60);
-    let records = sent(&world).sealed_record(NOW, &NoHost);
-    let next = sent(&world).sealed_record(NOW, &NoHost);
+    let records = sent(&world).sealed_record(NOW, &host());
+    let next = sent(&world).sealed_record(NOW, &host());
     // No text in these records has what stands between them.
     let one_a_line = records.replace("\"},{\"v\"", "\"}\n{\"v\"");
     let mut previous = None;
@@ -116,12 +116,12 @@ fn a_worker_follows_the_others_of_its_process_and_lets_nothing_older_decide() {
     // One that is new, as after a push or a trap, and has an older bundle to start with.
     let late = world.another(configured);
     assert_eq!(late.hears(&bundle(8, |_| {}), 0), "refused");
-    let all: Vec<Value> = serde_json::from_str(&format!("[{}]", sent(&late).sealed_record(NOW, &NoHost))).unwrap();
+    let all: Vec<Value> = serde_json::from_str(&format!("[{}]", sent(&late).sealed_record(NOW, &host()))).unwrap();
     let told: Vec<_> = all.iter().map(|one| (one["event"].as_str(), one["policy"]["serial"].as_u64())).collect();
     assert_eq!(told, [(Some("refused"), None), (Some("loaded"), None), (None, Some(9))]);
-    let told = late.guard.follow(NOW, &NoHost);
+    let told = late.guard.follow(NOW, &host());
     assert_eq!(told.iter().map(|(role, one)| (*role, one.event)).collect::<Vec<_>>(), [(Role::Enforced, "loaded")]);
-    assert_eq!(late.guard.follow(NOW, &NoHost), []);
+    assert_eq!(late.guard.follow(NOW, &host()), []);
     // One that cannot carry the newest bundle out.
     let poor = world.another(|config| {
         configured(config);
@@ -131,15 +131,18 @@ fn a_worker_follows_the_others_of_its_process_and_lets_nothing_older_decide() {
     });
     for _ in 0..2 {
         let mut exchange = poor.exchange();
-        let step = exchange.request_headers(poor.headers("/web/v2/rerank", &[]), false, NOW, &NoHost);
+        let step = exchange.request_headers(poor.headers("/web/v2/rerank", &[]), false, NOW, &host());
         assert_eq!((status(&step), &record(&mut exchange)["result"]["reason"]), (503, &json!("bundle-behind")));
     }
-    let told = poor.guard.follow(NOW, &NoHost);
-    assert_eq!(told.iter().map(|(_, one)| (one.event, one.reason)).collect::<Vec<_>>(), [("behind", "unfit")]);
+    let told = poor.guard.follow(NOW, &host());
+    assert_eq!(
+        told.iter().map(|(_, one)| (one.event, one.reason)).collect::<Vec<_>>(),
+        [("behind", Some(crate::policy::FetchReason::Unfit))]
+    );
     // Where nobody knows, nothing that could be older decides; a bundle that is not fetched does.
     lose_memory();
     let mut exchange = late.exchange();
-    let step = exchange.request_headers(late.headers("/web/v2/rerank", &[]), false, NOW, &NoHost);
+    let step = exchange.request_headers(late.headers("/web/v2/rerank", &[]), false, NOW, &host());
     assert_eq!((status(&step), &record(&mut exchange)["result"]["reason"]), (503, &json!("bundle-memory-unavailable")));
     assert!(matches!(late.another(|_| {}).ask("/web/v2/rerank", CALL).1, Step::Release(_)));
 }
@@ -150,7 +153,7 @@ fn events_that_had_no_room_are_counted() {
     for serial in 8..108 {
         assert_eq!(world.hears(&bundle(serial, |_| {}), serial * 100), "loaded");
     }
-    let all: Vec<Value> = serde_json::from_str(&format!("[{}]", sent(&world).sealed_record(NOW, &NoHost))).unwrap();
+    let all: Vec<Value> = serde_json::from_str(&format!("[{}]", sent(&world).sealed_record(NOW, &host()))).unwrap();
     assert_eq!(all.len(), 65);
     assert_eq!((&all[0]["lost_before"], &all[1]["lost_before"]), (&json!(36), &json!(0)));
 }
@@ -165,13 +168,13 @@ fn a_call_is_masked_and_recorded_by_the_bundle_that_decided_it() {
         bundle["rules"].as_array_mut().unwrap().remove(1);
     });
     assert_eq!(world.hears(&other, 0), "loaded");
-    exchange.response_headers(&answer(OK_JSON), false, NOW, &NoHost);
+    exchange.response_headers(&answer(OK_JSON), false, NOW, &host());
     let Step::Release(edits) = exchange.response_whole(br#"{"a":"ann@example.org"}"#) else { panic!("not released") };
     assert_eq!(edits.body.as_deref(), Some(&br#"{"a":"[email]"}"#[..]));
-    let all: Vec<Value> = serde_json::from_str(&format!("[{}]", exchange.sealed_record(NOW, &NoHost))).unwrap();
+    let all: Vec<Value> = serde_json::from_str(&format!("[{}]", exchange.sealed_record(NOW, &host()))).unwrap();
     assert_eq!((&all[1]["policy"]["serial"], &all[1]["decision"]["masks"]), (&json!(7), &json!(["pii"])));
     let mut next = sent(&world);
-    next.response_headers(&answer(OK_JSON), false, NOW, &NoHost);
+    next.response_headers(&answer(OK_JSON), false, NOW, &host());
     let Step::Release(edits) = next.response_whole(br#"{"a":"ann@example.org"}"#) else { panic!("not released") };
     assert_eq!(edits.body, None);
 }
@@ -203,8 +206,8 @@ fn what_people_approved_is_held_against_the_bundle_in_force_by_then() {
         assert_eq!(world.hears(&other, 0), "loaded");
         let receipt = world.receipt(&json!({"req": digest}));
         let approved = json!({"status": "approved", "id": "a-1", "receipt": receipt}).to_string();
-        let step = exchange.agreed(&approved, &call, &NoHost);
-        let all: Vec<Value> = serde_json::from_str(&format!("[{}]", exchange.sealed_record(NOW, &NoHost))).unwrap();
+        let step = exchange.agreed(&approved, &call, &host());
+        let all: Vec<Value> = serde_json::from_str(&format!("[{}]", exchange.sealed_record(NOW, &host()))).unwrap();
         match outcome {
             Ok(query) => {
                 let Step::Release(edits) = step else { panic!("{what}: {step:?}") };
@@ -228,7 +231,7 @@ fn an_approval_by_fewer_or_others_than_the_bundle_wants_by_then_denies() {
     world.hears(&bundle(8, |bundle| bundle["approvals"]["desk"]["min"] = json!(2)), 0);
     let receipt = world.receipt(&json!({"req": digest}));
     let approved = json!({"status": "approved", "id": "a-1", "receipt": receipt}).to_string();
-    assert_eq!(status(&exchange.agreed(&approved, CALL, &NoHost)), 403);
+    assert_eq!(status(&exchange.agreed(&approved, CALL, &host())), 403);
     assert!(!exchange.is_sent());
 }
 
@@ -248,10 +251,10 @@ fn a_shadow_bundle_is_recorded_and_changes_nothing() {
     // One that is fetched: whatever comes, calls go on as they did.
     let world = shadowed(json!({"fetched": fetched()}));
     assert_eq!(world.hears_as(Role::Shadow, b"garbage", 0), "refused");
-    let all: Vec<Value> = serde_json::from_str(&format!("[{}]", sent(&world).sealed_record(NOW, &NoHost))).unwrap();
+    let all: Vec<Value> = serde_json::from_str(&format!("[{}]", sent(&world).sealed_record(NOW, &host()))).unwrap();
     assert_eq!((&all[0]["role"], &all[1]["decision"].get("shadow_bundle")), (&json!("shadow"), &None));
     assert_eq!(world.hears_as(Role::Shadow, &signed(&strict), 60), "loaded");
-    let all: Vec<Value> = serde_json::from_str(&format!("[{}]", sent(&world).sealed_record(NOW, &NoHost))).unwrap();
+    let all: Vec<Value> = serde_json::from_str(&format!("[{}]", sent(&world).sealed_record(NOW, &host()))).unwrap();
     assert_eq!(all[1]["decision"]["shadow_bundle"]["effect"], "deny");
     assert_eq!(all[1]["policy"]["serial"], 7);
 }
@@ -262,11 +265,11 @@ fn a_bundle_the_server_no_longer_confirms_is_believed_only_so_long() {
         config["bundle"]["fetched"] = fetched();
         config["bundle"]["fetched"]["max_stale"] = json!("60s");
     });
-    world.guard.due_bundles(NOW, &NoHost);
+    world.guard.due_bundles(NOW, &host());
     sent(&world);
     let late = NOW.plus(Span::from_secs(61));
     let mut exchange = world.exchange();
-    let step = exchange.request_headers(world.headers("/web/v2/rerank", &[]), false, late, &NoHost);
+    let step = exchange.request_headers(world.headers("/web/v2/rerank", &[]), false, late, &host());
     assert_eq!(status(&step), 503);
     assert_eq!(record(&mut exchange)["result"]["reason"], "bundle-stale");
 }

@@ -3,61 +3,8 @@
 use super::*;
 
 /// A host that tells this of a stream.
-#[derive(Debug, Clone, Copy)]
-struct Tells {
-    details: Option<&'static str>,
-    status: Option<u16>,
-    reached: bool,
-}
-
-impl Host for Tells {
-    fn signatures(&self) -> &dyn NativeSignatures {
-        &NoHost
-    }
-
-    fn source(&self) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn certificate(&self) -> Option<Certificate> {
-        None
-    }
-
-    fn route(&self) -> Option<String> {
-        None
-    }
-
-    fn cluster(&self) -> Option<String> {
-        NoHost.cluster()
-    }
-
-    fn was_held_back(&self) -> bool {
-        false
-    }
-
-    fn shared(&self) -> &dyn SharedMemory {
-        &NoHost
-    }
-
-    fn peer(&self) -> Option<String> {
-        Some("192.0.2.7:4711".to_owned())
-    }
-
-    fn details(&self) -> Option<String> {
-        self.details.map(str::to_owned)
-    }
-
-    fn status(&self) -> Option<u16> {
-        self.status
-    }
-
-    fn may_have_reached_upstream(&self) -> bool {
-        self.reached
-    }
-}
-
-const fn tells(details: &'static str) -> Tells {
-    Tells { details: Some(details), status: None, reached: true }
+fn tells(details: &'static str) -> StandIn {
+    StandIn { details: Some(details), peer: Some("192.0.2.7:4711"), ..host() }
 }
 
 fn sent() -> Exchange {
@@ -68,8 +15,8 @@ fn sent() -> Exchange {
 }
 
 /// Outcome, reason, upstream, upstream's status, status.
-fn told(exchange: &mut Exchange, at_the_end: Tells) -> Value {
-    let record: Value = serde_json::from_str(&exchange.sealed_record(NOW, &at_the_end)).unwrap();
+fn told(exchange: &mut Exchange, at_the_end: &StandIn) -> Value {
+    let record: Value = serde_json::from_str(&exchange.sealed_record(NOW, at_the_end)).unwrap();
     let result = &record["result"];
     assert_eq!(result["upstream_status"].is_null(), result["upstream"] != "answered", "{result}");
     assert_eq!((exchange.outcome().0, exchange.outcome().1), (result["outcome"].as_str().unwrap(), result["reason"].as_str().unwrap()));
@@ -95,35 +42,35 @@ fn only_what_an_upstream_answered_is_served_and_only_a_success_is_ok() {
         ("401", "ext_authz_denied", false, json!(["upstream-refused", "refused-behind-guard", "unreached", null, 502])),
     ] {
         let mut exchange = sent();
-        let host = Tells { reached, ..tells(details) };
+        let end = StandIn { may_have_reached_upstream: reached, ..tells(details) };
         let headers = [(":status", status), ("content-type", "application/json")];
-        let step = exchange.response_headers(&answer(&headers), false, NOW, &host);
+        let step = exchange.response_headers(&answer(&headers), false, NOW, &end);
         if step == Step::Hold {
             assert!(matches!(exchange.response_whole(br#"{"a":"ann@example.org"}"#), Step::Release(Edits { body: Some(_), .. })));
         }
-        assert_eq!(told(&mut exchange, tells("nobody asks")), expected, "{status} {details}");
+        assert_eq!(told(&mut exchange, &tells("nobody asks")), expected, "{status} {details}");
     }
     let mut exchange = sent();
-    exchange.response_headers(&answer(OK_JSON), false, NOW, &Tells { details: None, ..tells("") });
+    exchange.response_headers(&answer(OK_JSON), false, NOW, &StandIn { details: None, ..tells("") });
     exchange.response_whole(b"{}");
-    assert_eq!(told(&mut exchange, tells("")), json!(["failed", "answered-by-envoy", "unanswered", null, 200]), "a mute host");
+    assert_eq!(told(&mut exchange, &tells("")), json!(["failed", "answered-by-envoy", "unanswered", null, 200]), "a mute host");
 }
 
 #[test]
 fn a_stream_that_ends_before_its_answer_is_over_says_how() {
-    let at_the_end = |details, status, reached| Tells { details: Some(details), status, reached };
+    let at_the_end = |details, status, may_have_reached_upstream| StandIn { status, may_have_reached_upstream, ..tells(details) };
     // Before any answer.
-    for (host, expected) in [
+    for (end, expected) in [
         (at_the_end("downstream_remote_disconnect", None, true), json!(["aborted", "caller-gone", "unanswered", null, null])),
         (at_the_end("downstream_remote_disconnect", None, false), json!(["aborted", "caller-gone", "unreached", null, null])),
         (at_the_end("http2.remote_reset", None, true), json!(["aborted", "caller-gone", "unanswered", null, null])),
         (at_the_end("internal_redirect", Some(302), true), json!(["aborted", "internal-redirect", "answered", 302, null])),
         (at_the_end("request_payload_too_large", Some(413), false), json!(["failed", "request-above-buffer", "unreached", null, 413])),
     ] {
-        assert_eq!(told(&mut sent(), host), expected, "{host:?}");
+        assert_eq!(told(&mut sent(), &end), expected, "{end:?}");
     }
     // While it is held: an upstream has answered, and nothing of that left.
-    for (host, expected) in [
+    for (end, expected) in [
         (at_the_end("upstream_reset_after_response_started{protocol_error}", Some(502), true),
             json!(["aborted", "upstream-broke-off", "answered", 200, 502])),
         (at_the_end("stream_idle_timeout", Some(504), true), json!(["failed", "stream-timeout", "answered", 200, 504])),
@@ -131,19 +78,19 @@ fn a_stream_that_ends_before_its_answer_is_over_says_how() {
     ] {
         let mut exchange = sent();
         exchange.response_headers(&answer(OK_JSON), false, NOW, &tells("via_upstream"));
-        assert_eq!(told(&mut exchange, host), expected, "{host:?}");
+        assert_eq!(told(&mut exchange, &end), expected, "{end:?}");
     }
     // Before the request was let go.
     let world = world();
     let mut exchange = world.exchange();
-    exchange.request_headers(world.headers("/web/v2/rerank", &[]), false, NOW, &NoHost);
+    exchange.request_headers(world.headers("/web/v2/rerank", &[]), false, NOW, &host());
     exchange.response_headers(&answer(&[(":status", "408")]), true, NOW, &tells("request_overall_timeout"));
     let expected = json!(["failed", "request-timeout", null, null, 408]);
-    assert_eq!(told(&mut exchange, at_the_end("request_overall_timeout", Some(408), false)), expected);
+    assert_eq!(told(&mut exchange, &at_the_end("request_overall_timeout", Some(408), false)), expected);
     // What could not be let go was not.
     let mut exchange = sent();
     exchange.withhold();
-    assert_eq!(told(&mut exchange, tells("")), json!(["not-ready", "host-refused", null, null, 503]));
+    assert_eq!(told(&mut exchange, &tells("")), json!(["not-ready", "host-refused", null, null, 503]));
 }
 
 #[test]
@@ -153,13 +100,13 @@ fn a_passing_request_is_told_apart_too() {
         ("direct_response", json!(["passed", "direct-response", "unreached", null, 200])),
         ("upstream_reset_after_response_started{x}", json!(["aborted", "upstream-broke-off", "answered", 200, 200])),
     ] {
-        let host = Tells { reached: false, ..tells(details) };
+        let end = StandIn { may_have_reached_upstream: false, ..tells(details) };
         let mut exchange = world().exchange();
         let listed = [(":method", "GET"), (":path", "/healthz"), (":authority", "gateway.test")];
-        let step = exchange.request_headers(answer(&listed), true, NOW, &NoHost);
+        let step = exchange.request_headers(answer(&listed), true, NOW, &host());
         assert!(matches!(step, Step::Release(_)), "{step:?}");
-        exchange.response_headers(&answer(OK_JSON), false, NOW, &host);
-        assert_eq!(told(&mut exchange, host), expected, "{details}");
+        exchange.response_headers(&answer(OK_JSON), false, NOW, &end);
+        assert_eq!(told(&mut exchange, &end), expected, "{details}");
     }
 }
 
@@ -173,9 +120,9 @@ fn names_that_callers_choose_are_masked_in_record_draft_and_question() {
     });
     let mut exchange = world.exchange();
     let more = [("x-request-id", "card-4111111111111111"), ("x-tenant", "t-4111111111111111")];
-    exchange.request_headers(world.headers("/hr-4111111111111111/v2/rerank", &more), false, NOW, &NoHost);
+    exchange.request_headers(world.headers("/hr-4111111111111111/v2/rerank", &more), false, NOW, &host());
     let body = r#"{"model":"rerank-ann.lee@example.com","query":"for ann.lee@example.com \u202egnp","documents":["a"]}"#;
-    let step = exchange.request_whole(body.as_bytes(), NOW, &NoHost);
+    let step = exchange.request_whole(body.as_bytes(), NOW, &host());
     let Step::CallOut(out) = step else { panic!("no callout but {step:?}") };
     let asked = String::from_utf8(out.body).unwrap();
     let question: Value = serde_json::from_str(&asked).unwrap();
@@ -184,7 +131,7 @@ fn names_that_callers_choose_are_masked_in_record_draft_and_question() {
     assert_eq!(json!([resource["model"], resource["dataset"], resource["tenant"]]), names);
     assert_eq!(question["preview"]["query"], "for [email] \\u{202e}gnp");
     let draft = exchange.draft();
-    let line = exchange.sealed_record(NOW, &NoHost);
+    let line = exchange.sealed_record(NOW, &host());
     let record: Value = serde_json::from_str(&line).unwrap();
     let call = &record["call"];
     assert_eq!(json!([call["model"], call["dataset"], call["tenant"]]), names);
@@ -199,7 +146,7 @@ fn a_method_that_is_none_is_not_repeated_and_a_tokens_id_is_named() {
     let world = world();
     let mut exchange = world.exchange();
     let headers = answer(&[(":method", "4111111111111111"), (":path", "/x"), (":authority", "gateway.test")]);
-    exchange.request_headers(headers, true, NOW, &NoHost);
+    exchange.request_headers(headers, true, NOW, &host());
     assert_eq!(record(&mut exchange)["call"]["method"], "other");
     let (mut exchange, _) = world.ask("/web/v2/rerank", CALL);
     assert_eq!(record(&mut exchange)["actor"]["jti"], Value::Null, "this token has none");

@@ -3,51 +3,8 @@
 use super::*;
 
 /// A host whose Envoy has chosen this cluster.
-struct At(Option<&'static str>);
-impl Host for At {
-    fn signatures(&self) -> &dyn NativeSignatures {
-        &NoHost
-    }
-
-    fn source(&self) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn certificate(&self) -> Option<Certificate> {
-        None
-    }
-
-    fn route(&self) -> Option<String> {
-        None
-    }
-
-    fn cluster(&self) -> Option<String> {
-        self.0.map(str::to_owned)
-    }
-
-    fn was_held_back(&self) -> bool {
-        false
-    }
-
-    fn shared(&self) -> &dyn SharedMemory {
-        &NoHost
-    }
-
-    fn peer(&self) -> Option<String> {
-        None
-    }
-
-    fn details(&self) -> Option<String> {
-        NoHost.details()
-    }
-
-    fn status(&self) -> Option<u16> {
-        None
-    }
-
-    fn may_have_reached_upstream(&self) -> bool {
-        true
-    }
+fn at(cluster: Option<&'static str>) -> StandIn {
+    StandIn { cluster, ..host() }
 }
 
 #[test]
@@ -67,7 +24,7 @@ fn a_call_or_a_listed_stream_to_another_authority_goes_nowhere() {
         all.push(("authorization", &bearer));
         all.extend(authorities.iter().map(|authority| (":authority", *authority)));
         let mut exchange = world.exchange();
-        let step = exchange.request_headers(answer(&all), false, NOW, &NoHost);
+        let step = exchange.request_headers(answer(&all), false, NOW, &host());
         (step, record(&mut exchange))
     };
     let origins = json!(["https://gateway.test", "http://127.0.0.1:*"]);
@@ -114,9 +71,9 @@ fn a_call_that_envoy_would_send_to_another_cluster_goes_nowhere() {
         for path in ["/web/v2/rerank", "/hr-x/v2/rerank"] {
             let (mut exchange, step) = {
                 let mut exchange = world.exchange();
-                exchange.request_headers(world.headers(path, &[]), false, NOW, &At(cluster));
+                exchange.request_headers(world.headers(path, &[]), false, NOW, &at(cluster));
                 assert_eq!(exchange.request_body(CALL.len(), true), Step::Read);
-                let step = exchange.request_whole(CALL.as_bytes(), NOW, &At(cluster));
+                let step = exchange.request_whole(CALL.as_bytes(), NOW, &at(cluster));
                 (exchange, step)
             };
             match expected {
@@ -135,19 +92,19 @@ fn an_answer_from_another_cluster_does_not_leave_and_closes_the_route_for_a_whil
     let world = world_with(|config| config["routes"][0]["clusters"] = json!(["tei", "tei-2"]));
     let sent = |now: Time| {
         let mut exchange = world.exchange();
-        exchange.request_headers(world.headers("/web/v2/rerank", &[]), false, now, &At(Some("tei")));
+        exchange.request_headers(world.headers("/web/v2/rerank", &[]), false, now, &at(Some("tei")));
         exchange.request_body(CALL.len(), true);
-        let step = exchange.request_whole(CALL.as_bytes(), now, &At(Some("tei")));
+        let step = exchange.request_whole(CALL.as_bytes(), now, &at(Some("tei")));
         (exchange, step)
     };
     for cluster in [Some("tei"), Some("tei-2"), None] {
         let (mut exchange, step) = sent(NOW);
         assert!(matches!(step, Step::Release(_)));
-        assert_eq!(exchange.answered_by(NOW, &At(cluster)), None, "{cluster:?}");
+        assert_eq!(exchange.answered_by(NOW, &at(cluster)), None, "{cluster:?}");
         assert_eq!(record(&mut exchange)["cluster"], json!(cluster.unwrap_or("tei")));
     }
     let (mut exchange, _) = sent(NOW);
-    let step = exchange.answered_by(NOW, &At(Some("evil"))).unwrap();
+    let step = exchange.answered_by(NOW, &at(Some("evil"))).unwrap();
     assert_eq!(status(&step), 502);
     let record = record(&mut exchange);
     assert_eq!((&record["result"]["reason"], &record["cluster"]), (&json!("wrong-cluster"), &json!("evil")));
@@ -163,57 +120,18 @@ fn an_answer_from_another_cluster_does_not_leave_and_closes_the_route_for_a_whil
 
 #[test]
 fn what_the_filter_behind_held_back_was_not_sent() {
-    struct Held;
-    impl Host for Held {
-        fn signatures(&self) -> &dyn NativeSignatures {
-            &NoHost
-        }
-
-        fn source(&self) -> Option<Vec<u8>> {
-            None
-        }
-
-        fn certificate(&self) -> Option<Certificate> {
-            None
-        }
-
-        fn route(&self) -> Option<String> {
-            None
-        }
-
-        fn cluster(&self) -> Option<String> {
-            Some("evil".to_owned())
-        }
-
-        fn was_held_back(&self) -> bool {
-            true
-        }
-
-        fn shared(&self) -> &dyn SharedMemory {
-            &NoHost
-        }
-
-        fn peer(&self) -> Option<String> {
-            None
-        }
-
-        fn details(&self) -> Option<String> {
-            Some("rbac_access_denied_matched_policy[none]".to_owned())
-        }
-
-        fn status(&self) -> Option<u16> {
-            None
-        }
-
-        fn may_have_reached_upstream(&self) -> bool {
-            false
-        }
-    }
+    let held = StandIn {
+        cluster: Some("evil"),
+        was_held_back: true,
+        details: Some("rbac_access_denied_matched_policy[none]"),
+        may_have_reached_upstream: false,
+        ..StandIn::default()
+    };
     let world = world();
     for _ in 0..2 {
         let (mut exchange, step) = world.ask("/web/v2/rerank", CALL);
         assert!(matches!(step, Step::Release(_)), "the route is not closed: nothing was lost");
-        assert_eq!(status(&exchange.answered_by(NOW, &Held).unwrap()), 403);
+        assert_eq!(status(&exchange.answered_by(NOW, &held).unwrap()), 403);
         let record = record(&mut exchange);
         assert_eq!((&record["result"]["reason"], &record["credential"]), (&json!("cluster-changed"), &Value::Null));
         assert!(!exchange.is_sent());
@@ -225,9 +143,9 @@ fn a_token_that_ends_while_the_body_comes_proves_nothing_any_more() {
     let world = world();
     for (seconds, expected) in [(629, None), (630, Some(401))] {
         let mut exchange = world.exchange();
-        assert_eq!(exchange.request_headers(world.headers("/web/v2/rerank", &[]), false, NOW, &NoHost), Step::Hold);
+        assert_eq!(exchange.request_headers(world.headers("/web/v2/rerank", &[]), false, NOW, &host()), Step::Hold);
         let now = NOW.plus(Span::from_secs(seconds));
-        let step = exchange.request_whole(CALL.as_bytes(), now, &NoHost);
+        let step = exchange.request_whole(CALL.as_bytes(), now, &host());
         match expected {
             None => assert!(matches!(step, Step::Release(_)), "with the leeway of its issuer"),
             Some(expected) => {
@@ -250,8 +168,8 @@ fn a_token_that_ends_while_people_are_asked_proves_nothing_any_more() {
         &json!({"req": asked["request_digest"], "apv": agreed, "iat": later.secs(), "exp": later.secs() + 60}),
     );
     let answer = json!({"status": "approved", "id": "ap-1", "receipt": receipt}).to_string();
-    assert_eq!(exchange.answered(Some((200, answer.as_bytes())), later, &NoHost), Step::Read);
-    assert_eq!(status(&exchange.request_whole(CALL.as_bytes(), later, &NoHost)), 401);
+    assert_eq!(exchange.answered(Some((200, answer.as_bytes())), later), Step::Read);
+    assert_eq!(status(&exchange.request_whole(CALL.as_bytes(), later, &host())), 401);
     let record = record(&mut exchange);
     assert_eq!((&record["result"]["reason"], &record["credential"]), (&json!("expired"), &Value::Null));
 }

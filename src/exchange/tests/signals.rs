@@ -1,58 +1,6 @@
 //! Signals of risk and forced parameters, by what goes upstream.
 
 use super::*;
-use crate::shared::LocalMemory;
-
-/// A host whose workers remember.
-#[derive(Default)]
-struct Remembering(LocalMemory);
-
-impl Host for Remembering {
-    fn signatures(&self) -> &dyn NativeSignatures {
-        &NoHost
-    }
-
-    fn source(&self) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn certificate(&self) -> Option<Certificate> {
-        None
-    }
-
-    fn route(&self) -> Option<String> {
-        None
-    }
-
-    fn cluster(&self) -> Option<String> {
-        Some("tei".to_owned())
-    }
-
-    fn was_held_back(&self) -> bool {
-        false
-    }
-
-    fn shared(&self) -> &dyn SharedMemory {
-        &self.0
-    }
-
-    fn peer(&self) -> Option<String> {
-        None
-    }
-
-    fn details(&self) -> Option<String> {
-        Some("via_upstream".to_owned())
-    }
-
-    fn status(&self) -> Option<u16> {
-        None
-    }
-
-    fn may_have_reached_upstream(&self) -> bool {
-        true
-    }
-}
-
 /// The world with more rules, and with routes that speak more dialects.
 fn ruled(rules: Value) -> World {
     world_with(|config| {
@@ -109,22 +57,22 @@ fn signals_add_up_to_an_approval_and_to_a_denial_with_their_points_on_record() {
         ),
     ] {
         let body = json!({"model": "m1", "query": query, "documents": documents}).to_string();
-        let (mut exchange, _) = world.ask_at(&NoHost, "/web/v2/rerank", &body, NOW);
+        let (mut exchange, _) = world.ask_at(&host(), "/web/v2/rerank", &body, NOW);
         assert_eq!(says(&mut exchange), (json!(effect), reasons), "{body}");
     }
     let body = json!({"model": "m1", "query": "falcon ann@example.org", "documents": ["a"]}).to_string();
-    let (mut exchange, step) = world.ask_at(&NoHost, "/web/v2/rerank", &body, NOW);
+    let (mut exchange, step) = world.ask_at(&host(), "/web/v2/rerank", &body, NOW);
     assert_eq!((status(&step), &record(&mut exchange)["result"]["reason"]), (403, &json!("risk-too-high")));
     assert_eq!(record(&mut exchange)["decision"]["rules"], json!(["look"]));
     // The same words where they name nothing that people wrote.
     let body = json!({"model": "m1", "query": "q", "documents": ["a"], "priority": 1}).to_string();
-    assert_eq!(says(&mut world.ask_at(&NoHost, "/web/v2/rerank", &body, NOW).0).0, "allow");
+    assert_eq!(says(&mut world.ask_at(&host(), "/web/v2/rerank", &body, NOW).0).0, "allow");
 }
 
 /// How often the texts of a call were read, and what came of it.
 fn readings(world: &World, body: &Value) -> (u32, Step) {
     let before = crate::exchange::facts::READINGS.get();
-    let (_, step) = world.ask_at(&NoHost, "/web/v2/rerank", &body.to_string(), NOW);
+    let (_, step) = world.ask_at(&host(), "/web/v2/rerank", &body.to_string(), NOW);
     (crate::exchange::facts::READINGS.get() - before, step)
 }
 
@@ -181,7 +129,7 @@ fn the_texts_of_a_call_are_read_once_for_the_shadow_bundle_too() {
     });
     let body = json!({"model": "m1", "query": "ann@example.org falcon-19-", "documents": ["a"]});
     assert_eq!(readings(&world, &body).0, 2);
-    let (mut exchange, step) = world.ask_at(&NoHost, "/web/v2/rerank", &body.to_string(), NOW);
+    let (mut exchange, step) = world.ask_at(&host(), "/web/v2/rerank", &body.to_string(), NOW);
     assert!(matches!(step, Step::Release(_)));
     let record = record(&mut exchange);
     assert_eq!(record["decision"]["risk"], 9);
@@ -205,9 +153,9 @@ fn terms_and_kinds_are_found_wherever_a_call_has_text() {
         let mut exchange = world.exchange();
         let length = body.len().to_string();
         let headers = world.headers("/v1/web", &[("content-length", &length)]);
-        assert_eq!(exchange.request_headers(headers, false, NOW, &NoHost), Step::Hold);
+        assert_eq!(exchange.request_headers(headers, false, NOW, &host()), Step::Hold);
         assert_eq!(exchange.request_body(body.len(), true), Step::Read);
-        exchange.request_whole(body.as_bytes(), NOW, &NoHost)
+        exchange.request_whole(body.as_bytes(), NOW, &host())
     };
     for written in [
         r#""query":"the Mer\u200bger","documents":["a"]"#,
@@ -236,35 +184,41 @@ fn what_is_used_for_the_first_time_is_so_until_it_was_let_through() {
     let world = ruled(json!([
         {"id": "new", "guard": {"datasets": ["web"]}, "when": {"first_use": "dataset"}, "risk": 10, "require": {"approval": "desk"}},
     ]));
-    let host = Remembering::default();
-    let (mut exchange, step) = world.ask_at(&host, "/web/v2/rerank", CALL, NOW);
+    let remembering = StandIn { memory: Some(Rc::default()), ..host() };
+    let (mut exchange, step) = world.ask_at(&remembering, "/web/v2/rerank", CALL, NOW);
     let digest = digest_of(&step);
-    assert!(matches!(world.ask_at(&host, "/web/v2/rerank", CALL, NOW).1, Step::CallOut(_)), "an attempt is no use");
+    assert!(
+        matches!(world.ask_at(&remembering, "/web/v2/rerank", CALL, NOW).1, Step::CallOut(_)),
+        "an attempt is no use"
+    );
     let receipt = world.receipt(&json!({"req": digest}));
     let approved = json!({"status": "approved", "id": "a-1", "receipt": receipt}).to_string();
-    assert!(matches!(exchange.agreed(&approved, CALL, &host), Step::Release(_)));
-    assert!(matches!(world.ask_at(&host, "/web/v2/rerank", CALL, NOW).1, Step::Release(_)));
+    assert!(matches!(exchange.agreed(&approved, CALL, &remembering), Step::Release(_)));
+    assert!(matches!(world.ask_at(&remembering, "/web/v2/rerank", CALL, NOW).1, Step::Release(_)));
     // Without memory everything is new.
     lose_memory();
-    assert!(matches!(world.ask_at(&NoHost, "/web/v2/rerank", CALL, NOW).1, Step::CallOut(_)));
+    assert!(matches!(world.ask_at(&host(), "/web/v2/rerank", CALL, NOW).1, Step::CallOut(_)));
 }
 
 #[test]
 fn calls_of_one_minute_are_counted_whatever_became_of_them() {
     let world = ruled(json!([{"id": "burst", "deny": {"models": ["m1"]}, "when": {"calls_per_minute_above": 2}}]));
-    let host = Remembering::default();
+    let remembering = StandIn { memory: Some(Rc::default()), ..host() };
     let refused = CALL.replace("m1", "m9");
-    assert_eq!(status(&world.ask_at(&host, "/web/v2/rerank", &refused, NOW).1), 403);
-    assert!(matches!(world.ask_at(&host, "/web/v2/rerank", CALL, NOW).1, Step::Release(_)));
-    let (mut exchange, step) = world.ask_at(&host, "/web/v2/rerank", CALL, NOW);
+    assert_eq!(status(&world.ask_at(&remembering, "/web/v2/rerank", &refused, NOW).1), 403);
+    assert!(matches!(world.ask_at(&remembering, "/web/v2/rerank", CALL, NOW).1, Step::Release(_)));
+    let (mut exchange, step) = world.ask_at(&remembering, "/web/v2/rerank", CALL, NOW);
     assert_eq!((status(&step), &record(&mut exchange)["decision"]["rules"]), (403, &json!(["burst"])));
     let later = NOW.plus(Span::from_secs(60));
-    assert!(matches!(world.ask_at(&host, "/web/v2/rerank", CALL, later).1, Step::Release(_)));
+    assert!(matches!(world.ask_at(&remembering, "/web/v2/rerank", CALL, later).1, Step::Release(_)));
     lose_memory();
-    assert_eq!(status(&world.ask_at(&NoHost, "/web/v2/rerank", CALL, NOW).1), 403, "nobody knows how many");
+    assert_eq!(status(&world.ask_at(&host(), "/web/v2/rerank", CALL, NOW).1), 403, "nobody knows how many");
     let world = ruled(json!([{"id": "flood", "deny": {}, "when": {"documents_per_minute_above": 3}}]));
-    assert!(matches!(world.ask_at(&host, "/web/v2/rerank", CALL, later.plus(Span::from_secs(60))).1, Step::Release(_)));
-    assert_eq!(status(&world.ask_at(&host, "/web/v2/rerank", CALL, later.plus(Span::from_secs(60))).1), 403);
+    assert!(matches!(
+        world.ask_at(&remembering, "/web/v2/rerank", CALL, later.plus(Span::from_secs(60))).1,
+        Step::Release(_)
+    ));
+    assert_eq!(status(&world.ask_at(&remembering, "/web/v2/rerank", CALL, later.plus(Span::from_secs(60))).1), 403);
 }
 
 #[test]
@@ -295,7 +249,7 @@ fn forced_parameters_go_upstream_and_all_else_as_the_caller_wrote_it() {
             Some(r#"{"query":"q","texts":["a","b"],"return_text":false}"#),
         ),
     ] {
-        let (mut exchange, step) = world.ask_at(&NoHost, path, body, NOW);
+        let (mut exchange, step) = world.ask_at(&host(), path, body, NOW);
         let Step::Release(edits) = step else { panic!("{body}: {step:?}") };
         assert_eq!(edits.body.as_deref(), becomes.map(str::as_bytes), "{body}");
         let value =
@@ -305,19 +259,19 @@ fn forced_parameters_go_upstream_and_all_else_as_the_caller_wrote_it() {
         assert_eq!(record(&mut exchange)["decision"]["force"], json!({"return_documents": false, "top_n": 2}));
     }
     // TEI ranks all there is, and nothing can be forced on it.
-    let (mut exchange, step) = world.ask_at(&NoHost, "/tei/web", r#"{"query":"q","texts":["a","b","c"]}"#, NOW);
+    let (mut exchange, step) = world.ask_at(&host(), "/tei/web", r#"{"query":"q","texts":["a","b","c"]}"#, NOW);
     assert_eq!((status(&step), &record(&mut exchange)["result"]["reason"]), (403, &json!("force-impossible")));
 }
 
 #[test]
 fn what_people_approve_is_the_call_as_it_came_and_what_goes_on_is_forced() {
     let world = ruled(json!([{"id": "quiet", "guard": {}, "require": {"force": {"top_n": 1}}}]));
-    let (mut exchange, step) = world.ask_at(&NoHost, "/hr-x/v2/rerank", CALL, NOW);
+    let (mut exchange, step) = world.ask_at(&host(), "/hr-x/v2/rerank", CALL, NOW);
     let plain = self::world();
     let digest = digest_of(&step);
     assert_eq!(digest, digest_of(&plain.ask("/hr-x/v2/rerank", CALL).1));
     let receipt = world.receipt(&json!({"req": digest}));
     let approved = json!({"status": "approved", "id": "a-1", "receipt": receipt}).to_string();
-    let Step::Release(edits) = exchange.agreed(&approved, CALL, &NoHost) else { panic!() };
+    let Step::Release(edits) = exchange.agreed(&approved, CALL, &host()) else { panic!() };
     assert_eq!(edits.body.as_deref(), Some(CALL.replacen('{', "{\"top_n\":1,", 1).as_bytes()));
 }

@@ -80,9 +80,9 @@ impl World {
                 "loaded".to_owned()
             }
             News::Unchanged => "unchanged".to_owned(),
-            News::Refused(refused) => refused.as_str().to_owned(),
-            News::RefusedAgain(reason) => format!("{reason} again"),
-            News::Failed(failure) => failure.as_str().to_owned(),
+            News::Refused(refused) => refused.reason().as_str().to_owned(),
+            News::RefusedAgain(reason) => format!("{} again", reason.as_str()),
+            News::Failed(failure) => failure.reason().as_str().to_owned(),
             News::Unasked => "unasked".to_owned(),
         }
     }
@@ -128,7 +128,7 @@ impl World {
             }
             Err(Behind::Unknown) => "unknown".to_owned(),
             Err(Behind::Known) => "behind".to_owned(),
-            Err(Behind::Missed(serial, why)) => format!("misses {serial}: {}", why.as_str()),
+            Err(Behind::Missed(serial, why)) => format!("misses {serial}: {}", why.reason().as_str()),
         }
     }
 }
@@ -350,7 +350,7 @@ fn what_cannot_be_carried_out_is_refused() {
     let News::Refused(refused) = source.answered(answer, None, &unfit, &LocalMemory::default(), START, 0) else {
         panic!()
     };
-    assert_eq!(refused.as_str(), "unfit");
+    assert_eq!(refused.reason().as_str(), "unfit");
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub mod config;
 pub mod credential;
 #[cfg(any(target_arch = "wasm32", test))]
 mod envoy;
+mod escapes;
 pub mod exchange;
 mod fetch;
 mod fold;

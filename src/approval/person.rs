@@ -2,6 +2,7 @@
 //! names, must not count twice, and nobody may approve for themselves under another spelling. So names that differ in case or in
 //! blanks around them are one, and a name that could be spelt in two ways that look alike is none at all.
 
+use crate::fold::is_mixed;
 use std::fmt;
 
 /// Somebody's name in the one form it is compared in.
@@ -69,22 +70,6 @@ impl Person {
         }
         Some(Self(folded))
     }
-}
-
-/// Whether one word has letters of several alphabets that have letters in common to the eye: `lea` with a Cyrillic e.
-fn is_mixed(name: &str) -> bool {
-    let alphabet = |letter: char| match letter {
-        'A'..='Z' | 'a'..='z' | '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => Some(0),
-        '\u{386}'..='\u{3ce}' => Some(1),
-        '\u{400}'..='\u{52f}' => Some(2),
-        '\u{531}'..='\u{586}' => Some(3),
-        _ => None,
-    };
-    name.split(|letter: char| !letter.is_alphabetic()).any(|word| {
-        let mut alphabets = word.chars().filter_map(alphabet);
-        let first = alphabets.next();
-        alphabets.any(|other| Some(other) != first)
-    })
 }
 
 fn is_plain(character: char) -> bool {

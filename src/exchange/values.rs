@@ -1,5 +1,6 @@
 //! The values of headers that cross the border, either way: what stands in them.
 
+use crate::escapes::percent;
 use crate::mask::{Kept, Kind, Masks, Unmaskable, What, mask_json, mask_text};
 use std::borrow::Cow;
 
@@ -98,25 +99,7 @@ pub(super) const fn is_of_id(byte: u8) -> bool {
 
 /// The text with its percent-escapes resolved, twice where they were escaped. None: it has none.
 fn unescaped(text: &str) -> Option<String> {
-    let once = |text: &[u8]| {
-        let mut plain = Vec::with_capacity(text.len());
-        let mut rest = text;
-        while let Some((first, more)) = rest.split_first() {
-            let digit = |at: usize| more.get(at).and_then(|digit| char::from(*digit).to_digit(16));
-            match (first, digit(0), digit(1)) {
-                (b'%', Some(high), Some(low)) => {
-                    plain.push((high << 4 | low) as u8);
-                    rest = more.get(2..).unwrap_or_default();
-                }
-                _ => {
-                    plain.push(*first);
-                    rest = more;
-                }
-            }
-        }
-        plain
-    };
-    text.contains('%').then(|| String::from_utf8_lossy(&once(&once(text.as_bytes()))).into_owned())
+    text.contains('%').then(|| String::from_utf8_lossy(&percent(&percent(text.as_bytes()))).into_owned())
 }
 
 /// The text without the numbers of versions, such as `Chrome/126.0.0.0`: four of them are no address.

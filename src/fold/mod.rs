@@ -2,10 +2,11 @@
 //!
 //! Two spellings that people, models or parsers take for one are one here. By [`By::Letters`] a letter is itself, whatever its case,
 //! width or style (`Ｍ`, `𝓶`, `ⓜ`, `ḿ`); by [`By::Looks`] it is, besides, the Latin letter that it looks like (Cyrillic `м`). The
-//! tables are Unicode's, see `table.rs`. What they do not know (other scripts' look-alikes, letters drawn by signs, entities of
-//! HTML, per cent encoding) stays as it is.
+//! tables are Unicode's, see `table.rs`. What they do not know (other scripts' look-alikes, letters drawn by signs) stays as it is.
 
 mod table;
+
+use crate::visible::is_unseen;
 
 /// What makes two letters one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +30,8 @@ pub(crate) fn each(text: &str, by: By, mut take: impl FnMut(char)) {
     for seen in text.chars() {
         if seen.is_ascii() {
             match seen {
-                '\t'..='\r' => shown(' '),
-                // It cannot be seen.
-                '\0'..' ' | '\x7f' => {}
+                '\t'..='\r' | '\x1c'..='\x1f' => shown(' '),
+                _ if is_unseen(seen) => {}
                 _ => shown(seen.to_ascii_lowercase()),
             }
             continue;
@@ -62,6 +62,18 @@ pub(crate) fn text(text: &str, by: By) -> String {
     folded
 }
 
+/// What a name is compared as where its case and its looks do not count, but its signs do: `Raw-Secret` is `raw-secret`.
+pub(crate) fn compared(name: &str) -> String {
+    text(&text(name, By::Letters), By::Looks)
+}
+
+/// The forms of which one is [`compared`] to that of another name: its capitals may look like others than its small letters.
+pub(crate) fn forms(name: &str) -> impl Iterator<Item = String> {
+    let form = compared(name);
+    let other = (!name.is_ascii()).then(|| text(name, By::Looks)).filter(|other| *other != form);
+    std::iter::once(form).chain(other)
+}
+
 /// What a name is compared as, by those who are lax about names: its letters and digits, by their looks. `Data-Set` is `dataset`.
 pub(crate) fn name(name: &str) -> String {
     let mut folded = String::with_capacity(name.len());
@@ -69,38 +81,44 @@ pub(crate) fn name(name: &str) -> String {
     folded
 }
 
-/// The text that `text` is once escapes of JSON in it are read, as whoever takes it for JSON reads it. However often it was put into
-/// strings: any number of `\` counts as one. None where there is no escape of a letter in it.
-pub(crate) fn unescaped(text: &str) -> Option<String> {
-    text.contains("\\u").then_some(())?;
-    let (mut out, mut rest, mut has_changed) = (String::with_capacity(text.len()), text, false);
-    // A pair of surrogates is two escapes.
-    let mut high: Option<u32> = None;
-    while let Some(at) = rest.find('\\') {
-        let (before, escape) = rest.split_at_checked(at)?;
-        out.push_str(before);
-        let letters = escape.trim_start_matches('\\');
-        let unit = letters
-            .strip_prefix('u')
-            .and_then(|digits| digits.get(..4))
-            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        let Some(unit) = unit.and_then(|digits| u32::from_str_radix(digits, 16).ok()) else {
-            out.push('\\');
-            rest = letters;
-            continue;
-        };
-        has_changed = true;
-        rest = letters.get(5..)?;
-        match (unit, high.take().filter(|_| before.is_empty())) {
-            (0xd800..0xdc00, _) => high = Some(unit),
-            (0xdc00..0xe000, Some(high)) => {
-                out.extend(char::from_u32(0x1_0000 + ((high - 0xd800) << 10) + (unit - 0xdc00)));
-            }
-            _ => out.extend(char::from_u32(unit)),
-        }
+/// The text with the letters of Unicode's tags in it (U+E0020 to U+E007E) as those they stand for: nobody sees them, and programs that
+/// read on do. None where there are none. [`each`] leaves them out, which is the other way to read them.
+pub(crate) fn tagged(text: &str) -> Option<String> {
+    let letter = |seen: char| match u32::from(seen) {
+        code @ 0xe_0020..=0xe_007e => char::from_u32(code - 0xe_0000),
+        _ => None,
+    };
+    text.contains(|seen| matches!(seen, '\u{e0020}'..='\u{e007e}')).then_some(())?;
+    Some(text.chars().map(|seen| letter(seen).unwrap_or(seen)).collect())
+}
+
+/// Alphabets that have letters in common to the eye.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Alphabet {
+    Latin,
+    Greek,
+    Cyrillic,
+    Armenian,
+}
+
+/// The alphabet of a letter, if it has letters that another one has too.
+const fn alphabet(letter: char) -> Option<Alphabet> {
+    match letter {
+        'A'..='Z' | 'a'..='z' | '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => Some(Alphabet::Latin),
+        '\u{370}'..='\u{3ff}' => Some(Alphabet::Greek),
+        '\u{400}'..='\u{52f}' => Some(Alphabet::Cyrillic),
+        '\u{531}'..='\u{586}' => Some(Alphabet::Armenian),
+        _ => None,
     }
-    out.push_str(rest);
-    has_changed.then_some(out)
+}
+
+/// Whether one word has letters of several alphabets: `lea` with a Cyrillic e. Nobody can tell it from another by its looks.
+pub(crate) fn is_mixed(name: &str) -> bool {
+    name.split(|letter: char| !letter.is_alphabetic()).any(|word| {
+        let mut alphabets = word.chars().filter_map(alphabet);
+        let first = alphabets.next();
+        alphabets.any(|other| Some(other) != first)
+    })
 }
 
 /// Folds a character that is not ASCII.
@@ -147,19 +165,16 @@ fn find(runs: &[(u32, &str)], code: u32) -> Option<char> {
     folds.chars().nth(usize::try_from(code - start).ok()?)
 }
 
-/// What cannot be seen, or stands on the letter before it: joiners, direction marks, variation selectors, tags, fillers, and the
-/// marks that are written over letters of any script, of Arabic and of Hebrew. Marks of other scripts make letters of their own.
-const fn is_hidden(seen: char) -> bool {
-    matches!(seen,
-        '\u{80}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
-        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-        | '\u{e0000}'..='\u{e0fff}'
-        | '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
-        | '\u{20d0}'..='\u{20ff}' | '\u{3099}'..='\u{309c}' | '\u{ff9e}'..='\u{ff9f}' | '\u{fe20}'..='\u{fe2f}'
-        | '\u{591}'..='\u{5bd}' | '\u{5bf}' | '\u{5c1}'..='\u{5c2}' | '\u{5c4}'..='\u{5c5}' | '\u{610}'..='\u{61a}'
-        | '\u{64b}'..='\u{65f}' | '\u{670}' | '\u{6d6}'..='\u{6dc}' | '\u{6df}'..='\u{6e4}' | '\u{6e7}'..='\u{6e8}'
-        | '\u{6ea}'..='\u{6ed}')
+/// What cannot be seen, or stands on the letter before it: the marks that are written over letters of any script, of Arabic and of
+/// Hebrew. Marks of other scripts make letters of their own.
+pub(crate) const fn is_hidden(seen: char) -> bool {
+    is_unseen(seen)
+        || matches!(seen,
+            '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
+            | '\u{20d0}'..='\u{20ff}' | '\u{3099}'..='\u{309c}' | '\u{ff9e}'..='\u{ff9f}' | '\u{fe20}'..='\u{fe2f}'
+            | '\u{591}'..='\u{5bd}' | '\u{5bf}' | '\u{5c1}'..='\u{5c2}' | '\u{5c4}'..='\u{5c5}' | '\u{610}'..='\u{61a}'
+            | '\u{64b}'..='\u{65f}' | '\u{670}' | '\u{6d6}'..='\u{6dc}' | '\u{6df}'..='\u{6e4}' | '\u{6e7}'..='\u{6e8}'
+            | '\u{6ea}'..='\u{6ed}')
 }
 
 #[cfg(test)]
@@ -258,22 +273,22 @@ mod tests {
     }
 
     #[test]
-    fn escapes_are_read_however_deep_they_stand() {
-        for (escaped, read) in [
-            (r"mer\u0067er", Some("merger")),
-            (r"mer\\\u0067er", Some("merger")),
-            (r"\uD835\uDC26erger", Some("𝐦erger")),
-            (r#"{\"a\":\"\\u006D\u0045rger\"}"#, Some(r#"{\"a\":\"mErger\"}"#)),
-            (r"\ud835 \udc26\ud835", Some(" ")),
-            (r"C:\users\u00", None),
-            (r"\u00e\u00g1\", None),
-            ("merger", None),
-            ("\\u00é0", None),
-        ] {
-            assert_eq!(unescaped(escaped).as_deref(), read, "{escaped}");
+    fn letters_of_tags_are_read_for_what_they_stand_for() {
+        let hidden: String = "merger".chars().map(|letter| char::from_u32(0xe_0000 + letter as u32).unwrap()).collect();
+        assert_eq!(tagged(&format!("a{hidden}\u{e007f}")).as_deref(), Some("amerger\u{e007f}"));
+        assert_eq!(tagged("merger é 😀"), None);
+    }
+
+    /// A name with a letter that looks like one of another alphabet must be told as mixed: both rooms know the same alphabets.
+    #[test]
+    fn what_looks_latin_belongs_to_an_alphabet_that_is_not_mixed_with_latin() {
+        for seen in ('\u{370}'..='\u{58f}').filter(|seen| seen.is_alphabetic()) {
+            let looks = text(seen.encode_utf8(&mut [0; 4]), By::Looks);
+            if looks.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+                assert!(is_mixed(&format!("x{seen}")), "{seen}");
+            }
         }
-        // One that makes another one is read when it is read again.
-        assert_eq!(unescaped(r"mer\u005cu0067er").and_then(|once| unescaped(&once)).as_deref(), Some("merger"));
+        assert!(!is_mixed("x \u{435}") && is_mixed("xy\u{435}"));
     }
 
     #[test]
@@ -302,14 +317,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn escapes_are_read_as_serde_reads_them(letters in "[a-z𝐦é]{1,10}") {
-            let escaped: String = letters.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
-            prop_assert_eq!(unescaped(&escaped), Some(letters));
-        }
-
-        #[test]
         fn whatever_comes_is_folded_without_a_panic(seen in any::<String>()) {
-            let _ = (text(&seen, By::Looks), name(&seen), unescaped(&seen));
+            let _ = (text(&seen, By::Looks), name(&seen), tagged(&seen));
         }
     }
 }

@@ -388,8 +388,12 @@ impl<'a> Pass<'a> {
                 return Err(Unmaskable::TooDeep { at: raw.start });
             }
         }
-        // JSON in a text, perhaps.
-        if self.fields.is_some() && !plain && string.contains(['{', '[']) {
+        // JSON in a text, perhaps, or something like it.
+        if let Some(fields) = self.fields
+            && fragments::may_name_fields(string)
+            && (string.contains(['{', '[', '\\'])
+                || fragments::names_a_field(string, false, fields, self.ways.get(self.here()).field))
+        {
             return self.nested(raw, string);
         }
         self.mask(raw, plain, self.context(), false)?;

@@ -2,14 +2,21 @@
 //!
 //! A rule is written in one of two ways:
 //! - as **names**, `ssn` or `customer.name`: the members of these names, one in the other, anywhere in the body. Names are
-//!   compared without regard to case, `_`, `-` and blanks, so `home_address` is `homeAddress` too. Arrays between them do not
-//!   count, `*` stands for any one name, and a leading `*` says nothing: `*.ssn` is `ssn`.
+//!   compared by their letters and digits alone, without case and by their looks, so `home_address` is `homeAddress` too, and `ѕsn`
+//!   with a Cyrillic letter is `ssn`. Arrays between them do not count, `*` stands for any one name, and a leading `*` says nothing:
+//!   `*.ssn` is `ssn`.
 //! - as a **pointer**, `/results/*/document/address`: a JSON pointer (RFC 6901) from the top of the body. Its names are compared
-//!   as they are; `*` stands for any one member or item, `**` for any number of them, also none.
+//!   as they are, case and all; but a member's name that has anything else than visible ASCII in it, or an escape, is compared as
+//!   names are, for it may be one that was written to pass by. `*` stands for any one member or item, `**` for any number of them,
+//!   also none.
 //!
 //! Both go on into strings that are JSON. All rules together become one deterministic automaton when they are loaded, so that a
 //! name in a body costs one look-up, however many rules there are.
 
+use crate::escapes;
+use crate::fold::{self, By};
+use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
@@ -118,10 +125,21 @@ impl Field {
     }
 }
 
-/// A name without regard to how words are told apart in it.
+/// A name of a rule as names are compared: its letters first, so that both cases of one look alike. One that has no letter or digit is
+/// compared by the signs it has.
 fn loose(name: &str) -> String {
-    let kept = name.chars().filter(|letter| !matches!(letter, '_' | '-' | ' '));
-    kept.flat_map(char::to_lowercase).collect()
+    key(&fold::text(name, By::Letters))
+}
+
+/// What a member's name is compared by.
+fn key(name: &str) -> String {
+    let folded = fold::name(name);
+    if folded.is_empty() { fold::text(name, By::Looks).replace(['_', '-', ' '], "") } else { folded }
+}
+
+/// Whether a name is what it looks like: visible ASCII, without a sign that escapes begin with.
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'\\' | b'%' | b'&'))
 }
 
 /// All field rules of a call's masks, as one automaton.
@@ -129,11 +147,17 @@ fn loose(name: &str) -> String {
 pub(super) struct Fields {
     exact: HashMap<String, Class>,
     loose: HashMap<String, Class>,
+    /// What pointers name, as names are compared: for members whose names are not what they look like.
+    folded: HashMap<String, Class>,
     /// The classes of item numbers that rules name.
     items: HashMap<u32, Class>,
+    /// The letters and digits with which names begin that `loose` has: most members' names begin with none of them.
+    firsts: u128,
     /// A row for each state, a column for each class.
     table: Vec<State>,
     classes: usize,
+    /// For each state a bit for each class that is hit there or further on. Hardly a body asks.
+    ahead: OnceCell<Vec<u64>>,
 }
 
 /// What rules make of a name or an item: the same for all that no rule tells apart.
@@ -145,6 +169,8 @@ impl Class {
     const MEMBER: Self = Self(0);
     /// An item that no rule names.
     const ITEM: Self = Self(1);
+    /// A name that nobody can be said to know: every rule takes it for its own.
+    const ANY: Self = Self(2);
 }
 
 /// How far rules have come on the way to a value.
@@ -205,19 +231,72 @@ impl Fields {
                 return Err(TooMany);
             }
         }
-        let Alphabet { symbols, exact, loose, items } = alphabet;
-        Ok(Some(Self { exact, loose, items, table, classes: symbols.len() }))
+        let Alphabet { symbols, exact, loose, folded, items } = alphabet;
+        let classes = symbols.len();
+        let firsts = loose.keys().filter_map(|name| name.bytes().next()).filter(u8::is_ascii);
+        let firsts = firsts.fold(0, |firsts, first| firsts | 1_u128 << first);
+        Ok(Some(Self { exact, loose, folded, items, firsts, table, classes, ahead: OnceCell::new() }))
     }
 
-    /// The class of a member's name, its escapes decoded.
+    /// The class of a member's name, its escapes decoded. Those that stand in what it says are read as well: another reader may.
     pub(super) fn class(&self, name: &str) -> Class {
         if let Some(class) = self.exact.get(name) {
             return *class;
         }
-        if self.loose.is_empty() {
-            return Class::MEMBER;
+        if is_plain(name) {
+            let first = name.bytes().find(u8::is_ascii_alphanumeric).map(|first| first.to_ascii_lowercase());
+            if first.is_some_and(|first| self.firsts & 1 << first == 0) || self.loose.is_empty() {
+                return Class::MEMBER;
+            }
+            return self.loose.get(&key(name)).copied().unwrap_or(Class::MEMBER);
         }
-        self.loose.get(&loose(name)).copied().unwrap_or(Class::MEMBER)
+        let mut read = Cow::Borrowed(name);
+        for _ in 0..=escapes::MOST_TIMES {
+            let known = |key: String| self.folded.get(&key).or_else(|| self.loose.get(&key));
+            if let Some(class) = known(key(&read)).or_else(|| known(loose(&read))) {
+                return *class;
+            }
+            match escapes::resolved(&read) {
+                Some(next) => read = Cow::Owned(next),
+                None => return Class::MEMBER,
+            }
+        }
+        Class::ANY
+    }
+
+    /// Whether a rule that has come as far as `state` can still hit a member by this name: there, or anywhere under it.
+    pub(super) fn hits_ahead(&self, state: State, name: &str) -> bool {
+        let class = self.class(name);
+        if state.hit().is_some() {
+            return true;
+        }
+        let words = self.classes.div_ceil(64);
+        let ahead = self.ahead.get_or_init(|| self.look_ahead(words));
+        let word = ahead.get(usize::from(state.0) * words + usize::from(class.0) / 64).copied().unwrap_or(0);
+        // What has no name in any rule is not looked for.
+        class != Class::MEMBER && word & 1 << (class.0 % 64) != 0
+    }
+
+    fn look_ahead(&self, words: usize) -> Vec<u64> {
+        let rows = self.table.len() / self.classes.max(1);
+        let mut ahead = vec![0_u64; rows * words];
+        let mut has_changed = true;
+        while std::mem::take(&mut has_changed) {
+            for (state, row) in self.table.chunks(self.classes.max(1)).enumerate().rev() {
+                for (class, next) in row.iter().enumerate() {
+                    for word in 0..words {
+                        let more = match next.hit() {
+                            Some(_) => u64::from(class / 64 == word) << (class % 64),
+                            None => ahead.get(usize::from(next.0) * words + word).copied().unwrap_or(0),
+                        };
+                        let Some(known) = ahead.get_mut(state * words + word) else { continue };
+                        has_changed |= more & !*known != 0;
+                        *known |= more;
+                    }
+                }
+            }
+        }
+        ahead
     }
 
     /// Where the value of a member of that class is, under `state`.
@@ -247,14 +326,20 @@ type Position = (u16, u16);
 /// What one class stands for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Symbol {
-    Member { exact: Option<String>, loose: Option<String> },
+    /// Several names only where they look alike.
+    Member {
+        exact: BTreeSet<String>,
+        loose: Option<String>,
+    },
     Item(Option<String>),
+    Any,
 }
 
 struct Alphabet {
     symbols: Vec<Symbol>,
     exact: HashMap<String, Class>,
     loose: HashMap<String, Class>,
+    folded: HashMap<String, Class>,
     items: HashMap<u32, Class>,
 }
 
@@ -271,23 +356,31 @@ impl Alphabet {
             }
         }
         let mut all = Self {
-            symbols: vec![Symbol::Member { exact: None, loose: None }, Symbol::Item(None)],
+            symbols: vec![Symbol::Member { exact: BTreeSet::new(), loose: None }, Symbol::Item(None), Symbol::Any],
             exact: HashMap::new(),
             loose: HashMap::new(),
+            folded: HashMap::new(),
             items: HashMap::new(),
         };
         for name in &loose_names {
-            let class = all.add(Symbol::Member { exact: None, loose: Some(name.clone()) });
+            let class = all.add(Symbol::Member { exact: BTreeSet::new(), loose: Some(name.clone()) });
             all.loose.insert(name.clone(), class);
         }
+        let mut alike: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for name in &exact_names {
+            alike.entry(loose(name)).or_default().insert(name.clone());
             let loosely = Some(loose(name)).filter(|name| loose_names.contains(name));
-            let class = all.add(Symbol::Member { exact: Some(name.clone()), loose: loosely });
+            let class = all.add(Symbol::Member { exact: BTreeSet::from([name.clone()]), loose: loosely });
             all.exact.insert(name.clone(), class);
             if let Some(index) = index(name) {
                 let class = all.add(Symbol::Item(Some(name.clone())));
                 all.items.insert(index, class);
             }
+        }
+        for (folded, exact) in alike {
+            let loose = Some(folded.clone()).filter(|name| loose_names.contains(name));
+            let class = all.add(Symbol::Member { exact, loose });
+            all.folded.insert(folded, class);
         }
         all
     }
@@ -338,8 +431,9 @@ fn advance(rules: &[(Field, u8)], from: &BTreeSet<Position>, symbol: &Symbol) ->
         }
         let matched = match (wanted, symbol) {
             _ if transparent => false,
-            (Step::Any, _) => true,
-            (Step::Exact(wanted), Symbol::Member { exact, .. } | Symbol::Item(exact)) => exact.as_ref() == Some(wanted),
+            (Step::Any, _) | (Step::Exact(_) | Step::Loose(_), Symbol::Any) => true,
+            (Step::Exact(wanted), Symbol::Member { exact, .. }) => exact.contains(wanted),
+            (Step::Exact(wanted), Symbol::Item(item)) => item.as_ref() == Some(wanted),
             (Step::Loose(wanted), Symbol::Member { loose, .. }) => loose.as_ref() == Some(wanted),
             (Step::Loose(_), Symbol::Item(_)) | (Step::Rest, _) => false,
         };
@@ -422,6 +516,70 @@ mod tests {
             for text in misses.split('|').filter(|text| !text.is_empty()) {
                 assert!(hit(&fields, &way(text)).is_none(), "{rule} hits {text}");
             }
+        }
+    }
+
+    /// Whoever reads the body may take these for the name; a rule that does not would let the value pass.
+    #[test]
+    fn a_name_that_only_looks_otherwise_is_hit_by_names_and_by_pointers() {
+        for rule in ["ssn", "/ssn", "*.ssn"] {
+            let fields = compile(&[rule]);
+            for name in [
+                "\u{455}sn",
+                "s\u{200b}sn",
+                "s\u{0}sn",
+                "ｓｓｎ",
+                "𝐬𝐬𝐧",
+                "s\u{e0041}sn",
+                "s\u{3164}sn",
+                "ssn\u{feff}",
+                "s\u{332}sn",
+                r"s\u0073n",
+                r"s\\u0073n",
+                r"s\x73n",
+                r"s\u005cu0073n",
+                "s%73n",
+                "s%2573n",
+                "s&#115;n",
+                "s&#x73;n",
+                "s&amp;#115;n",
+                &format!("\\{}u0073sn", "u005c".repeat(30)),
+            ] {
+                assert!(
+                    hit(&fields, &[Way::Member(name.to_owned())]).is_some(),
+                    "{rule} misses {}",
+                    name.escape_unicode()
+                );
+            }
+            for name in ["sn", "s&n", "s%n", "ssm\u{fc}", "日本", "\u{200b}"] {
+                assert!(
+                    hit(&fields, &[Way::Member(name.to_owned())]).is_none(),
+                    "{rule} hits {}",
+                    name.escape_unicode()
+                );
+            }
+        }
+        let greek = compile(&["ηλικία"]);
+        assert!(hit(&greek, &[Way::Member("ΗΛΙΚΊΑ".to_owned())]).is_some());
+        // Of two pointers that look alike each is still its own; a name that can be either is both.
+        let two = compile(&["/a/ssn", "/b/SSN"]);
+        for (way, hits) in
+            [("a ssn", true), ("a SSN", false), ("b SSN", true), ("b ssn", false), ("a ѕsn", true), ("b ѕsn", true)]
+        {
+            assert_eq!(hit(&two, &self::way(way)).is_some(), hits, "{way}");
+        }
+    }
+
+    #[test]
+    fn what_a_rule_can_still_hit_is_known() {
+        let fields = compile(&["/meta/**/id", "customer.phone", "/a/b"]);
+        let start = State::START;
+        for (name, hits) in [("id", true), ("phone", true), ("b", true), ("x", false), ("meta", false)] {
+            assert_eq!(fields.hits_ahead(start, name), hits, "{name}");
+        }
+        let elsewhere = fields.member(start, fields.class("results"));
+        for (name, hits) in [("id", false), ("phone", true), ("b", false)] {
+            assert_eq!(fields.hits_ahead(elsewhere, name), hits, "{name}");
         }
     }
 

@@ -3,7 +3,7 @@
 //! Only whole records leave, each masked as a body of its own; what has come of the next one is held. Where a chunk ends means
 //! nothing. What cannot be masked ends the stream, and nothing of that record leaves.
 
-use super::document::mask_record;
+use super::document::{mask_fields_in, mask_record};
 use super::found::{Found, Tally};
 use super::kept::Kept;
 use super::masks::Masks;
@@ -11,6 +11,7 @@ use super::secret;
 use super::text::Masker;
 use super::unmaskable::Unmaskable;
 use super::view::Form;
+use std::borrow::Cow;
 
 /// How records are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,7 +223,8 @@ fn mask_one(
     }
 }
 
-/// Masks one event: its data as JSON, what else readers look at as text. Whether it has data. Fields that readers have to leave out are left out.
+/// Masks one event: its data as JSON, its name and id as text. Whether it has data. Of comments the colon stays alone; fields that
+/// readers have to leave out are left out.
 fn mask_event(
     event: &[u8],
     number: u32,
@@ -256,7 +258,6 @@ fn mask_event(
             mask_record(data, &format!("/{number}"), with, tally)?
         }
     };
-    let mut masker = Masker::new(with.masks, with.secrets, with.most);
     let mut is_first = true;
     let mut at = 0;
     // Whether the last line that was kept ends with a carriage return.
@@ -264,7 +265,8 @@ fn mask_event(
     for line in lines(event) {
         let whole = text.get(at..at + line.text.len()).unwrap_or_default();
         at += line.text.len() + line.end.len();
-        match (field(line.text).0, &masked) {
+        let (name, value) = field(line.text);
+        match (name, &masked) {
             (b"data", Some(masked)) => {
                 if std::mem::take(&mut is_first) {
                     for part in masked.split(|byte| *byte == b'\n') {
@@ -277,11 +279,12 @@ fn mask_event(
                 continue;
             }
             (b"data", None) => out.extend_from_slice(line.text),
-            // Comments have no name.
-            (b"event" | b"id" | b"retry" | b"", _) => {
-                let new = masker.mask(whole, Form::Plain, super::detect::Context::NONE).map_err(|why| why.at(0))?;
-                tally.add(masker.found(), || Some(format!("/{number}")));
-                out.extend_from_slice(if new { masker.masked() } else { whole }.as_bytes());
+            // A comment keeps a connection alive, and nobody reads what it says.
+            (b"", _) if line.text.is_empty() => {}
+            (b"", _) => out.push(b':'),
+            (b"retry", _) if is_milliseconds(value) => out.extend_from_slice(line.text),
+            (b"event" | b"id", _) if !value.contains(&0) => {
+                out.extend_from_slice(mask_line(whole, is_event_name(&line), number, with, tally)?.as_bytes());
             }
             _ => continue,
         }
@@ -292,6 +295,45 @@ fn mask_event(
         after_return = line.end == b"\r";
     }
     Ok(data.is_some())
+}
+
+/// What may leave of a line that programs read besides data: it is masked as any text is, field rules and all. An event's name that is
+/// one by its form is not asked for fields: it has no value.
+fn mask_line<'l>(
+    line: &'l str,
+    is_name: bool,
+    number: u32,
+    with: With<'_>,
+    tally: &mut Tally,
+) -> Result<Cow<'l, str>, Unmaskable> {
+    let mut line = Cow::Borrowed(line);
+    let mut kinds = Vec::new();
+    if let Some(fields) = with.masks.text_fields().filter(|_| !is_name) {
+        let read = mask_fields_in(&line, fields, with.masks, with.secrets, false, with.most)?;
+        read.tally.kinds_into(&mut kinds);
+        line = read.text.map_or(line, Cow::Owned);
+    }
+    let mut masker = Masker::new(with.masks, with.secrets, with.most);
+    if masker.mask(&line, Form::Plain, super::detect::Context::NONE).map_err(|why| why.at(0))? {
+        line = Cow::Owned(masker.take());
+    }
+    kinds.extend_from_slice(masker.found());
+    tally.add(&kinds, || Some(format!("/{number}")));
+    Ok(line)
+}
+
+/// Whether a line gives an event's name, such as `response.output_text.delta`, and nothing that could be somebody's.
+fn is_event_name(line: &Line<'_>) -> bool {
+    const LONGEST: usize = 64;
+    let (name, value) = field(line.text);
+    name == b"event"
+        && value.len() <= LONGEST
+        && value.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-' | b'.'))
+}
+
+/// Whether a reader takes this for a time to wait, and one that somebody would.
+fn is_milliseconds(value: &[u8]) -> bool {
+    (1..=9).contains(&value.len()) && value.iter().all(u8::is_ascii_digit)
 }
 
 struct Line<'a> {
@@ -413,10 +455,16 @@ mod tests {
             ("data:{\"a\":1}\r\n\r\ndata: [DONE]\r\n\r\n", "data:{\"a\":1}\r\n\r\ndata: [DONE]\r\n\r\n"),
             ("data: [1]\r\rdata: [\"a@b.de\"]\r\r", "data: [1]\r\rdata: [\"[email]\"]\r\r"),
             (
-                ": hello a@b.de\nevent: x\nid: 4111111111111111\nretry: 10\ndata: {\ndata: \"ssn\":\ndata:  7}\n\n",
-                ": hello [email]\nevent: x\nid: [credit_card]\nretry: 10\ndata: {\ndata: \"ssn\":\ndata:  \"[field]\"}\n\n",
+                ": hello a@b.de\nevent: x\nid: 4111111111111111\nretry: 10\nretry: 1234567890\nretry: x\ndata: {\ndata: \"ssn\":\ndata:  7}\n\n",
+                ":\nevent: x\nid: [credit_card]\nretry: 10\ndata: {\ndata: \"ssn\":\ndata:  \"[field]\"}\n\n",
             ),
-            ("\n\n: ping\n\ndata\n\ndata:\n\n", "\n\n: ping\n\ndata\n\ndata:\n\n"),
+            ("\n\n: ping\n\ndata\n\ndata:\n\n", "\n\n:\n\ndata\n\ndata:\n\n"),
+            // Field rules reach whatever a reader is told besides data.
+            (
+                "id: ssn=536-22\nevent: {\"ssn\":\"Ann\"}\n: ssn: Ann\n\n",
+                "id: ssn=[field]\nevent: {\"ssn\":\"[field]\"}\n:\n\n",
+            ),
+            ("event: ssn\nid: a\u{0}ssn=1\nid: 7\nssn: Ann\ndata: 1\n\n", "event: ssn\nid: 7\ndata: 1\n\n"),
             ("\u{feff}data: {\"ssn\":1}\n\n", "data: {\"ssn\":\"[field]\"}\n\n"),
             // Readers leave out what has another name, and so does the gateway.
             ("Data: a@b.de\nx\n data: 1\ndata: 1\n\n", "data: 1\n\n"),
@@ -437,6 +485,10 @@ mod tests {
             "data: \"s3cret\"",
             ": s3cret",
             "id: s3cret",
+            "id: the ssn is Ann",
+            "event: ssn Ann",
+            "id: ssn: [Ann",
+            "id: s%73n=Ann",
             "data: [DONE] a@b.de",
             &long,
         ] {

@@ -4,6 +4,8 @@
 //! by walking it once more, which only strings with both escapes and findings pay for.
 
 use super::bytes;
+use crate::escapes::{self, NoEscape};
+use crate::visible::is_unseen;
 use std::ops::Range;
 
 /// How a text is written.
@@ -46,7 +48,11 @@ pub(super) fn is_plain(raw: &str, form: Form) -> bool {
 /// The next character or escape from `from` on that may not be seen as it stands.
 fn next_odd(text: &[u8], from: usize, form: Form) -> Option<usize> {
     match form {
-        Form::Json | Form::Plain => bytes::find(text, from, |block| block.wide().or(block.is(b'\\'))),
+        // JSON has no control character between quotes but by an escape.
+        Form::Json => bytes::find(text, from, |block| block.wide().or(block.is(b'\\'))),
+        Form::Plain => bytes::find(text, from, |block| {
+            block.wide().or(block.is(b'\\')).or(block.between(0, 8)).or(block.between(0xe, 0x1f)).or(block.is(0x7f))
+        }),
         Form::Bare => None,
     }
 }
@@ -135,13 +141,17 @@ impl Walk<'_> {
             self.at = end;
             return Ok(Some(Piece::Run(start..end)));
         }
-        let seen = if let Some(seen) = self.text_escape() {
-            seen
+        let rest = self.raw.as_bytes().get(start..).unwrap_or_default();
+        let seen = if let Ok(said) = escapes::said(rest, self.form != Form::Plain) {
+            self.at += said.length;
+            said.seen
         } else if byte == b'\\' && self.form == Form::Plain {
             self.at += 1;
             '\\'
         } else if byte == b'\\' {
-            self.escape()?
+            let escape = escapes::json(rest)?;
+            self.at += escape.length;
+            escape.seen
         } else {
             let seen = self.raw.get(start..).and_then(|rest| rest.chars().next()).ok_or(Undecodable::Escape)?;
             self.at += seen.len_utf8();
@@ -149,101 +159,32 @@ impl Walk<'_> {
         };
         Ok(Some(Piece::One(start..self.at, fold(seen))))
     }
+}
 
-    /// An escape of JSON's in what the string says, not in how it is written: in a log line that quotes a body, a body that was
-    /// packed into a string twice. It has the backslashes of any depth before one letter, and whoever reads it on sees what it stands
-    /// for, so that `card\\n4111…` is a card behind a break and no word that begins with `n`.
-    fn text_escape(&mut self) -> Option<char> {
-        let rest = self.raw.as_bytes().get(self.at..)?;
-        let slashes = rest.iter().take(MOST_SLASHES).take_while(|byte| **byte == b'\\').count();
-        let is_said = if self.form == Form::Plain { slashes > 0 } else { slashes > 0 && slashes % 2 == 0 };
-        if !is_said {
-            return None;
+impl From<NoEscape> for Undecodable {
+    fn from(why: NoEscape) -> Self {
+        match why {
+            NoEscape::Unknown => Self::Escape,
+            NoEscape::Half(_) => Self::Surrogate,
         }
-        let (seen, length) = match rest.get(slashes)? {
-            b'b' | b'f' | b'n' | b'r' | b'v' => ('\n', 1),
-            b't' => ('\t', 1),
-            // Python writes `\xa0` where JSON writes `\u00a0`.
-            letter @ (b'u' | b'x') => {
-                let count = if *letter == b'u' { 4 } else { 2 };
-                let digits = std::str::from_utf8(rest.get(slashes + 1..slashes + 1 + count)?).ok()?;
-                if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-                    return None;
-                }
-                (char::from_u32(u32::from_str_radix(digits, 16).ok()?)?, count + 1)
-            }
-            _ => return None,
-        };
-        self.at += slashes + length;
-        Some(seen)
-    }
-
-    fn escape(&mut self) -> Result<char, Undecodable> {
-        let letter = self.raw.as_bytes().get(self.at + 1).ok_or(Undecodable::Escape)?;
-        self.at += 2;
-        Ok(match letter {
-            b'"' => '"',
-            b'\\' => '\\',
-            b'/' => '/',
-            b'b' => '\u{8}',
-            b'f' => '\u{c}',
-            b'n' => '\n',
-            b'r' => '\r',
-            b't' => '\t',
-            b'u' => {
-                let unit = self.hex()?;
-                if !(0xd800..0xdc00).contains(&unit) {
-                    return char::from_u32(unit).ok_or(Undecodable::Surrogate);
-                }
-                if self.raw.as_bytes().get(self.at..self.at + 2) != Some(b"\\u") {
-                    return Err(Undecodable::Surrogate);
-                }
-                self.at += 2;
-                let low = self.hex()?;
-                if !(0xdc00..0xe000).contains(&low) {
-                    return Err(Undecodable::Surrogate);
-                }
-                char::from_u32(0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00)).ok_or(Undecodable::Surrogate)?
-            }
-            _ => return Err(Undecodable::Escape),
-        })
-    }
-
-    fn hex(&mut self) -> Result<u32, Undecodable> {
-        let digits = self.raw.as_bytes().get(self.at..self.at + 4).ok_or(Undecodable::Escape)?;
-        self.at += 4;
-        digits.iter().try_fold(0, |unit, digit| {
-            let value = char::from(*digit).to_digit(16).ok_or(Undecodable::Escape)?;
-            Ok(unit << 4 | value)
-        })
     }
 }
 
-/// More backslashes than this before a letter are none of an escape's: sixteen are a body that was packed into a string four times.
-const MOST_SLASHES: usize = 17;
-
 /// What is seen of a character: ASCII where it only looks different, nothing where it cannot be seen.
 fn fold(seen: char) -> Option<char> {
-    let code = u32::from(seen);
-    if code < 0x80 {
-        return Some(seen);
+    if is_unseen(seen) {
+        return None;
     }
+    let code = u32::from(seen);
     Some(match seen {
-        // Soft hyphen, joiners, direction marks, variation selectors, keycaps, tags: they only hide.
-        '\u{ad}'
-        | '\u{34f}'
-        | '\u{61c}'
-        | '\u{180e}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{20e3}'
-        | '\u{fe00}'..='\u{fe0f}'
-        | '\u{feff}'
-        | '\u{e0000}'..='\u{e01ef}' => return None,
+        '\u{1c}'..='\u{1f}' => ' ',
+        '\0'..='\u{7f}' => seen,
+        // Keycaps only hide what they are drawn around.
+        '\u{20e3}' => return None,
+        '\u{85}' | '\u{2028}' | '\u{2029}' => '\n',
         '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => ' ',
         '\u{2010}'..='\u{2015}' | '\u{2043}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' => '-',
-        '\u{2024}' | '\u{fe52}' | '\u{ff61}' => '.',
+        '\u{2024}' | '\u{3002}' | '\u{fe52}' | '\u{ff61}' => '.',
         '\u{fe6b}' => '@',
         // Full-width forms of `!` to `~`: digits, letters, `＠`, `．`, `－`.
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(code - 0xfee0).unwrap_or(seen),
@@ -288,6 +229,9 @@ mod tests {
             ("4\u{200b}1\u{200d}1\u{feff}1\u{ad}", "4111"),
             ("٤١١١ ۴۱۱۱ ४१११ 𝟒𝟏𝟏𝟏", "4111 4111 4111 4111"),
             ("4\u{fe0f}\u{20e3}1\u{fe0f}\u{20e3}", "41"),
+            ("4\u{0}1\u{3164}1\u{115f}1\u{2800}\u{17b4}\u{180b}\u{ffa0}\u{7f}\u{1}\u{e0041}", "4111"),
+            ("a@b\u{3002}c\u{ff61}d\u{ff0e}e", "a@b.c.d.e"),
+            ("1\u{1f}2\u{2028}3", "1 2\n3"),
             ("naïve “déjà” 日本語 😀", "naïve “déjà” 日本語 😀"),
         ] {
             assert_eq!(view(raw, Form::Plain), seen);
@@ -313,6 +257,9 @@ mod tests {
             (r"card\\\\n4111", "card\n4111"),
             (r"card\\\n4111", "card\\\n4111"),
             (r"a\\u0040b", "a@b"),
+            (r"card\u005cn4111", "card\n4111"),
+            (r"a\u005cu0040b", "a@b"),
+            (r"\\ud835\\udfd2\u005cud835\u005cudfd2", "44"),
             (r"\\x\\", "\\x\\"),
         ] {
             assert_eq!(view(raw, Form::Json), seen, "{raw}");
@@ -324,7 +271,7 @@ mod tests {
 
     #[test]
     fn every_escape_is_decoded() {
-        assert_eq!(view(r#"\"\\\/\b\f\n\r\t\u0041\u00e9\ud83d\ude00\uFF20"#, Form::Json), "\"\\/\u{8}\u{c}\n\r\tAé😀@");
+        assert_eq!(view(r#"\"\\\/\b\f\n\r\t\u0041\u00e9\ud83d\ude00\uFF20"#, Form::Json), "\"\\/\u{c}\n\r\tAé😀@");
         let refused = |raw| decode(raw, Form::Json, &mut Vec::new()).unwrap_err();
         for raw in [r"\ud83d", r"\ude00", r"\ud83dx", r"\ud83d\n", r"\ud83d\ud83d"] {
             assert_eq!(refused(raw), Undecodable::Surrogate, "{raw}");

@@ -7,7 +7,7 @@ use super::bundle::{Bundle, Force, Limits, Mode, Named, Test};
 use super::flaw::{Flaw, Part, Place, Spot};
 use super::glob::Pattern;
 use super::index::{Dimension, Reach};
-use super::lexicon::{Lexicon, Symbol};
+use super::lexicon::{Compared, Lexicon, Symbol};
 use super::read::Draft;
 use super::when::Condition;
 use super::{Approval, Reason};
@@ -139,11 +139,13 @@ struct Checker<'b> {
     bundle: &'b Bundle,
     flaws: Vec<Flaw>,
     lexicon: Lexicon,
+    /// How the names of the rule that is being read are compared.
+    compared: Compared,
 }
 
 impl<'b> Checker<'b> {
     fn new(bundle: &'b Bundle) -> Self {
-        Self { bundle, flaws: Vec::new(), lexicon: Lexicon::default() }
+        Self { bundle, flaws: Vec::new(), lexicon: Lexicon::default(), compared: Compared::Exactly }
     }
 
     fn flaw(&mut self, flaw: Flaw) {
@@ -288,14 +290,18 @@ impl<'b> Checker<'b> {
     }
 
     fn symbol(&mut self, dimension: Dimension, text: &str, place: &Spot<'_>) -> Option<Symbol> {
-        if let Some(known) = self.lexicon.dictionary(dimension).known(text) {
+        let compared = match dimension {
+            Dimension::Groups | Dimension::Operations => Compared::Exactly,
+            Dimension::Models | Dimension::Datasets | Dimension::Tenants => self.compared,
+        };
+        if let Some(known) = self.lexicon.dictionary(dimension).known(text, compared) {
             return Some(known);
         }
         let pattern = match dimension {
             Dimension::Groups | Dimension::Operations => Pattern::name(text),
             Dimension::Models | Dimension::Datasets | Dimension::Tenants => self.pattern(text, place)?,
         };
-        Some(self.lexicon.dictionary_mut(dimension).add(pattern))
+        Some(self.lexicon.dictionary_mut(dimension).add(pattern, compared))
     }
 
     fn test(&mut self, test: &Test, place: &Spot<'_>, ids: &HashSet<&str>) {

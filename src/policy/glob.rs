@@ -1,5 +1,6 @@
 //! Patterns for names of models, datasets and tenants: a name, or a name with `*` for any run of characters, also an empty
-//! one. Nothing else is special, upper and lower case differ, and a `*` crosses every character, `/` included.
+//! one. Nothing else is special, upper and lower case differ (denies and guards are compared folded, see
+//! the lexicon), and a `*` crosses every character, `/` included.
 
 use std::fmt;
 

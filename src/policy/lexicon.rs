@@ -2,6 +2,7 @@
 
 use super::glob::{Exactness, Pattern};
 use super::index::Dimension;
+use crate::fold;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
@@ -53,6 +54,15 @@ impl Lexicon {
 #[derive(Debug, Default)]
 pub(super) struct Dictionary {
     patterns: Vec<(Pattern, Exactness)>,
+    /// Those that are compared as they are: of allows, which grant what they say and nothing that is like it.
+    exact: Table,
+    /// Those that are compared folded: of denies and guards, which nobody escapes by another case or look of a name.
+    folded: Table,
+}
+
+/// Patterns by what they have to be looked up with.
+#[derive(Debug, Default)]
+struct Table {
     /// Whole names.
     names: Words,
     /// Patterns with one `*`, at the end: by the length of what is before it, ascending, so that each length costs one look-up.
@@ -60,6 +70,13 @@ pub(super) struct Dictionary {
     /// All other patterns: tried one by one, each once however many rules have it.
     others: Vec<Symbol>,
     other_texts: Words,
+}
+
+/// How a pattern is compared with names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compared {
+    Exactly,
+    Folded,
 }
 
 type Words = HashMap<Rc<str>, Symbol, BuildHasherDefault<Fast>>;
@@ -78,7 +95,51 @@ impl Dictionary {
     }
 
     /// The symbol of a pattern that is known already.
-    pub(super) fn known(&self, text: &str) -> Option<Symbol> {
+    pub(super) fn known(&self, text: &str, compared: Compared) -> Option<Symbol> {
+        match compared {
+            Compared::Exactly => self.exact.known(text),
+            Compared::Folded => self.folded.known(&fold::compared(text)),
+        }
+    }
+
+    /// Adds a pattern that is not known yet.
+    pub(super) fn add(&mut self, pattern: Pattern, compared: Compared) -> Symbol {
+        let symbol = Symbol::at(self.patterns.len());
+        let (table, pattern) = match compared {
+            Compared::Exactly => (&mut self.exact, pattern),
+            Compared::Folded => (&mut self.folded, Pattern::name(&fold::compared(pattern.as_str()))),
+        };
+        table.add(&pattern, symbol);
+        let exactness = pattern.exactness();
+        self.patterns.push((pattern, exactness));
+        symbol
+    }
+
+    /// Adds the symbols that match `name` to `found`.
+    pub(super) fn find(&self, name: &str, found: &mut Vec<Symbol>) {
+        self.exact.find(name, &self.patterns, found);
+        if self.folded.is_empty() {
+            return;
+        }
+        let begin = found.len();
+        for (number, form) in fold::forms(name).enumerate() {
+            self.folded.find(&form, &self.patterns, found);
+            if number > 0 {
+                let mut met = found.split_off(begin);
+                met.sort_unstable();
+                met.dedup();
+                found.append(&mut met);
+            }
+        }
+    }
+}
+
+impl Table {
+    fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.prefixes.is_empty() && self.others.is_empty()
+    }
+
+    fn known(&self, text: &str) -> Option<Symbol> {
         match (text.strip_suffix('*'), text.contains('*')) {
             (_, false) => self.names.get(text),
             (Some(prefix), true) if !prefix.contains('*') => self.beginnings(prefix.len())?.get(prefix),
@@ -93,9 +154,7 @@ impl Dictionary {
         self.prefixes.get(at).map(|(_, words)| words)
     }
 
-    /// Adds a pattern that is not known yet.
-    pub(super) fn add(&mut self, pattern: Pattern) -> Symbol {
-        let symbol = Symbol::at(self.patterns.len());
+    fn add(&mut self, pattern: &Pattern, symbol: Symbol) {
         if let Some(name) = pattern.whole() {
             self.names.insert(name.into(), symbol);
         } else if let Some(prefix) = pattern.prefix() {
@@ -110,18 +169,15 @@ impl Dictionary {
             self.others.push(symbol);
             self.other_texts.insert(pattern.as_str().into(), symbol);
         }
-        let exactness = pattern.exactness();
-        self.patterns.push((pattern, exactness));
-        symbol
     }
 
-    /// Adds the symbols that match `name` to `found`.
-    pub(super) fn find(&self, name: &str, found: &mut Vec<Symbol>) {
+    fn find(&self, name: &str, patterns: &[(Pattern, Exactness)], found: &mut Vec<Symbol>) {
         found.extend(self.names.get(name));
         for (length, prefixes) in self.prefixes.iter().take_while(|(length, _)| *length <= name.len()) {
             found.extend(name.get(..*length).and_then(|prefix| prefixes.get(prefix)));
         }
-        let matching = |symbol: &&Symbol| self.pattern(**symbol).is_some_and(|pattern| pattern.matches(name));
+        let matching =
+            |symbol: &&Symbol| patterns.get(symbol.number()).is_some_and(|(pattern, _)| pattern.matches(name));
         found.extend(self.others.iter().filter(matching));
     }
 }

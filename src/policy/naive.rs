@@ -5,6 +5,7 @@ use super::bundle::{
     ApprovalTerms, Bundle, Credential, Force, Identity, Limits, Mode, Named, Require, Rule, Selectors,
 };
 use super::*;
+use crate::fold;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -30,8 +31,12 @@ fn unmet(bundle: &Bundle, selectors: &Selectors, is_allow: bool, q: &Question<'_
             unmet.push(Dimension::Groups);
         }
     }
+    let meets = |pattern: &&str, name: &str| {
+        let folded = || fold::forms(name).any(|name| glob(&fold::compared(pattern), &name));
+        if is_allow { glob(pattern, name) } else { folded() }
+    };
     let differs = |list: &Option<Vec<String>>, declared, name: &str| {
-        list.as_ref().is_some_and(|list| !opened(list, declared).iter().any(|pattern| glob(pattern, name)))
+        list.as_ref().is_some_and(|list| !opened(list, declared).iter().any(|pattern| meets(pattern, name)))
     };
     if differs(&selectors.models, &bundle.models, q.model) {
         unmet.push(Dimension::Models);

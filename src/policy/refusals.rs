@@ -53,6 +53,38 @@ fn request(document: Value) -> Request {
     serde_json::from_value(document).unwrap()
 }
 
+/// An upstream or a store may take the two for one; who allows `web-*` and denies `web-secret*` means both.
+#[test]
+fn no_deny_or_guard_is_escaped_by_the_case_or_look_of_a_name_and_no_allow_is_met_by_it() {
+    let mut document =
+        with("/rules/-", json!({"id": "no-secrets", "deny": {"datasets": ["web-Secret*", "web-*-über"]}}));
+    let rules = document["rules"].as_array_mut().unwrap();
+    rules.push(json!({"id": "masked", "guard": {"models": ["rerank-v3.x"]}, "require": {"masks": ["pii"]}}));
+    document["tests"] = json!([]);
+    let policy = load(&document).unwrap();
+    let base = json!({"sub": "ann", "groups": ["grp-bi"], "model": "rerank-v3.5", "dataset": "web-docs", "documents": 8, "top_n": 5});
+    for (dataset, model, rules) in [
+        ("web-docs", "rerank-v3.5", vec!["analysts"]),
+        ("web-secret-1", "rerank-v3.5", vec!["no-secrets"]),
+        ("web-SECRET", "rerank-v3.5", vec!["no-secrets"]),
+        ("web-\u{455}ecret", "rerank-v3.5", vec!["no-secrets"]),
+        ("web-s\u{200b}ecret", "rerank-v3.5", vec!["no-secrets"]),
+        ("web-ｓecret", "rerank-v3.5", vec!["no-secrets"]),
+        ("web-a-ÜBER", "rerank-v3.5", vec!["no-secrets"]),
+        ("web-a-u\u{308}ber", "rerank-v3.5", vec!["no-secrets"]),
+        ("Web-docs", "rerank-v3.5", vec![]),
+        ("web-docs", "Rerank-v3.5", vec![]),
+        ("web-docs", "rerank-v3.X", vec!["analysts", "masked"]),
+    ] {
+        let mut asked = base.clone();
+        (asked["dataset"], asked["model"]) = (json!(dataset), json!(model));
+        let asked = request(asked);
+        let decision = policy.decide(&asked.question());
+        let met: Vec<&str> = decision.rules.iter().map(|rule| &**rule).collect();
+        assert_eq!(met, rules, "{dataset} {model}");
+    }
+}
+
 #[test]
 fn the_example_loads_and_decides_as_it_was_thought_out() {
     let policy = load(&example()).unwrap();

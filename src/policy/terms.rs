@@ -1,6 +1,7 @@
 //! Looks for all terms of a bundle at once: one automaton (Aho and Corasick, 1975) over folded text, so that what it costs does not
 //! depend on how many rules have terms, or how many they have.
 
+use crate::escapes;
 use crate::fold::{self, By};
 use crate::mask::Kind;
 use std::collections::{BTreeSet, VecDeque};
@@ -84,14 +85,21 @@ impl<'t> Search<'t> {
         self.read(text);
         let after = (self.looks, self.letters);
         // Who takes a text for JSON reads its escapes; who reads them twice has to be met too.
-        let mut unescaped = fold::unescaped(text);
-        for _ in 0..MOST_UNESCAPED {
-            let Some(text) = unescaped else { break };
+        // What tags stand for is read by programs alone.
+        if let Some(text) = fold::tagged(text) {
             (self.looks, self.letters) = if joined { before } else { (0, 0) };
             self.read(&text);
-            unescaped = fold::unescaped(&text);
         }
-        if unescaped.is_some() {
+        // Who takes a text for JSON, a link or HTML reads its escapes; who reads them twice has to be met too. Each time takes all that
+        // stand in it, however many `\` are before them, so a second time is needed only where an escape hides an escape.
+        let mut resolved = escapes::resolved(text);
+        for _ in 0..escapes::MOST_TIMES {
+            let Some(text) = resolved else { break };
+            (self.looks, self.letters) = if joined { before } else { (0, 0) };
+            self.read(&text);
+            resolved = escapes::resolved(&text);
+        }
+        if resolved.is_some() {
             // Nobody writes so but to hide something.
             self.found.fill(true);
         }
@@ -112,10 +120,6 @@ impl<'t> Search<'t> {
         }
     }
 }
-
-/// How often a text is read as JSON in JSON. Each time takes all escapes that stand in it, however many `\` are before them, so a
-/// second time is needed only where an escape hides an escape.
-const MOST_UNESCAPED: usize = 4;
 
 /// Nodes are beginnings of terms; node 0 is the empty one.
 #[derive(Debug, Default)]
@@ -266,6 +270,12 @@ mod tests {
             r"mer\u005cu0067er",
             r"\uff4derger",
             &format!("{}u0067er", r"mer\u005c"),
+            "mer%67er",
+            "mer%2567er",
+            "mer&#103;er",
+            "mer&amp;#x67;er",
+            "\u{e006d}\u{e0065}\u{e0072}\u{e0067}\u{e0065}\u{e0072}",
+            "me\u{2800}r\u{3164}g\u{115f}er",
         ] {
             assert_eq!(found(&["merger", "x1"], &[text]), ["merger"], "{text}");
         }

@@ -257,6 +257,52 @@ def test_a_text_that_names_a_field_whose_value_cannot_be_told_is_withheld(gatewa
     expect_problem(reply, 502, "unmaskable-response", "response-fields-unreadable")
 
 
+OPEN_TEXTS = {
+    "a block of YAML": "ssn: |\n  536\n  22", "a folded block": "ssn: >-\n  536\n  22", "three quotes": 'ssn = """536\n22"""',
+    "a quote that stays open": 'ssn: "536\n22"', "a list that stays open": '{"ssn": [536,\n NaN]}', "an indented line": "ssn: 536\n  22 8726",
+    "a backslash": "ssn: 536 \\\n22", "strings side by side": "ssn: '536' '22'", "an escape in the name": "s\\u0073n: 536", "per cent": "s%73n=536",
+    "a reference": "s&#115;n: 536", "an entity for quotes": "&quot;ssn&quot;: 536", "a break that is escaped": "x\\nssn: 536",
+}
+
+
+@pytest.mark.parametrize("how", OPEN_TEXTS)
+def test_of_a_value_that_goes_on_or_a_name_in_escapes_nothing_leaves(gateway, cohere, how):
+    text = OPEN_TEXTS[how].encode()
+    cohere.answer = lambda _: Answer(status=422, headers=[("content-type", "text/plain")], body=text)
+    reply = gateway.call(V1.format("raw-words"))
+    expect_problem(reply, 502, "unmaskable-response", "response-fields-unreadable")
+
+
+NEAR_JSON = [
+    '{"ssn": NaN, "x": 536}', '{"ssn": 536', 'x": 1, "ssn": 536}', '{"ssn": 536,}', "{'ssn': 536}", "{ssn: 536}", '{"ssn" /* a: b */ : 536}',
+    '"{\\"ssn\\": 536}"', '{\\"ssn\\": 536}', '{"s\\u0073n": 536,}', "%7B%22ssn%22%3A536%7D", "{&quot;ssn&quot;: 536}", '{"\u0455sn": 536,}',
+]
+
+
+@pytest.mark.parametrize("said", NEAR_JSON)
+def test_a_text_with_what_is_almost_json_and_names_a_field_goes_whole(gateway, cohere, said):
+    cohere.answer = lambda _: answer_json(answer({"text": said}, {"text": "{x: 536}"}))
+    reply = gateway.call(V1.format("raw-words"), body=body(return_documents=True))
+    expect_served(reply)
+    assert [one["document"]["text"] for one in reply.json()["results"]] == ["<field>", "{x: 536}"]
+
+
+@pytest.mark.parametrize("name", ["\u0455sn", "s\u200bsn", "\uff53sn", "s\u0000sn", "s\u3164sn", "s\\u0073n", "s%73n", "s&#115;n", "S_S.N"])
+def test_a_field_is_masked_however_its_name_looks(gateway, cohere, name):
+    cohere.answer = lambda _: answer_json(answer({name: "Ann"}))
+    reply = gateway.call(V1.format("raw-words"), body=body(return_documents=True))
+    expect_served(reply)
+    assert reply.json()["results"][0]["document"] == {name: "<field>"}
+
+
+@pytest.mark.parametrize("dataset", ["raw-Words", "raw-WORDS", "raw-words"])
+def test_no_guard_is_escaped_by_the_case_of_a_datasets_name(gateway, cohere, dataset):
+    cohere.answer = lambda _: answer_json(answer({"ssn": "Ann"}))
+    reply = gateway.call(V1.format(dataset), body=body(return_documents=True))
+    expect_served(reply)
+    assert reply.json()["results"][0]["document"] == {"ssn": "<field>"}
+
+
 def test_texts_without_a_fields_name_pass(gateway, cohere):
     cohere.answer = lambda _: Answer(status=503, headers=[("content-type", "text/plain")], body=b"no healthy upstream: [1] {2}")
     reply = gateway.call(V1.format("raw-words"))

@@ -86,7 +86,7 @@ impl Pass<'_> {
     }
 
     /// Tells that the value which is being read is masked, from where to where if it is a string or number.
-    fn tell_field(&mut self, place: Option<Range<usize>>) {
+    pub(super) fn tell_field(&mut self, place: Option<Range<usize>>) {
         if let Some(told) = &mut self.told {
             let pointer = pointer(self.prefix, &self.open, self.cursor.text, None);
             told.push(Finding::of(&What::Field, "rule", Some(pointer), place));

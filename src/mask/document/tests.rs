@@ -543,7 +543,9 @@ mod fields {
             (r#" {"a":{"address":1},"address":"x"}"#, r#" {"a":{"address":1},"address":"[field]"}"#),
             ("\n[{\"ssn\":\"x\"}]\t", "\n[{\"ssn\":\"[field]\"}]\t"),
             (r#"{"a":"{\"ssn\":2}"}"#, r#"{"a":"{\"ssn\":\"[field]\"}"}"#),
-            (r#"{"ssn":1"#, r#"{"ssn":1"#),
+            // Whoever reads it in spite of its end reads the field.
+            (r#"{"ssn":1"#, "[field]"),
+            (r#"{"sn":1"#, r#"{"sn":1"#),
         ] {
             let body = |inner: &str| format!(r#"{{"results":[{{"document":{{"text":{}}}}}]}}"#, nested(inner));
             assert_eq!(mask(&body(inner), &masks), body(wanted), "{inner}");

@@ -4,7 +4,7 @@ use super::{Allow, Checked, Checker, Guard, Rule, meant, with_article};
 use crate::policy::bundle::{Force, Limits, Mode, Named, OPERATIONS, Rule as Written, Selectors};
 use crate::policy::flaw::{Flaw, Part, Spot};
 use crate::policy::index::{Dimension, Reach};
-use crate::policy::lexicon::Symbol;
+use crate::policy::lexicon::{Compared, Symbol};
 use crate::policy::when::{Condition, When};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -192,6 +192,7 @@ impl Checker<'_> {
                 );
             }
         }
+        self.compared = if kind == "allow" { Compared::Exactly } else { Compared::Folded };
         let mut reach = Reach::default();
         for (dimension, (name, list, _)) in Dimension::ALL.into_iter().zip(lists) {
             let symbols = list.map(|list| {

@@ -221,7 +221,8 @@ impl Fields {
             return Ok(None);
         }
         let flat = rules.iter().filter_map(|(field, replacement)| Some((field.flat()?, *replacement)));
-        let rules = &rules.iter().cloned().chain(flat).collect::<Vec<_>>()[..];
+        let rules: Vec<_> = rules.iter().cloned().chain(flat).collect();
+        let rules = rules.as_slice();
         let alphabet = Alphabet::of(rules);
         let mut states = BTreeMap::from([(start(rules), State::START)]);
         let mut waiting = vec![start(rules)];

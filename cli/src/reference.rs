@@ -1,10 +1,13 @@
 //! `rerank-guard reference`: pages of the reference, out of the code that they tell about. `rerank-guard why`: one word of them.
 
+mod fields;
+
 use crate::report::{say, say_json, unable};
 use crate::{End, Output};
 use clap::ValueEnum;
 use rerank_guard::exchange::reason::{Chapter, chapters};
 use rerank_guard::reason::{Answer, Entry};
+use rerank_guard::schema;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -20,6 +23,10 @@ pub(crate) struct Arguments {
 enum Page {
     /// Every outcome and reason that records, counters and log lines have.
     Reasons,
+    /// Every field of the plugin configuration.
+    Configuration,
+    /// Every field of policy bundles.
+    Bundle,
 }
 
 #[derive(clap::Args)]
@@ -30,18 +37,44 @@ pub(crate) struct WhyArguments {
 
 /// Markdown for people, the same tables for programs.
 pub(crate) fn run(arguments: &Arguments, output: Output) -> End {
-    let Page::Reasons = arguments.page;
-    match output {
-        Output::Text => say(&reasons()),
-        Output::Json => {
+    match (arguments.page, output) {
+        (Page::Reasons, Output::Text) => say(&reasons()),
+        (Page::Reasons, Output::Json) => {
             let chapter = |chapter: &Chapter| {
                 let entries: Vec<Value> = chapter.entries.iter().map(described).collect();
                 json!({"title": chapter.title, "about": chapter.about, "entries": entries})
             };
             say_json(&Value::Array(chapters().iter().map(chapter).collect()));
         }
+        (Page::Configuration, Output::Text) => say(&configuration()),
+        (Page::Configuration, Output::Json) => say_json(&schema::config()),
+        (Page::Bundle, Output::Text) => say(&bundle()),
+        (Page::Bundle, Output::Json) => say_json(&schema::bundle()),
     }
     End::Well
+}
+
+/// Where each page is told of in sentences, and what each column means.
+const OF_TABLES: &str = "Unknown fields are errors. “If left out” says what holds then: `–` stands for nothing, or \
+                         for what the line itself tells; the parts of an object hold each by itself. `[]` in a path stands for each entry of a list, `NAME` for each name.";
+
+fn configuration() -> String {
+    let about = wrapped(&format!(
+        "Every field of the plugin configuration: its form, what holds without it, what it says. [Configuration](../configuration.md) \
+         tells how to write one, and [`schema/config.schema.json`](../../schema/config.schema.json) says the same to editors. {OF_TABLES} \
+         `make reference` writes this page out of the types that read the configuration."
+    ));
+    let elsewhere = [("Bundle", "bundle.md")];
+    format!("# Configuration, field by field\n\n{about}{}", fields::sections(&schema::config(), &elsewhere))
+}
+
+fn bundle() -> String {
+    let about = wrapped(&format!(
+        "Every field of policy bundles: its form, what holds without it, what it says. [Bundles by example](../bundles.md) tells how to \
+         write one, and [`schema/bundle.schema.json`](../../schema/bundle.schema.json) says the same to editors. {OF_TABLES} `make \
+         reference` writes this page out of the types that read bundles."
+    ));
+    format!("# Bundle, field by field\n\n{about}{}", fields::sections(&schema::bundle(), &[]))
 }
 
 /// What a word means, in every chapter that has it.

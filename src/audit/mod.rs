@@ -21,7 +21,7 @@ pub(crate) use written::Members;
 
 use serde::Deserialize;
 
-/// The `audit` section of the plugin configuration.
+/// What records hold besides.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

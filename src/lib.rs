@@ -14,13 +14,10 @@ pub mod config;
 pub mod credential;
 #[cfg(any(target_arch = "wasm32", test))]
 mod envoy;
-mod escapes;
 pub mod exchange;
 mod fetch;
-mod fold;
 mod hexadecimal;
 pub mod json;
-pub mod mask;
 pub mod media;
 pub mod origin;
 pub mod policy;
@@ -29,5 +26,7 @@ pub mod reason;
 pub mod schema;
 pub mod shared;
 pub mod time;
-mod visible;
 mod wording;
+
+pub use rerank_guard_mask as mask;
+use rerank_guard_text::{escapes, fold, visible};

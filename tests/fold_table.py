@@ -1,5 +1,5 @@
-"""Writes src/fold/table.rs: what a character is folded to before text is compared. Run it with any Python 3.11 or later, from the
-repository's top: `python3 tests/fold_table.py > src/fold/table.rs && cargo fmt`.
+"""Writes crates/text/src/fold/table.rs: what a character is folded to before text is compared. Run it with any Python 3.11 or later, from
+the repository's top: `python3 tests/fold_table.py > crates/text/src/fold/table.rs && cargo fmt --all`.
 
 LETTERS are Unicode's compatibility decompositions (NFKD) without their marks, in lower case. LOOKS are letters of other scripts that
 look like a Latin letter, from Unicode's confusables (UTS 39), as far as they stand for one letter and their script is written from

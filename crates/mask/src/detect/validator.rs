@@ -1,0 +1,51 @@
+//! What the form of each kind is checked with, in words.
+
+use crate::kind::Kind;
+
+/// What a finding of `kind` has passed, for people who ask why something was masked.
+pub(crate) const fn validator(kind: Kind) -> &'static str {
+    match kind {
+        Kind::PrivateKey => "PEM header",
+        Kind::Jwt => "JOSE header, three or five parts",
+        Kind::ApiKey => "vendor prefix, length, variety",
+        Kind::BearerToken => "authentication scheme before it",
+        Kind::UrlCredentials => "user and password before a host",
+        Kind::Iban => "country length, mod 97",
+        Kind::CreditCard => "issuer range, Luhn",
+        Kind::CryptoAddress => "Base58Check, Bech32, or 0x and 40 digits",
+        Kind::UsSsn => "area, group and serial",
+        Kind::UsItin => "area and group",
+        Kind::UsAba => "district, weights 3-7-1",
+        Kind::UsNpi => "Luhn with 80840",
+        Kind::UsMbi => "positional letters and digits",
+        Kind::UsDea => "registrant, DEA check digit",
+        Kind::CaSin => "province, Luhn",
+        Kind::BrCpf | Kind::BrCnpj => "two check digits mod 11",
+        Kind::UkNhs | Kind::NlBsn | Kind::PtNif | Kind::AuTfn | Kind::ThNationalId => "weights mod 11",
+        Kind::UkNino => "prefix, suffix",
+        Kind::DeTaxId => "digit counts, ISO 7064 mod 11,10",
+        Kind::DeIdCard => "ICAO 9303 weights 7-3-1",
+        Kind::FrNir => "month, mod 97",
+        Kind::EsNif => "letter mod 23",
+        Kind::ItCodiceFiscale => "date, check letter mod 26",
+        Kind::BeNationalNumber => "date, mod 97",
+        Kind::PlPesel => "date, weights mod 10",
+        Kind::SePersonnummer | Kind::ZaId => "date, Luhn",
+        Kind::FiHetu => "date, check character mod 31",
+        Kind::TrKimlik => "two check digits mod 10",
+        Kind::AuAbn => "weights mod 89",
+        Kind::AuMedicare => "weights mod 10",
+        Kind::InAadhaar | Kind::NgNin => "Verhoeff",
+        Kind::InPan => "holder letter",
+        Kind::KrRrn => "date, sex and century",
+        Kind::SgNric => "check letter mod 11",
+        Kind::Passport | Kind::DrivingLicence | Kind::Bic => "letters and digits, a word before it",
+        Kind::Email => "local part and domain",
+        Kind::IpAddress => "address ranges",
+        Kind::MacAddress => "six pairs",
+        Kind::Vin => "ISO 3779 check digit or a word before it",
+        Kind::Imei => "Luhn",
+        Kind::DateOfBirth => "a day of the calendar",
+        Kind::Phone => "E.164 or national form",
+    }
+}

@@ -19,6 +19,7 @@ mod fetch;
 mod hexadecimal;
 pub mod json;
 pub mod media;
+pub mod metrics;
 pub mod origin;
 pub mod policy;
 pub mod reason;

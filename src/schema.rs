@@ -1,9 +1,10 @@
-//! JSON Schemas of the policy bundle and of the plugin configuration, out of the types that read them: what is documented there is
+//! JSON Schemas of the policy bundle, of the plugin configuration and of audit records, out of the types that read them: what is documented there is
 //! described here. For editors and the operator's tool, never in the module.
 //!
 //! A schema can only say what stands in one place: that names resolve, and that obligations can be carried out, is said by
 //! [`Policy::load`](crate::policy::Policy::load) and [`Config::read`](crate::config::Config::read). Whatever those take is valid here.
 
+use crate::audit::told;
 use crate::caller::PinnedKey;
 use crate::policy::fetched::BundleKey;
 use crate::time::{Span, Time};
@@ -146,6 +147,25 @@ pub fn config() -> Value {
     schema::<crate::config::Written<'_>>("config", "The plugin configuration of rerank-guard")
 }
 
+/// The schema of audit records.
+#[must_use]
+pub fn record() -> Value {
+    let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(Plain));
+    let mut generator = settings.into_generator();
+    let kinds = [
+        generator.subschema_for::<told::CallRecord>(),
+        generator.subschema_for::<told::BundleRecord>(),
+        generator.subschema_for::<told::SentRecord>(),
+    ];
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:rerank-guard:v1:record",
+        "title": "An audit record of rerank-guard",
+        "oneOf": kinds,
+        "$defs": generator.take_definitions(true),
+    })
+}
+
 fn schema<T: JsonSchema>(name: &str, title: &str) -> Value {
     let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(Strict));
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
@@ -154,8 +174,7 @@ fn schema<T: JsonSchema>(name: &str, title: &str) -> Value {
     schema.to_value()
 }
 
-/// What may be left out is still never `null`: nothing written behind a name is an oversight, not a wish. And descriptions are
-/// plain text: links of Rust's documentation lose their brackets.
+/// What may be left out is still never `null`: nothing written behind a name is an oversight, not a wish.
 #[derive(Debug, Clone)]
 struct Strict;
 
@@ -182,12 +201,27 @@ impl Transform for Strict {
         if members.get("default") == Some(&Value::Null) {
             members.remove("default");
         }
+        Plain.transform(schema);
+    }
+}
+
+/// Descriptions are plain text, and what only Rust knows is left out.
+#[derive(Debug, Clone)]
+struct Plain;
+
+impl Transform for Plain {
+    fn transform(&mut self, schema: &mut Schema) {
+        let Some(members) = schema.as_object_mut() else { return };
         // How wide a machine's numbers are is no business of a document.
         if members.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
             members.remove("format");
         }
         if let Some(Value::String(text)) = members.get_mut("description") {
             *text = plain(text);
+        }
+        // Of an object its members tell.
+        if members.get("x-chosen-by") == Some(&json!("")) {
+            members.remove("x-chosen-by");
         }
     }
 }

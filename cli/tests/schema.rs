@@ -40,7 +40,7 @@ fn bundle(file: &str) -> Value {
 
 #[test]
 fn the_committed_schemas_are_what_the_tool_writes() {
-    for document in ["bundle", "config"] {
+    for document in ["bundle", "config", "record"] {
         let text = std::fs::read_to_string(root().join(format!("schema/{document}.schema.json"))).unwrap();
         assert_eq!(tool(&["schema", document]), text, "`make reference` writes it anew");
     }
@@ -48,7 +48,7 @@ fn the_committed_schemas_are_what_the_tool_writes() {
 
 #[test]
 fn the_committed_pages_of_the_reference_are_what_the_tool_writes() {
-    for page in ["reasons", "configuration", "bundle"] {
+    for page in ["reasons", "configuration", "bundle", "metrics", "record"] {
         let text = std::fs::read_to_string(root().join(format!("docs/reference/{page}.md"))).unwrap();
         assert!(tool(&["reference", page]) == text, "docs/reference/{page}.md: `make reference` writes it anew");
     }

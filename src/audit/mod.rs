@@ -13,6 +13,8 @@
 
 mod chain;
 mod record;
+#[cfg(any(test, feature = "schema"))]
+pub(crate) mod told;
 mod written;
 
 pub use chain::{Broken, Chain, KeyedDigest, digest, keyed_digest, verify};

@@ -9,18 +9,43 @@ use std::fmt::Write as _;
 /// Definitions that have a page of their own, and its address.
 pub(super) type Elsewhere = (&'static str, &'static str);
 
-/// A page of a schema: one section for each object, headed by the way to it, its parts right behind it; then the values that have
+/// A page of a document: one section for each object, headed by the way to it, its parts right behind it; then the values that have
 /// a name, each with what it means.
 pub(super) fn sections(schema: &Value, elsewhere: &[Elsewhere]) -> String {
-    let mut page = Page { schema, elsewhere, told: BTreeMap::new(), values: BTreeMap::new(), text: String::new() };
+    let mut page = Page::new(schema, elsewhere, Heads::Fields);
     page.table("", schema);
     page.values();
     page.text
 }
 
+/// The same of records, each kind of them by itself.
+pub(super) fn of_records(schema: &Value) -> String {
+    let mut page = Page::new(schema, &[], Heads::Members);
+    for kind in schema.get("oneOf").and_then(Value::as_array).into_iter().flatten() {
+        let (_, meant) = page.resolved(kind);
+        let word = meant.get("properties").and_then(|members| members.get("type")?.get("const")?.as_str());
+        let about = meant.get("description").and_then(Value::as_str).unwrap_or_default();
+        // Writing to a string cannot fail.
+        let _ = write!(page.text, "\n## Type `{}`\n\n{}", word.unwrap_or_default(), wrapped(about));
+        page.table("", meant);
+    }
+    page.values();
+    page.text
+}
+
+/// What the columns of a page tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heads {
+    /// What is written, and what holds where it is not.
+    Fields,
+    /// What is read, and who chose it.
+    Members,
+}
+
 struct Page<'s> {
     schema: &'s Value,
     elsewhere: &'s [Elsewhere],
+    heads: Heads,
     /// Where each definition was told first.
     told: BTreeMap<&'s str, String>,
     /// What is told of the values that have a name, by it.
@@ -41,6 +66,10 @@ struct Field<'s> {
 type Inner<'s> = Vec<(String, &'s Value)>;
 
 impl<'s> Page<'s> {
+    fn new(schema: &'s Value, elsewhere: &'s [Elsewhere], heads: Heads) -> Self {
+        Self { schema, elsewhere, heads, told: BTreeMap::new(), values: BTreeMap::new(), text: String::new() }
+    }
+
     /// What a schema refers to, and its name.
     fn resolved(&self, schema: &'s Value) -> (Option<&'s str>, &'s Value) {
         let name = schema.get("$ref").and_then(Value::as_str).and_then(|to| to.strip_prefix("#/$defs/"));
@@ -50,7 +79,8 @@ impl<'s> Page<'s> {
 
     /// Tells of the object at `way`, then of those in it.
     fn section(&mut self, way: &str, schema: &'s Value) {
-        let level = if way.trim_end_matches(".NAME").contains('.') { "###" } else { "##" };
+        let is_part = self.heads == Heads::Members || way.trim_end_matches(".NAME").contains('.');
+        let level = if is_part { "###" } else { "##" };
         // Writing to a string cannot fail.
         let _ = write!(self.text, "\n{level} `{way}`\n");
         if let Some(about) = schema.get("description").and_then(Value::as_str) {
@@ -68,7 +98,10 @@ impl<'s> Page<'s> {
         if fields.is_empty() {
             return;
         }
-        self.text.push_str("\n| field | value | if left out | what it says |\n|---|---|---|---|\n");
+        self.text.push_str(match self.heads {
+            Heads::Fields => "\n| field | value | if left out | what it says |\n|---|---|---|---|\n",
+            Heads::Members => "\n| member | value | when | what it says | who chose it |\n|---|---|---|---|---|\n",
+        });
         let mut inner = Vec::new();
         for field in fields {
             let path = if way.is_empty() { field.name.to_owned() } else { format!("{way}.{}", field.name) };
@@ -83,6 +116,8 @@ impl<'s> Page<'s> {
             let form = self.form(&path, field.schema, &mut inner);
             let default = field.schema.get("default").filter(|default| !is_nothing(default));
             let without = match (field.is_required, default) {
+                (true, _) if self.heads == Heads::Members => "always".to_owned(),
+                (false, _) if self.heads == Heads::Members => "at times".to_owned(),
                 (true, _) if field.about.is_some() => "one form is required".to_owned(),
                 (true, _) => "required".to_owned(),
                 (false, Some(default)) => code(&as_written(default)),
@@ -92,7 +127,12 @@ impl<'s> Page<'s> {
             for rule in rules_beside(field.schema) {
                 let _ = write!(about, " {rule}");
             }
-            let _ = writeln!(self.text, "| `{}` | {form} | {without} | {about} |", field.name);
+            let _ = write!(self.text, "| `{}` | {form} | {without} | {about} |", field.name);
+            if self.heads == Heads::Members {
+                let chosen_by = field.schema.get("x-chosen-by").and_then(Value::as_str).unwrap_or("–");
+                let _ = write!(self.text, " {chosen_by} |");
+            }
+            self.text.push('\n');
         }
         for (path, schema) in inner {
             self.section(&path, schema);
@@ -104,6 +144,16 @@ impl<'s> Page<'s> {
         let (name, meant) = self.resolved(schema);
         if let Some((_, page)) = self.elsewhere.iter().find(|(one, _)| Some(*one) == name) {
             return format!("[an object of its own]({page})");
+        }
+        if let Some(value) = but_null(meant) {
+            // What stands beside the choice holds for what is not null.
+            let bounds = bounds(meant);
+            let form = self.form(path, value, inner);
+            return if bounds.is_empty() {
+                format!("{form}, or `null`")
+            } else {
+                format!("{form}; {bounds}; or `null`")
+            };
         }
         if !fields(meant).is_empty() {
             return self.link(path, name, meant, inner);
@@ -232,6 +282,14 @@ fn fields(schema: &Value) -> Vec<Field<'_>> {
         all.extend(fields(one).into_iter().map(|field| Field { about, ..field }));
     }
     all
+}
+
+/// What a value is where it is not null, if it may be.
+fn but_null(schema: &Value) -> Option<&Value> {
+    let choices = schema.get("anyOf").and_then(Value::as_array)?;
+    let is_null = |one: &&Value| one.get("type").and_then(Value::as_str) == Some("null");
+    choices.iter().find(is_null)?;
+    choices.iter().find(|one| !is_null(one))
 }
 
 /// What a schema may be one of. Conditions on which fields are there are none.

@@ -18,13 +18,13 @@ pub struct Rule {
     #[serde(default)]
     pub detect: Vec<Kind>,
     /// Places in which everything is masked, of whatever JSON type: names (`ssn`, `customer.name`) or pointers
-    /// (`/results/*/document/address`), see [`fields`](super::fields). Numbers, `true` and `false` that the dialect keeps
+    /// (`/results/*/document/address`). Numbers, `true` and `false` that the dialect keeps
     /// (index, scores, usage) stay where a rule hits them; of an array or object with such in it only the rest is masked. `null`
     /// stays. These findings are told as `field`.
     #[serde(default)]
     pub fields: Vec<String>,
     /// The operator's own patterns, by name: small letters, digits and `_`, a letter first, 32 at most. Their findings are told as
-    /// `custom_` and the name. All masks of a call may have [`Masks::PATTERNS`] in all.
+    /// `custom_` and the name. All masks of a call may have 16 in all.
     #[serde(default)]
     pub patterns: BTreeMap<String, Pattern>,
     /// What stands in a finding's place. In it, `{kind}` becomes the kind's name, `{same_length}` as many stars as the value has

@@ -4,7 +4,7 @@
 mod demo;
 mod needs;
 
-pub use needs::{Cluster, Purpose, Way};
+pub use needs::{Addressed, Cluster, Purpose, Way};
 
 use crate::approval;
 use crate::audit;

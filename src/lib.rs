@@ -17,7 +17,6 @@ mod envoy;
 pub mod exchange;
 mod fetch;
 mod hexadecimal;
-pub mod json;
 pub mod media;
 pub mod metrics;
 pub mod origin;
@@ -27,7 +26,8 @@ pub mod reason;
 pub mod schema;
 pub mod shared;
 pub mod time;
-mod wording;
 
 pub use rerank_guard_mask as mask;
+pub use rerank_guard_strict_json as json;
+use rerank_guard_strict_json::wording;
 use rerank_guard_text::{escapes, fold, visible};

@@ -110,6 +110,15 @@ impl Named {
         &self.host
     }
 
+    /// The ports that may stand beside its host, and whether none may; `None` where any may.
+    pub(crate) fn ports(&self) -> Option<Vec<Option<u16>>> {
+        match self.port {
+            Port::Default => Some(vec![None, Some(80), Some(443)]),
+            Port::Number(port) => Some(vec![Some(port)]),
+            Port::Any => None,
+        }
+    }
+
     /// Whether a request to `authority` is one to this name. A name without a port also stands for the ports of http and https.
     #[must_use]
     pub fn fits(&self, authority: &Authority) -> bool {
@@ -139,6 +148,17 @@ impl Origin {
     /// Its host, in lower case.
     pub(crate) fn host(&self) -> &str {
         self.name.host()
+    }
+
+    /// As [`Named::ports`], for a request to this origin.
+    pub(crate) fn ports(&self) -> Option<Vec<Option<u16>>> {
+        let own = match self.name.port {
+            Port::Default => self.scheme.port(),
+            Port::Number(port) => port,
+            Port::Any => return None,
+        };
+        let may_be_left_out = own == self.scheme.port();
+        Some(may_be_left_out.then_some(None).into_iter().chain([Some(own)]).collect())
     }
 
     /// Whether a request to `authority` is one to this origin.
@@ -253,6 +273,24 @@ mod tests {
         ] {
             assert!(!fits(origin, authority), "{origin} {authority}");
         }
+    }
+
+    #[test]
+    fn the_ports_that_are_told_are_those_that_fit() {
+        for origin in ["https://a.example", "http://a.example", "https://a.example:80", "https://a.example:8443"] {
+            let read = Origin::read(origin).unwrap();
+            for port in [None, Some(80), Some(443), Some(8443), Some(1)] {
+                let authority = Authority { host: "a.example".to_owned(), port };
+                assert_eq!(read.ports().unwrap().contains(&port), read.fits(&authority), "{origin} {port:?}");
+                let name = origin.split_once("://").unwrap().1;
+                let named = Named::read(name).unwrap();
+                assert_eq!(named.ports().unwrap().contains(&port), named.fits(&authority), "{name} {port:?}");
+            }
+        }
+        assert_eq!(
+            (Origin::read("http://localhost:*").unwrap().ports(), Named::read("localhost:*").unwrap().ports()),
+            (None, None)
+        );
     }
 
     #[test]

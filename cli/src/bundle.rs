@@ -2,6 +2,7 @@
 
 use crate::document::{Document, Malformed};
 use crate::explain::now;
+use crate::kind;
 use crate::report::{Finding, Severity, Source, complain, say_json};
 use crate::{End, Output};
 use rerank_guard::policy::{Bundle, Flaw, Policy, lint};
@@ -67,6 +68,9 @@ pub(crate) struct Loaded {
 /// Reads and checks the bundle at `path`; `-` is standard input.
 pub(crate) fn load(path: &Path) -> Result<Loaded, Refused> {
     let (source, document, json) = read(path)?;
+    if let Some(other) = kind::no_bundle(&document.value) {
+        return Err(Refused::Flawed(source, vec![other]));
+    }
     let bytes = if json { source.text.clone().into_bytes() } else { document.value.to_string().into_bytes() };
     match Policy::load(&bytes) {
         Ok(policy) => {

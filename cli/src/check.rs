@@ -5,6 +5,7 @@ use crate::config::{self, Checked};
 use crate::document::{Document, Malformed};
 use crate::envoy::{self, At, Filters, Note, Version};
 use crate::inner::Inner;
+use crate::kind;
 use crate::report::{Finding, Severity, Source, say, say_json};
 use crate::{End, Output};
 use rerank_guard::policy::{Flaw, Part, Place, Step};
@@ -144,6 +145,10 @@ fn tell_config(path: &Path, source: &Source, told: &Told, strict: bool, output: 
 
 fn look(source: &Source, document: &Document, embedded: Option<&[u8]>, version: Option<Version>) -> Told {
     let mut told = Told::default();
+    if let Some(other) = kind::no_config(&document.value) {
+        told.add(Severity::Error, other);
+        return told;
+    }
     let filters = Filters::of(&document.value);
     let locate = |flaw: &Flaw| document.locate(&source.text, &flaw.place, flaw.part);
     if filters.ours.is_empty() && !envoy::is_envoys(&document.value) {
@@ -153,6 +158,7 @@ fn look(source: &Source, document: &Document, embedded: Option<&[u8]>, version: 
         let flaw = Flaw::new(Place::root(), "no filter of rerank-guard is in this Envoy configuration");
         told.add(Severity::Error, finding(&flaw, None, locate(&flaw)));
     }
+    let mut machines: Vec<(String, &str)> = Vec::new();
     for filter in &filters.ours {
         let inside = filter.plugin().map(|plugin| Inside::of(source, document, &plugin));
         let checked = match &inside {
@@ -174,6 +180,18 @@ fn look(source: &Source, document: &Document, embedded: Option<&[u8]>, version: 
                 None
             }
         };
+        if let Some(config) = &checked {
+            let vm = filter.vm_id();
+            if machines.iter().any(|(gateway, other)| *gateway == config.gateway && *other != vm) {
+                let what = format!(
+                    "another filter serves the gateway `{}` under another `vm_id`: each takes every approval and proof once",
+                    config.gateway
+                );
+                let flaw = Flaw::new(filter.vm_place(), what).hint("write one `vm_id` for all filters of a gateway");
+                told.add(Severity::Error, finding(&flaw, Some("vm_config.vm_id".to_owned()), locate(&flaw)));
+            }
+            machines.push((config.gateway.clone(), vm));
+        }
         for Note { severity, mut flaw, field } in filters.around(filter, checked.as_ref(), version) {
             let found = match (&field, &inside) {
                 (Some(field), Some(Ok(inside))) => {

@@ -2,6 +2,7 @@
 
 use crate::document::Document;
 use crate::envoy::{Filters, is_envoys};
+use crate::kind;
 use rerank_guard::config::{Config, Flaws};
 use rerank_guard::policy::{Flaw, Part, Place, Policy, Step};
 use serde_json::{Value, json};
@@ -62,6 +63,9 @@ pub(crate) fn check(document: &Value, embedded: Option<&[u8]>) -> Checked {
 /// # Errors
 /// Why there is none, in one line.
 pub(crate) fn only(document: &Value) -> Result<Config, String> {
+    if let Some(other) = kind::no_config(document) {
+        return Err(other.what);
+    }
     let filters = Filters::of(document);
     let inside = match (filters.ours.as_slice(), is_envoys(document)) {
         ([], false) => document.clone(),

@@ -3,13 +3,16 @@
 mod address;
 mod at;
 mod clusters;
+mod copies;
 mod filter;
 mod held;
 mod listener;
 mod manager;
+mod neighbours;
 mod notes;
 mod paths;
 mod process;
+mod retries;
 mod routes;
 mod version;
 mod words;
@@ -106,7 +109,9 @@ impl<'v> Filters<'v> {
             return notes.0;
         };
         filter.among_others(manager, &self.ours, &mut notes);
-        manager::check(manager, &mut notes);
+        neighbours::processors(manager, &mut notes);
+        neighbours::discovered(listener, &manager.items("http_filters"), &mut notes);
+        manager::check(manager, config, &mut notes);
         words::check(manager, listener, config, &mut notes);
         listener::check(listener, chain.as_ref(), &mut notes);
         filter.switched_off(manager, &mut notes);
@@ -114,7 +119,8 @@ impl<'v> Filters<'v> {
             listener::buffers(listener, manager, config, &mut notes);
             routes::check(manager, config, &self.clusters, &mut notes);
             let guarded: Vec<_> = self.ours.iter().filter_map(|filter| filter.around.manager.as_ref()).collect();
-            routes::unguarded(&self.root, &guarded, config, &mut notes);
+            routes::unguarded(&self.root, &guarded, config, &self.clusters, &mut notes);
+            copies::check(manager, config, &mut notes);
         }
         notes.0
     }

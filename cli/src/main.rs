@@ -15,6 +15,7 @@ mod document;
 mod envoy;
 mod explain;
 mod inner;
+mod kind;
 mod mask;
 mod progress;
 mod reference;

@@ -64,6 +64,29 @@ fn check_warns_of_what_is_probably_not_meant() {
     assert_eq!(told["files"][0]["warnings"].as_array().unwrap().len(), 2);
 }
 
+/// One line says what the file is, and what to do with it.
+#[test]
+fn check_says_what_a_file_is_that_was_given_as_something_else() {
+    let plugin = "gateway: a\ncallers: {}\nroutes: []\n";
+    let envoy = "static_resources: {}\n";
+    let signed = "{\"payload\": \"e30=\", \"signatures\": []}";
+    let bundle = example();
+    let (as_bundle, as_config) = (&["check", "-"][..], &["check", "--config", "-"][..]);
+    for (arguments, text, what, hint) in [
+        (as_bundle, plugin, "this is a plugin configuration, not a bundle", "`--config`"),
+        (as_bundle, envoy, "this is an Envoy configuration, not a bundle", "`--config`"),
+        (as_bundle, signed, "this is a signed bundle, not the bundle itself", "`rerank-guard verify`"),
+        (&["test", "-"], plugin, "this is a plugin configuration, not a bundle", "`--config`"),
+        (as_config, bundle.as_str(), "this is a bundle, not a configuration", "without `--config`"),
+        (as_config, signed, "this is a signed bundle, not a configuration", "`rerank-guard verify`"),
+    ] {
+        let ran = run_with(arguments, text);
+        assert_eq!(ran.code, 1, "{arguments:?} {text}");
+        assert!(ran.err.starts_with(&format!("error: {what}\n")) && ran.err.contains(hint), "{}", ran.err);
+        assert_eq!(ran.err.matches("error:").count(), 1, "{}", ran.err);
+    }
+}
+
 #[test]
 fn check_refuses_what_yaml_readers_disagree_on() {
     for (text, what) in [
@@ -545,7 +568,7 @@ fn token_tells_the_caller_or_the_one_reason_and_never_the_token() {
     assert_eq!(shown("", &[]).code, 2);
     assert_eq!(shown(&good, &["--at", "soon"]).code, 2);
     let ran = run_with(&["token", "--config", EXAMPLE], &good);
-    assert_eq!((ran.code, ran.err.contains("approvals: unknown field `approvals`")), (2, true), "{}", ran.err);
+    assert_eq!((ran.code, ran.err.contains("this is a bundle, not a configuration")), (2, true), "{}", ran.err);
 }
 
 #[test]

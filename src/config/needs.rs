@@ -24,10 +24,19 @@ pub struct Way<'c> {
     pub path: &'c str,
     /// The clusters that they may go to.
     pub clusters: &'c [String],
-    /// The hosts that they may be addressed to, without ports; none where any will do.
-    pub addressed: Vec<&'c str>,
+    /// What they may be addressed to; nothing where anything will do.
+    pub addressed: Vec<Addressed<'c>>,
     /// The `Host` that they go upstream with, where the configuration says it: Envoy chooses its route anew by it.
     pub host: Option<&'c str>,
+}
+
+/// A host that calls may be addressed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addressed<'c> {
+    /// In lower case, without a port.
+    pub host: &'c str,
+    /// The ports that may stand beside it, `None` among them where none may stand there; no list where any may.
+    pub ports: Option<Vec<Option<u16>>>,
 }
 
 /// What a cluster is for.
@@ -95,10 +104,12 @@ impl Config {
         let way = |route| {
             let Route { template, clusters, authorities, host, .. }: &Route = route;
             let addressed = if authorities.is_empty() {
-                self.origins.iter().map(Origin::host).collect()
+                let addressed = |origin| (Origin::host(origin), origin.ports());
+                self.origins.iter().map(addressed).collect::<Vec<_>>()
             } else {
-                authorities.iter().map(Named::host).collect()
+                authorities.iter().map(|named: &Named| (named.host(), named.ports())).collect()
             };
+            let addressed = addressed.into_iter().map(|(host, ports)| Addressed { host, ports }).collect();
             Way { path: template.as_str(), clusters, addressed, host: host.as_deref() }
         };
         self.routes.iter().map(way).collect()

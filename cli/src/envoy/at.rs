@@ -79,6 +79,11 @@ impl<'v> At<'v> {
         })
     }
 
+    /// Whether the enum at `path` is what has this name and this number: Envoy reads both, the number also in a text.
+    pub(super) fn is_enum(&self, path: &str, name: &str, number: u64) -> bool {
+        self.text(path) == Some(name) || self.number(path) == Some(Some(number))
+    }
+
     /// The number at `path`, if there is anything. `Some(None)` is something that is no number here.
     pub(super) fn number(&self, path: &str) -> Option<Option<u64>> {
         self.get(path).filter(|at| !at.value.is_null()).map(|at| match at.value {
@@ -153,6 +158,12 @@ mod tests {
         assert_eq!(
             ["e", "f", "g", "h", "i", "j", "k"].map(|name| at.number(name)),
             [Some(Some(1)), Some(Some(8_388_608)), Some(Some(8_388_608)), Some(None), Some(None), None, None]
+        );
+        let document = json!({"a": "REJECT", "b": 2, "c": "2", "d": "ALLOW", "e": 0, "f": "reject"});
+        let at = At::root(&document);
+        assert_eq!(
+            ["a", "b", "c", "d", "e", "f", "g"].map(|name| at.is_enum(name, "REJECT", 2)),
+            [true, true, true, false, false, false, false]
         );
     }
 

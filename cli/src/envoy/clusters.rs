@@ -3,6 +3,8 @@
 use super::address;
 use super::at::At;
 use super::notes::Notes;
+use super::{retries, words};
+use regex::Regex;
 use rerank_guard::config::{Config, Purpose};
 
 /// The clusters of an Envoy configuration.
@@ -27,6 +29,13 @@ impl<'v> Clusters<'v> {
         self.all.iter().find(|cluster| cluster.text("name") == Some(name))
     }
 
+    /// Whether calls to the one come where calls to the other do: it is the same cluster, or one with the same endpoint.
+    pub(super) fn meet(&self, one: &str, other: &str) -> bool {
+        let endpoints = |name| self.get(name).map(endpoints).unwrap_or_default();
+        let own = endpoints(one);
+        one == other || endpoints(other).iter().any(|endpoint| own.contains(endpoint))
+    }
+
     /// Where calls to the cluster `name` end: itself, or those that it passes them on to.
     pub(super) fn leaves<'n>(&'n self, name: &'n str) -> Vec<&'n str> {
         let (mut leaves, mut left, mut seen) = (Vec::new(), vec![name], Vec::new());
@@ -46,13 +55,23 @@ impl<'v> Clusters<'v> {
 
 /// Holds every cluster that `config` names against what it is for.
 pub(super) fn check(config: &Config, clusters: &Clusters<'_>, notes: &mut Notes) {
+    for (at, cluster) in clusters.all.iter().enumerate() {
+        let is_same =
+            |earlier: &&At<'_>| cluster.text("name").is_some() && earlier.text("name") == cluster.text("name");
+        if clusters.all.iter().take(at).find(is_same).is_some() {
+            let what = "another cluster has this name too, and Envoy takes one of them or does not start";
+            notes.error(cluster.place("name"), what, "give each cluster a name of its own");
+        }
+        words::secrets(cluster, config, notes);
+        probes(cluster, config, notes);
+    }
     let mut seen = Vec::new();
     let mut unseen = Vec::new();
     for wanted in config.clusters() {
         match clusters.get(wanted.name) {
             Some(cluster) => {
                 if !seen.contains(&(wanted.name, wanted.purpose)) {
-                    one(cluster, wanted.purpose, notes);
+                    one(cluster, wanted.purpose, config, notes);
                     seen.push((wanted.name, wanted.purpose));
                 }
             }
@@ -72,10 +91,10 @@ pub(super) fn check(config: &Config, clusters: &Clusters<'_>, notes: &mut Notes)
     }
 }
 
-fn one(cluster: &At<'_>, purpose: Purpose, notes: &mut Notes) {
+fn one(cluster: &At<'_>, purpose: Purpose, config: &Config, notes: &mut Notes) {
     if purpose == Purpose::Upstream {
         chooses(cluster, notes);
-        options(cluster, notes);
+        options(cluster, config, notes);
     }
     if !is_local(cluster) {
         protection(cluster, purpose, notes);
@@ -84,7 +103,27 @@ fn one(cluster: &At<'_>, purpose: Purpose, notes: &mut Notes) {
 
 /// Whether all its endpoints are on this machine.
 fn is_local(cluster: &At<'_>) -> bool {
-    let hosts: Vec<At<'_>> = cluster
+    let hosts = hosts(cluster);
+    !hosts.is_empty() && hosts.iter().all(|host| host.get("address").is_some_and(|address| address::is_local(&address)))
+}
+
+/// Where its endpoints are, each as one text.
+fn endpoints(cluster: &At<'_>) -> Vec<String> {
+    let addresses = hosts(cluster).into_iter().filter_map(|host| host.get("address"));
+    let told = |address: At<'_>| match address.get("pipe.path").and_then(|path| path.value.as_str().map(str::to_owned))
+    {
+        Some(path) => Some(path),
+        None => {
+            let port = address.number("socket_address.port_value").flatten()?;
+            Some(format!("{}:{port}", address.text("socket_address.address")?.to_ascii_lowercase()))
+        }
+    };
+    addresses.filter_map(told).collect()
+}
+
+/// What holds its addresses.
+fn hosts<'v>(cluster: &At<'v>) -> Vec<At<'v>> {
+    cluster
         .items("load_assignment.endpoints")
         .iter()
         .flat_map(|locality| locality.items("lb_endpoints"))
@@ -93,8 +132,21 @@ fn is_local(cluster: &At<'_>) -> bool {
             let more = endpoint.iter().flat_map(|endpoint| endpoint.items("additional_addresses")).collect::<Vec<_>>();
             endpoint.into_iter().chain(more).collect::<Vec<_>>()
         })
-        .collect();
-    !hosts.is_empty() && hosts.iter().all(|host| host.get("address").is_some_and(|address| address::is_local(&address)))
+        .collect()
+}
+
+/// What health checks send, to whoever answers at an endpoint.
+fn probes(cluster: &At<'_>, config: &Config, notes: &mut Notes) {
+    for check in cluster.items("health_checks") {
+        for header in check.items("http_health_check.request_headers_to_add") {
+            let name = header.text("header.key").unwrap_or_default().to_ascii_lowercase();
+            let value = header.text("header.value").unwrap_or_default();
+            if words::is_credential(&name, config) && !value.is_empty() && !value.contains('%') {
+                let what = format!("the secret in `{name}` stands in the configuration, which Envoy shows");
+                notes.error(header.place, what, "let health checks ask for a path that needs none");
+            }
+        }
+    }
 }
 
 /// The clusters that a cluster of clusters passes calls on to.
@@ -125,14 +177,14 @@ fn chooses(cluster: &At<'_>, notes: &mut Notes) {
         let what = "where calls to this cluster go cannot be seen here";
         notes.warning(kind.place.clone(), what, "write a cluster whose endpoints stand in the configuration");
     }
-    if cluster.text("type") == Some("ORIGINAL_DST") {
+    if cluster.is_enum("type", "ORIGINAL_DST", 4) {
         let what = "the credential goes to the address that the caller chose";
         notes.error(cluster.place("type"), what, "write a cluster whose endpoints stand in the configuration");
     }
 }
 
 /// What a cluster may do with every call that goes to it.
-fn options(cluster: &At<'_>, notes: &mut Notes) {
+fn options(cluster: &At<'_>, config: &Config, notes: &mut Notes) {
     for at in cluster.get("typed_extension_protocol_options").map(|options| options.inner()).unwrap_or_default() {
         let Some(options) = at.message("HttpProtocolOptions") else { continue };
         for filter in options.items("http_filters") {
@@ -145,6 +197,7 @@ fn options(cluster: &At<'_>, notes: &mut Notes) {
         }
     }
     for at in cluster.all() {
+        retries::check(&at, config, notes);
         for policy in at.items("request_mirror_policies") {
             let what = "a copy of every call goes to another cluster, with the credential";
             notes.error(policy.place, what, "take `request_mirror_policies` away");
@@ -232,7 +285,20 @@ fn validation(cluster: &At<'_>, context: &At<'_>, notes: &mut Notes) {
         );
     }
     for at in &all {
-        if at.text("trust_chain_verification") == Some("ACCEPT_UNTRUSTED") {
+        for name in ["match_typed_subject_alt_names", "match_subject_alt_names"] {
+            for names in at.items(name) {
+                let matcher = names.get("matcher").unwrap_or(names);
+                if fits_all(&matcher) {
+                    let what = "certificates of others will do: their names fit this too";
+                    notes.warning(
+                        matcher.place,
+                        what,
+                        "write the server's own name: `{san_type: DNS, matcher: {exact: …}}`",
+                    );
+                }
+            }
+        }
+        if at.is_enum("trust_chain_verification", "ACCEPT_UNTRUSTED", 1) {
             let what = "certificates are looked at and believed whatever comes of it";
             notes.warning(at.place("trust_chain_verification"), what, "take `trust_chain_verification` away");
         }
@@ -245,6 +311,18 @@ fn validation(cluster: &At<'_>, context: &At<'_>, notes: &mut Notes) {
             notes.warning(log.place, what, "take `key_log` away");
         }
     }
+}
+
+/// Whether a matcher of texts fits names that have nothing in common.
+fn fits_all(matcher: &At<'_>) -> bool {
+    const NAMES: [&str; 3] = ["a.example", "xn--0.test", "127.9.8.7"];
+    if let Some(written) = matcher.text("safe_regex.regex") {
+        return Regex::new(&format!("^(?:{written})$"))
+            .is_ok_and(|regex| NAMES.iter().all(|name| regex.is_match(name)));
+    }
+    // A suffix of one label is a whole top level.
+    ["prefix", "contains"].iter().any(|name| matcher.text(name).is_some_and(str::is_empty))
+        || matcher.text("suffix").is_some_and(|end| !end.trim_start_matches('.').contains(['.', '/']))
 }
 
 fn is_empty(at: &At<'_>) -> bool {

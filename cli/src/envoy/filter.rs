@@ -2,8 +2,9 @@
 
 use super::at::At;
 use super::notes::Notes;
-use super::{Around, held, routes};
+use super::{Around, held, neighbours, routes};
 use rerank_guard::config::Config;
+use rerank_guard::policy::Step;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -78,6 +79,16 @@ impl<'v> Filter<'v> {
         self.wasm.place("config.configuration")
     }
 
+    /// What its shared memory is keyed by.
+    pub(crate) fn vm_id(&self) -> &'v str {
+        self.wasm.text("config.vm_config.vm_id").unwrap_or_default()
+    }
+
+    /// Where that stands.
+    pub(crate) fn vm_place(&self) -> rerank_guard::policy::Place {
+        self.wasm.place("config.vm_config.vm_id")
+    }
+
     pub(crate) fn name(&self) -> &'v str {
         self.entry.text("name").unwrap_or("without a name")
     }
@@ -112,7 +123,7 @@ impl<'v> Filter<'v> {
             let what = "headers are not held until the body is decided on";
             error(wasm, option, what, "write `allow_on_headers_stop_iteration: true`");
         }
-        if wasm.text("config.failure_policy") != Some("FAIL_RELOAD") {
+        if !wasm.is_enum("config.failure_policy", "FAIL_RELOAD", 1) {
             let what = "a module that trapped is not made anew";
             error(wasm, "config.failure_policy", what, "write `failure_policy: FAIL_RELOAD`");
         }
@@ -134,14 +145,25 @@ impl<'v> Filter<'v> {
 
     /// The VM it runs in, and whether others are in there too.
     fn machine(&self, others: &[At<'v>], notes: &mut Notes) {
-        let (place, vm) = (self.wasm.place("config.vm_config.vm_id"), self.wasm.text("config.vm_config.vm_id"));
-        let vm = vm.unwrap_or_default();
+        let (place, vm) = (self.vm_place(), self.vm_id());
         if vm.is_empty() {
             let what = "shared memory is keyed by `vm_id` alone, and there is none";
             notes.error(place, what, "write a `vm_id` that no other module has");
         } else if others.iter().any(|other| other.text("vm_config.vm_id").unwrap_or_default() == vm) {
             let what = format!("another module has the `vm_id` `{vm}` too, and so can write this one's memory");
             notes.error(place, what, "write one that no other module has");
+        }
+        let path = "config.vm_config.runtime";
+        match self.wasm.text(path) {
+            Some("envoy.wasm.runtime.v8") => {}
+            Some("envoy.wasm.runtime.null") => {
+                let what = "no module runs: this runtime is for what was compiled into Envoy";
+                notes.error(self.wasm.place(path), what, "write `runtime: envoy.wasm.runtime.v8`");
+            }
+            _ => {
+                let what = "the module is tried with V8, and nothing says that it runs there";
+                notes.warning(self.wasm.place(path), what, "write `runtime: envoy.wasm.runtime.v8`");
+            }
         }
         if self
             .wasm
@@ -162,6 +184,13 @@ impl<'v> Filter<'v> {
             notes.warning(self.wasm.place("config.vm_config"), what, hint);
             return;
         };
+        let more = allowed.inner().into_iter().filter(|at| {
+            let name = at.place.steps().last();
+            !matches!(name, Some(Step::Name(name)) if CAPABILITIES.contains(&name.as_str()))
+        });
+        for at in more {
+            notes.warning(at.place, "the module needs this capability for nothing", "take it out");
+        }
         let lacking: Vec<&str> =
             CAPABILITIES.into_iter().filter(|capability| allowed.value.get(capability).is_none()).collect();
         if !lacking.is_empty() {
@@ -204,24 +233,23 @@ impl<'v> Filter<'v> {
             notes.error(self.entry.place.clone(), what, "put it into `http_filters`, before the router");
             return;
         };
+        for entry in list.iter().take(at) {
+            neighbours::before(entry, notes);
+        }
         let is_ours = |entry: &At<'v>| ours.iter().any(|filter| filter.entry.place == entry.place);
-        let kind = |entry: &At<'v>| {
-            let typed = entry.get("typed_config").and_then(|typed| typed.type_name()).unwrap_or_default();
-            let kind = typed.split(".http.").nth(1).and_then(|rest| rest.split('.').next());
-            kind.unwrap_or_default().to_owned()
-        };
-        if !list.iter().skip(at.saturating_add(1)).any(|entry| kind(entry) == "router") {
+        if !list.iter().skip(at.saturating_add(1)).any(|entry| neighbours::kind(entry) == "router") {
             let what = "the router does not stand behind the filter";
             notes.error(self.entry.place.clone(), what, "put the filter before `envoy.filters.http.router`");
         }
-        let mut behind_us = list.iter().skip(at.saturating_add(1)).take_while(|&entry| kind(entry) != "router");
+        let mut behind_us =
+            list.iter().skip(at.saturating_add(1)).take_while(|&entry| neighbours::kind(entry) != "router");
         let held = behind_us.find(|entry| held::is_it(entry));
         self.held(manager, held, notes);
         for entry in list.iter().skip(at.saturating_add(1)) {
             if held.is_some_and(|held| held.place == entry.place) {
                 continue;
             }
-            let kind = kind(entry);
+            let kind = neighbours::kind(entry);
             if is_ours(entry) {
                 let what =
                     "a call is guarded twice: the second guard takes the upstream's credential for the caller's token";
@@ -243,10 +271,10 @@ impl<'v> Filter<'v> {
                     .flat_map(|typed| typed.content())
                     .flat_map(|typed| typed.items("upstream_http_filters"))
                 {
-                    behind(&inside, notes);
+                    neighbours::behind(&inside, notes);
                 }
-            } else if !HARMLESS_BEHIND.contains(&kind.as_str()) {
-                behind(entry, notes);
+            } else if !neighbours::HARMLESS_BEHIND.contains(&kind) {
+                neighbours::behind(entry, notes);
             }
         }
     }
@@ -286,26 +314,6 @@ impl<'v> Filter<'v> {
             }
         }
     }
-}
-
-/// Filters that leave calls as they are, or refuse them, and see nothing that they could give away.
-const HARMLESS_BEHIND: [&str; 8] = [
-    "adaptive_concurrency",
-    "admission_control",
-    "alternate_protocols_cache",
-    "bandwidth_limit",
-    "bandwidth_share",
-    "fault",
-    "grpc_stats",
-    "upstream_codec",
-];
-
-fn behind(entry: &At<'_>, notes: &mut Notes) {
-    let name = entry.text("name").unwrap_or("without a name");
-    let what = format!(
-        "the filter `{name}` can change the call that was decided, and sees its credential and the answer unmasked"
-    );
-    notes.warning(entry.place.clone(), what, "put it before the guard");
 }
 
 #[cfg(test)]

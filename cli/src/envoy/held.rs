@@ -15,7 +15,7 @@ pub(super) fn is_it(entry: &At<'_>) -> bool {
     }
     let Some(rules) = rbac.get("rules") else { return false };
     let policies = rules.get("policies").map(|all| all.inner()).unwrap_or_default();
-    let allows = rules.get("action").is_none_or(|action| action.value == "ALLOW");
+    let allows = rules.get("action").is_none() || rules.is_enum("action", "ALLOW", 0);
     let [policy] = policies.as_slice() else { return false };
     allows && policy.get("condition").is_some_and(|condition| is_same(&condition, &condition_of(JUDGED)))
 }

@@ -4,6 +4,7 @@
 use super::at::At;
 use super::notes::Notes;
 use crate::report::Severity::{self, Error, Warning};
+use rerank_guard::config::Config;
 
 /// Settings that have to be off: the path, how bad it is, what happens.
 const OFF: [(&str, Severity, &str); 6] = [
@@ -23,8 +24,14 @@ const OFF: [(&str, Severity, &str); 6] = [
     ("merge_slashes", Warning, "doubled slashes are merged before the filter, which would refuse them"),
 ];
 
-pub(super) fn check(manager: &At<'_>, notes: &mut Notes) {
+pub(super) fn check(manager: &At<'_>, config: Option<&Config>, notes: &mut Notes) {
     timeouts(manager, notes);
+    if let Some(config) = config {
+        for path in ["stream_idle_timeout", "common_http_protocol_options.max_stream_duration"] {
+            waits(manager, path, config, notes);
+        }
+    }
+    streams(manager, notes);
     for (path, severity, what) in OFF {
         if manager.is_on(path) {
             let name = path.rsplit('.').next().unwrap_or(path);
@@ -53,6 +60,27 @@ fn timeouts(manager: &At<'_>, notes: &mut Notes) {
     }
 }
 
+/// A call that waits for the approver sends and gets nothing meanwhile: what ends it has to be longer.
+pub(super) fn waits(at: &At<'_>, path: &str, config: &Config, notes: &mut Notes) {
+    let Some(longest) = config.approver.as_ref().map(|approver| approver.timeout.duration().as_secs_f64()) else {
+        return;
+    };
+    let Some(ends) = at.get(path) else { return };
+    if let Some(seconds) = seconds(&ends).filter(|seconds| *seconds > 0.0 && *seconds <= longest) {
+        let what = format!("a call ends after {seconds} s, while `approver.timeout` lets it wait for {longest} s");
+        notes.warning(ends.place, what, "write more than `approver.timeout` and the upstream's own time");
+    }
+}
+
+/// Each stream of a connection may hold a body.
+fn streams(manager: &At<'_>, notes: &mut Notes) {
+    let path = "http2_protocol_options.max_concurrent_streams";
+    if !manager.is_enum("codec_type", "HTTP1", 1) && manager.number(path).is_none() {
+        let what = "one connection of HTTP/2 may have a thousand calls at once, and more in an older Envoy";
+        notes.warning(manager.place(path), what, "write `http2_protocol_options: {max_concurrent_streams: 100}`");
+    }
+}
+
 /// A span as protobuf writes it in JSON: `1.5s`.
 pub(super) fn seconds(at: &At<'_>) -> Option<f64> {
     at.value.as_str().and_then(|text| text.strip_suffix('s')).and_then(|text| text.parse().ok())
@@ -64,12 +92,12 @@ fn paths(manager: &At<'_>, notes: &mut Notes) {
         notes.warning(manager.place("normalize_path"), what, "write `normalize_path: true`");
     }
     let action = "path_with_escaped_slashes_action";
-    if manager.text(action) != Some("REJECT_REQUEST") {
+    if !manager.is_enum(action, "REJECT_REQUEST", 2) {
         let what = "upstreams may read `%2F` in a path as a slash, Envoy's routes do not";
         notes.warning(manager.place(action), what, format!("write `{action}: REJECT_REQUEST`"));
     }
     let action = "common_http_protocol_options.headers_with_underscores_action";
-    if !matches!(manager.text(action), Some("REJECT_REQUEST" | "DROP_HEADER")) {
+    if !manager.is_enum(action, "REJECT_REQUEST", 1) && !manager.is_enum(action, "DROP_HEADER", 2) {
         let what = "a header `api_key` is `api-key` to upstreams of CGI's and WSGI's kind";
         let hint = "write `common_http_protocol_options: {headers_with_underscores_action: REJECT_REQUEST}`";
         notes.warning(manager.place(action), what, hint);

@@ -206,6 +206,16 @@ mod tests {
                 Meeting::Never,
             ),
             ("/rerank", json!({"prefix": "/", "headers": [{"name": ":method", "exact_match": "POST"}]}), Meeting::Some),
+            (
+                "/rerank",
+                json!({"prefix": "/", "headers": [{"name": ":method", "string_match": {"exact": "post", "ignore_case": true}}]}),
+                Meeting::Some,
+            ),
+            (
+                "/rerank",
+                json!({"prefix": "/", "headers": [{"name": ":method", "string_match": {"exact": "GET"}, "invert_match": true}]}),
+                Meeting::Some,
+            ),
             ("/rerank", json!({"connect_matcher": {}}), Meeting::Never),
             ("/rerank", json!({"path_match_policy": {}}), Meeting::Unknown),
             (CALLS, json!({"prefix": "/cohere/"}), Meeting::All),

@@ -19,6 +19,22 @@ pub(super) fn check(root: &At<'_>, config: Option<&Config>, notes: &mut Notes) {
         let what = format!("who reaches {told} can read this configuration, change it and end Envoy");
         notes.warning(admin.place, what, "let `admin` listen on 127.0.0.1 or a pipe");
     }
+    for (name, what) in [
+        (
+            "lds_config",
+            "listeners that come from elsewhere are not checked here: they may lead to the upstreams without the guard",
+        ),
+        (
+            "lds_resources_locator",
+            "listeners that come from elsewhere are not checked here: they may lead to the upstreams without the guard",
+        ),
+        ("cds_config", "clusters that come from elsewhere are not checked here"),
+        ("cds_resources_locator", "clusters that come from elsewhere are not checked here"),
+    ] {
+        if let Some(elsewhere) = root.get("dynamic_resources").and_then(|dynamic| dynamic.get(name)) {
+            notes.warning(elsewhere.place, what, "check them where they are written");
+        }
+    }
     if root.get("static_resources").is_some() {
         memory(root, config, notes);
     }

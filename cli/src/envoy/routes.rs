@@ -2,10 +2,13 @@
 
 use super::at::At;
 use super::clusters::Clusters;
-use super::manager::seconds;
+use super::manager::{seconds, waits};
 use super::notes::Notes;
 use super::paths::{Meeting, Paths};
-use rerank_guard::config::{Config, Way};
+use super::retries;
+use super::words;
+use rerank_guard::config::{Addressed, Config, Way};
+use std::collections::BTreeSet;
 
 /// Holds the routes of the filter's own connection manager against what the plugin's routes may reach.
 pub(super) fn check(manager: &At<'_>, config: &Config, clusters: &Clusters<'_>, notes: &mut Notes) {
@@ -26,10 +29,11 @@ pub(super) fn check(manager: &At<'_>, config: &Config, clusters: &Clusters<'_>, 
     let mut reached = vec![false; ways.len()];
     judge.common(&table, notes);
     let hosts = table.items("virtual_hosts");
-    certificates(&hosts, config, notes);
+    let sees_all = table.get("vhds").is_none() && hosts.iter().all(|host| host.get("matcher").is_none());
+    certificates(&hosts, sees_all, config, notes);
     for host in &hosts {
         // Other services may share the listener.
-        if !ways.iter().any(|way| addressed(&table, way).iter().any(|one| one.place == host.place)) {
+        if !ways.iter().any(|way| addressed(manager, &table, way).iter().any(|one| one.place == host.place)) {
             continue;
         }
         unseen(host, notes);
@@ -38,7 +42,7 @@ pub(super) fn check(manager: &At<'_>, config: &Config, clusters: &Clusters<'_>, 
             slashes(&route, notes);
         }
         for ((number, way), reached) in ways.iter().enumerate().zip(&mut reached) {
-            if !addressed(&table, way).iter().any(|one| one.place == host.place) {
+            if !addressed(manager, &table, way).iter().any(|one| one.place == host.place) {
                 continue;
             }
             let paths = Paths::of(way.path);
@@ -56,7 +60,6 @@ pub(super) fn check(manager: &At<'_>, config: &Config, clusters: &Clusters<'_>, 
             }
         }
     }
-    let sees_all = table.get("vhds").is_none() && hosts.iter().all(|host| host.get("matcher").is_none());
     for (number, way) in ways.iter().enumerate().filter(|(number, _)| sees_all && reached.get(*number) == Some(&false))
     {
         let what = format!("no route of Envoy's takes calls to `{}`", way.path);
@@ -68,41 +71,69 @@ pub(super) fn check(manager: &At<'_>, config: &Config, clusters: &Clusters<'_>, 
     }
 }
 
-/// The virtual hosts that calls to a route can come to: by the hosts that they may be addressed to, and by the one that they go upstream
-/// with, for Envoy chooses anew by that.
-fn addressed<'v>(table: &At<'v>, way: &Way<'_>) -> Vec<At<'v>> {
+/// The virtual hosts that calls to a route can come to: by what they may be addressed to, and by the host that they go upstream with, for
+/// Envoy chooses anew by that.
+fn addressed<'v>(manager: &At<'_>, table: &At<'v>, way: &Way<'_>) -> Vec<At<'v>> {
     let all = table.items("virtual_hosts");
     if way.addressed.is_empty() || table.get("vhost_header").is_some() {
         return all;
     }
-    let best = |host: &str| {
-        let rank = |one: &At<'v>| {
-            let domains = one.items("domains");
-            domains.iter().filter_map(|domain| domain.value.as_str()).filter_map(|domain| rank(domain, host)).max()
-        };
-        all.iter().max_by_key(|one| rank(one)).filter(|one| rank(one).is_some()).cloned()
+    let domains: Vec<Vec<&str>> = all
+        .iter()
+        .map(|one| one.items("domains").iter().filter_map(|domain| domain.value.as_str()).collect())
+        .collect();
+    let best = |authority: String| {
+        let rank = |number: usize| domains.get(number)?.iter().filter_map(|domain| rank(domain, &authority)).max();
+        let best = (0..all.len()).max_by_key(|number| rank(*number)).filter(|number| rank(*number).is_some());
+        best.and_then(|number| all.get(number)).cloned()
     };
-    let upstream = way.host.map(without_port);
-    way.addressed.iter().copied().chain(upstream).filter_map(best).collect()
+    // With the first two the port is gone when Envoy looks; with the third if it is the listener's own, which may be any of them.
+    let ignores = table.is_on("ignore_port_in_host_matching");
+    let strips = ignores || manager.is_on("strip_any_host_port");
+    let may_strip = manager.is_on("strip_matching_host_port");
+    let mut authorities: Vec<String> = Vec::new();
+    for Addressed { host, ports } in &way.addressed {
+        let ports = ports.clone().unwrap_or_else(|| any_port(domains.iter().flatten().copied()));
+        let ports = ports.into_iter().filter(|_| !strips);
+        let bare = (strips || may_strip).then_some(None);
+        authorities.extend(ports.chain(bare).map(|port| match port {
+            Some(port) => format!("{host}:{port}"),
+            None => (*host).to_owned(),
+        }));
+    }
+    authorities.extend(way.host.map(|host| if ignores { without_port(host) } else { host }.to_owned()));
+    authorities.into_iter().filter_map(best).collect()
 }
 
-/// How well a virtual host's domain fits a host: Envoy takes the best. None if it does not.
-fn rank(domain: &str, host: &str) -> Option<(u8, usize)> {
-    let (domain, host) = (without_port(domain).to_ascii_lowercase(), host.to_ascii_lowercase());
+/// Where any port may stand beside a host: none, and one of each kind that these domains tell apart.
+fn any_port<'d>(domains: impl Iterator<Item = &'d str>) -> Vec<Option<u16>> {
+    let mut ports = BTreeSet::from([49_152]);
+    for domain in domains {
+        let digits = domain.trim_matches('*').rsplit(':').next().unwrap_or_default();
+        // `a:80*` and `*80` leave the rest of the port open.
+        let open = [digits.to_owned(), format!("{digits}0"), format!("1{digits}")];
+        ports.extend(open.iter().filter_map(|text| text.parse::<u16>().ok()));
+    }
+    [None].into_iter().chain(ports.into_iter().map(Some)).collect()
+}
+
+/// How well a virtual host's domain fits what a request is addressed to, its port included: Envoy takes the best. None if it does not.
+fn rank(domain: &str, authority: &str) -> Option<(u8, usize)> {
+    let (domain, authority) = (domain.to_ascii_lowercase(), authority.to_ascii_lowercase());
     if domain == "*" {
         Some((0, 0))
     } else if let Some(end) = domain.strip_prefix('*') {
-        (host.len() > end.len() && host.ends_with(end)).then_some((2, end.len()))
+        (authority.len() > end.len() && authority.ends_with(end)).then_some((2, end.len()))
     } else if let Some(begin) = domain.strip_suffix('*') {
-        (host.len() > begin.len() && host.starts_with(begin)).then_some((1, begin.len()))
+        (authority.len() > begin.len() && authority.starts_with(begin)).then_some((1, begin.len()))
     } else {
-        (domain == host).then_some((3, 0))
+        (domain == authority).then_some((3, 0))
     }
 }
 
 fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
-        Some((host, port)) if port == "*" || port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => authority,
     }
 }
@@ -163,6 +194,7 @@ impl Judge<'_> {
                 "take `refresh_cluster_on_retry` away",
             );
         }
+        retries::check(at, self.config, notes);
         if let Some(typed) = at.get("retry_policy_typed_config") {
             notes.warning(typed.place, "what this retries, and where, is not checked here", "write `retry_policy`");
         }
@@ -194,13 +226,16 @@ impl Judge<'_> {
         ];
         let name = header.text("header.key").unwrap_or_default().to_ascii_lowercase();
         let is_credential = self.config.credentials.values().any(|credential| credential.header == name);
+        let value = header.text("header.value").unwrap_or_default();
         if name.starts_with(':') || DECIDED.contains(&name.as_str()) || is_credential {
             let what = format!("`{name}` is written anew after the call was decided");
             notes.error(header.place.clone(), what, "take it out: the filter writes it");
-        } else if header
-            .text("header.value")
-            .is_some_and(|value| value.contains("%REQ(") || value.contains("%DYNAMIC_METADATA("))
-        {
+        } else if name.starts_with("x-envoy-") {
+            let what = format!(
+                "`{name}` tells Envoy's router what to do with a call that was decided, such as to send it again"
+            );
+            notes.warning(header.place.clone(), what, "take it out, and write what is meant into the route");
+        } else if words::repeats(value) {
             let what = format!("`{name}` repeats what a caller sent, past the list of headers that go upstream");
             notes.warning(header.place.clone(), what, "list the header in `request_headers`, or take this out");
         }
@@ -255,6 +290,9 @@ impl Judge<'_> {
                 "write `idle_timeout: 60s`, or take it away",
             );
         }
+        for path in ["idle_timeout", "max_stream_duration.max_stream_duration"] {
+            waits(&action, path, self.config, notes);
+        }
         for upgrade in action
             .items("upgrade_configs")
             .into_iter()
@@ -307,9 +345,17 @@ impl Judge<'_> {
     }
 }
 
-/// Other ways to the upstreams, on which nobody asks the filter.
-pub(super) fn unguarded(root: &At<'_>, guarded: &[&At<'_>], config: &Config, notes: &mut Notes) {
-    let upstreams: Vec<&str> = config.ways().iter().flat_map(|way| way.clusters).map(String::as_str).collect();
+/// Other ways to the upstreams, on which nobody asks the filter: to their clusters, or to others with the same endpoints.
+pub(super) fn unguarded(
+    root: &At<'_>,
+    guarded: &[&At<'_>],
+    config: &Config,
+    clusters: &Clusters<'_>,
+    notes: &mut Notes,
+) {
+    let ways = config.ways();
+    let upstreams: Vec<&str> =
+        ways.iter().flat_map(|way| way.clusters).flat_map(|name| clusters.leaves(name)).collect();
     let mut left = vec![root.clone()];
     while let Some(at) = left.pop() {
         let Some(way) = ["HttpConnectionManager", "TcpProxy"].iter().find_map(|name| at.message(name)) else {
@@ -324,8 +370,10 @@ pub(super) fn unguarded(root: &At<'_>, guarded: &[&At<'_>], config: &Config, not
             let named = weighted.iter().filter_map(|one| one.get("name")).chain(inner.get("cluster"));
             for cluster in named {
                 let name = cluster.value.as_str().unwrap_or_default();
-                if upstreams.contains(&name) {
-                    let what = format!("another way to `{name}`: nobody asks the filter here");
+                let leads_to =
+                    |upstream: &&&str| clusters.leaves(name).iter().any(|leaf| clusters.meet(leaf, upstream));
+                if let Some(upstream) = upstreams.iter().find(leads_to) {
+                    let what = format!("another way to `{upstream}`: nobody asks the filter here");
                     notes.warning(cluster.place, what, "put the filter into this chain too, or take the route out");
                 }
             }
@@ -334,14 +382,36 @@ pub(super) fn unguarded(root: &At<'_>, guarded: &[&At<'_>], config: &Config, not
 }
 
 /// A client certificate counts on the routes that the configuration names, because Envoy's match has verified it there.
-fn certificates(hosts: &[At<'_>], config: &Config, notes: &mut Notes) {
-    for name in &config.callers.verified_routes {
-        let routes = hosts.iter().flat_map(|host| host.items("routes"));
-        for route in routes.filter(|route| route.text("name") == Some(name)) {
-            if !(route.is_on("match.tls_context.presented") && route.is_on("match.tls_context.validated")) {
-                let what = "certificates count on this route, and nothing says that anybody verified them";
-                notes.error(route.place("match"), what, "write `tls_context: {presented: true, validated: true}`");
+fn certificates(hosts: &[At<'_>], sees_all: bool, config: &Config, notes: &mut Notes) {
+    let ways = config.ways();
+    for (number, name) in config.callers.verified_routes.iter().enumerate() {
+        let mut is_there = false;
+        for host in hosts {
+            let routes = host.items("routes");
+            for (at, route) in routes.iter().enumerate().filter(|(_, route)| route.text("name") == Some(name)) {
+                is_there = true;
+                if !(route.is_on("match.tls_context.presented") && route.is_on("match.tls_context.validated")) {
+                    let what = "certificates count on this route, and nothing says that anybody verified them";
+                    notes.error(route.place("match"), what, "write `tls_context: {presented: true, validated: true}`");
+                }
+                let meets = |route: &At<'_>, way: &Way<'_>| {
+                    route.get("match").map_or(Meeting::Never, |wanted| Paths::of(way.path).meet(&wanted))
+                };
+                let is_taken = |way: &&Way<'_>| routes.iter().take(at).any(|route| meets(route, way) == Meeting::All);
+                let mut own = ways.iter().filter(|way| meets(route, way) != Meeting::Never).peekable();
+                if own.peek().is_some() && own.all(|way| is_taken(&way)) {
+                    let what = "no call comes to this route, on which certificates count: one before it takes them all";
+                    notes.warning(route.place.clone(), what, "put it before the routes for everybody else");
+                }
             }
+        }
+        if sees_all && !is_there {
+            let what = format!("no route is called `{name}`: certificates count nowhere");
+            notes.warning_inside(
+                &format!("callers.verified_routes[{number}]"),
+                what,
+                "write it as the `name` of the route whose `match` has `tls_context`",
+            );
         }
     }
 }
@@ -355,15 +425,67 @@ mod tests {
         for (domain, host, fit) in [
             ("*", "a.example", Some((0, 0))),
             ("a.example", "A.example", Some((3, 0))),
-            ("a.example:8443", "a.example", Some((3, 0))),
+            ("a.example:8443", "a.example", None),
+            ("a.example:8443", "a.example:8443", Some((3, 0))),
+            ("a.example", "a.example:8443", None),
+            ("*:8443", "a.example:8443", Some((2, 5))),
+            ("a.example:*", "a.example:8443", Some((1, 10))),
             ("*.example", "a.example", Some((2, 8))),
             ("*-a.example", "b-a.example", Some((2, 10))),
             ("*.example", ".example", None),
             ("a.*", "a.example", Some((1, 2))),
             ("b.example", "a.example", None),
-            ("[::1]:80", "[::1]", Some((3, 0))),
+            ("[::1]:80", "[::1]", None),
         ] {
             assert_eq!(rank(domain, host), fit, "{domain} {host}");
+        }
+    }
+
+    /// Each judges calls by the cluster that the one virtual host sends them to.
+    #[test]
+    fn calls_come_to_the_virtual_hosts_that_envoy_would_choose() {
+        use serde_json::{Value, json};
+        let hosts = |domains: &[&str]| -> Value {
+            let host = |domain: &&str| json!({"name": domain, "domains": [domain]});
+            domains.iter().map(host).collect()
+        };
+        let https = || Some(vec![None, Some(443)]);
+        for (settings, domains, host, ports, upstream, reached) in [
+            (json!({}), &["a.example", "a.example:8443"][..], "a.example", https(), None, &["a.example"][..]),
+            (json!({}), &["a.example", "a.example:443"], "a.example", https(), None, &["a.example", "a.example:443"]),
+            (json!({}), &["a.example", "*"], "a.example", Some(vec![Some(8443)]), None, &["*"]),
+            (json!({}), &["a.example", "a.example:*"], "a.example", Some(vec![Some(8443)]), None, &["a.example:*"]),
+            (json!({}), &["localhost", "localhost:1*"], "localhost", None, None, &["localhost", "localhost:1*"]),
+            (json!({}), &["localhost", "*00", "*"], "localhost", None, None, &["*", "*00", "localhost"]),
+            (
+                json!({"strip_any_host_port": true}),
+                &["a.example", "*"],
+                "a.example",
+                Some(vec![Some(8443)]),
+                None,
+                &["a.example"],
+            ),
+            (
+                json!({"strip_matching_host_port": true}),
+                &["a.example", "*"],
+                "a.example",
+                Some(vec![Some(8443)]),
+                None,
+                &["*", "a.example"],
+            ),
+            (json!({}), &["a.example", "up", "up:80"], "a.example", https(), Some("up:80"), &["a.example", "up:80"]),
+            (json!({}), &["b.example"], "a.example", https(), None, &[]),
+        ] {
+            let table = json!({"virtual_hosts": hosts(domains)});
+            let addressed = vec![Addressed { host, ports }];
+            let way = Way { path: "/", clusters: &[], addressed, host: upstream };
+            let mut names: Vec<_> = super::addressed(&At::root(&settings), &At::root(&table), &way)
+                .iter()
+                .map(|host| host.text("name").unwrap().to_owned())
+                .collect();
+            names.sort();
+            names.dedup();
+            assert_eq!(names, reached, "{settings} {domains:?}");
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use super::at::At;
 use super::notes::Notes;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use rerank_guard::config::Config;
 use rerank_guard::policy::Step;
 
@@ -9,7 +11,10 @@ use rerank_guard::policy::Step;
 const RECORD: &str = "wasm.rerank_guard_record";
 
 /// A caller chose what these print, or it is the credential by now.
-const CALLERS: [&str; 9] = [
+const CALLERS: [&str; 11] = [
+    // What these come to is said in their arguments, in languages of their own.
+    "CEL",
+    "COALESCE",
     "REQ",
     "REQUEST_HEADER",
     "REQ_WITHOUT_QUERY",
@@ -72,6 +77,50 @@ const PRINTED: [&str; 12] = [
     "log_format",
 ];
 
+/// Loggers that print what a format in the configuration says, or what is told of them here.
+const LOGGERS: [&str; 7] = [
+    "FileAccessLog",
+    "FluentdAccessLogConfig",
+    "HttpGrpcAccessLogConfig",
+    "OpenTelemetryAccessLogConfig",
+    "StderrAccessLog",
+    "StdoutAccessLog",
+    "TcpGrpcAccessLogConfig",
+];
+
+/// Names of lists of loggers.
+const LOGS: [&str; 2] = ["access_log", "upstream_log"];
+
+/// Headers that prove who calls, whatever the configuration's own credentials are.
+const CREDENTIALS: [&str; 5] = ["authorization", "cookie", "dpop", "proxy-authorization", "x-api-key"];
+
+/// Whether a header with this name, in lower case, holds a credential: the caller's, or the upstream's by now.
+pub(super) fn is_credential(name: &str, config: &Config) -> bool {
+    CREDENTIALS.contains(&name) || config.credentials.values().any(|credential| credential.header == name)
+}
+
+/// Whether a text with operators repeats what a caller or an upstream sent, or may.
+pub(super) fn repeats(text: &str) -> bool {
+    Operators(text).any(|operator| operator.name != "ENVIRONMENT" && !is_harmless(operator.name, operator.argument))
+}
+
+/// The headers of the request that a text with operators repeats, in lower case.
+pub(super) fn headers(text: &str) -> Vec<String> {
+    Operators(text)
+        .filter(|operator| ["REQ", "REQUEST_HEADER", "REQ_WITHOUT_QUERY"].contains(&operator.name))
+        .flat_map(|operator| operator.argument.split(['?', ',']).map(|name| name.trim().to_ascii_lowercase()))
+        .collect()
+}
+
+/// Secrets of the filter's that something else than a log takes out of the environment.
+pub(super) fn secrets(at: &At<'_>, config: &Config, notes: &mut Notes) {
+    for (at, text) in at.texts() {
+        for operator in Operators(text).filter(|operator| operator.name == "ENVIRONMENT") {
+            environment(&at, operator.argument, Some(config), notes);
+        }
+    }
+}
+
 /// Holds what `manager` and the listener around it print against what may be printed.
 pub(super) fn check(manager: &At<'_>, listener: &At<'_>, config: Option<&Config>, notes: &mut Notes) {
     let mut printed = Vec::new();
@@ -81,10 +130,17 @@ pub(super) fn check(manager: &At<'_>, listener: &At<'_>, config: Option<&Config>
         for (at, text) in at.texts() {
             operators(&at, text, config, notes);
         }
+        for source in at.all() {
+            sources(&source, config, notes);
+        }
         for inner in at.all() {
             loggers(&inner, notes);
             tags(&inner, config, notes);
         }
+    }
+    let lists = manager.all().into_iter().chain([listener.clone()]);
+    for logger in lists.flat_map(|at| LOGS.iter().flat_map(|name| at.items(name)).collect::<Vec<_>>()) {
+        known(&logger, notes);
     }
     if let Some(tracing) = manager.get("tracing") {
         let what = "spans repeat the path, the user agent and the request id, which callers choose";
@@ -109,7 +165,9 @@ fn records(manager: &At<'_>, notes: &mut Notes) {
     let mut is_recorded = false;
     let plain = format!("%FILTER_STATE({RECORD}:PLAIN)%");
     for log in manager.items("access_log") {
-        if log.texts().iter().any(|(_, text)| *text == RECORD || text.contains(&plain)) {
+        let bytes = log.all().into_iter().filter_map(|at| decoded(&at));
+        let says = |text: &str| text == RECORD || text.contains(&plain);
+        if log.texts().iter().any(|(_, text)| says(text)) || bytes.flatten().any(|text| says(&text)) {
             match log.get("filter") {
                 None => is_recorded = true,
                 Some(filter) => {
@@ -147,6 +205,52 @@ fn operators(at: &At<'_>, text: &str, config: Option<&Config>, notes: &mut Notes
             let what = format!("`{written}` may repeat what a caller or an upstream sent");
             notes.warning(at.place.clone(), what, HINT);
         }
+    }
+}
+
+/// Formats that stand elsewhere, or in another writing.
+fn sources(at: &At<'_>, config: Option<&Config>, notes: &mut Notes) {
+    let Some(source) = ["text_format_source", "json_format_source"].iter().find_map(|name| at.get(name)) else {
+        return;
+    };
+    const HINT: &str = "write the format here, as `inline_string`";
+    match decoded(&source) {
+        Some(Some(text)) => operators(&source, &text, config, notes),
+        Some(None) => notes.error(source.place("inline_bytes"), "this is no base64 of UTF-8, and so not checked", HINT),
+        None => {}
+    }
+    if let Some(variable) = source.get("environment_variable") {
+        let what = "what is printed stands in an environment variable, and can be whatever anybody sets it to";
+        notes.error(variable.place, what, HINT);
+    }
+    if let Some(file) = source.get("filename") {
+        notes.warning(file.place, "what is printed stands in a file, and is not checked here", HINT);
+    }
+}
+
+/// The text in `inline_bytes`, if there are any. `Some(None)` is none that Envoy would read.
+fn decoded(source: &At<'_>) -> Option<Option<String>> {
+    let written = source.get("inline_bytes")?;
+    let bytes = written.value.as_str().and_then(|text| {
+        let text = text.trim_end_matches('=');
+        STANDARD_NO_PAD.decode(text).or_else(|_| URL_SAFE_NO_PAD.decode(text)).ok()
+    });
+    Some(bytes.and_then(|bytes| String::from_utf8(bytes).ok()))
+}
+
+/// A logger of which nobody here knows what it prints gets all there is: the upstream's credential too.
+fn known(logger: &At<'_>, notes: &mut Notes) {
+    let kind = logger.get("typed_config").and_then(|typed| typed.type_name()).unwrap_or_default();
+    let last = kind.rsplit('.').next().unwrap_or(kind);
+    if !LOGGERS.contains(&last) && !kind.contains(".access_loggers.stats.") {
+        let name = logger.text("name").unwrap_or("without a name");
+        let what =
+            format!("what the logger `{name}` writes cannot be seen here, and it sees the upstream's credential");
+        notes.error(
+            logger.place.clone(),
+            what,
+            "use the file, the stdout or the OpenTelemetry logger, whose format you write",
+        );
     }
 }
 
@@ -270,6 +374,18 @@ mod tests {
         assert_eq!(told("%%%REQ(:path)%"), ["%REQ"]);
         assert_eq!(told("50 % of %RESP(x)%"), ["%RESP"]);
         assert_eq!(told(""), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn headers_are_told_by_the_names_that_envoy_looks_for() {
+        for (text, names) in [
+            ("%REQ(Authorization)%", &["authorization"][..]),
+            ("Bearer %REQ(x-a?Cookie):20%", &["x-a", "cookie"]),
+            ("%REQUEST_HEADER(x-b)% %RESP(x-c)%", &["x-b"]),
+            ("%PATH%", &[]),
+        ] {
+            assert_eq!(headers(text), names, "{text}");
+        }
     }
 
     #[test]

@@ -569,8 +569,8 @@ fn joined(scan: &Scan<'_>, end: usize) -> Option<(usize, Join)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mask::detect::map::Map;
-    use crate::mask::detect::{luhn, scan::Asked};
+    use crate::detect::map::Map;
+    use crate::detect::{luhn, scan::Asked};
     use proptest::prelude::*;
 
     proptest! {

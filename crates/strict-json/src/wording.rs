@@ -4,7 +4,7 @@
 use serde::de::Unexpected;
 
 /// The one of `known` that `name` was probably meant to be: at most a third of its letters differ.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let longest = 64;
     if name.len() > longest {
         return None;
@@ -19,7 +19,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// What can stand where `name` is unknown.
-pub(crate) fn known(name: &str, known: &[&str]) -> String {
+pub fn known(name: &str, known: &[&str]) -> String {
     match (nearest(name, known.iter().copied()), known) {
         (Some(meant), _) => format!("did you mean `{meant}`?"),
         (None, []) => "nothing can stand here".to_owned(),
@@ -28,7 +28,7 @@ pub(crate) fn known(name: &str, known: &[&str]) -> String {
 }
 
 /// What was found, without texts: some of them are secrets.
-pub(crate) fn found(what: &Unexpected<'_>) -> String {
+pub fn found(what: &Unexpected<'_>) -> String {
     match what {
         Unexpected::Bool(yes) => format!("`{yes}`"),
         Unexpected::Unsigned(number) => format!("the number {number}"),
@@ -43,7 +43,7 @@ pub(crate) fn found(what: &Unexpected<'_>) -> String {
 }
 
 /// What serde expects, in the words of a document's author.
-pub(crate) fn expected(serde: &str) -> String {
+pub fn expected(serde: &str) -> String {
     let plain = match serde {
         "u64" | "usize" | "u128" => "a whole number from 0 on",
         "u32" => "a whole number from 0 to 4294967295",
@@ -65,7 +65,7 @@ pub(crate) fn expected(serde: &str) -> String {
 }
 
 /// What serde_json says of a text, with its position at the end as it was. Names of members may stand in it, values never.
-pub(crate) fn malformed(error: &serde_json::Error) -> String {
+pub fn malformed(error: &serde_json::Error) -> String {
     let said = error.to_string();
     let (what, position) = match said.rfind(" at line ") {
         Some(at) => said.split_at(at),
@@ -76,7 +76,7 @@ pub(crate) fn malformed(error: &serde_json::Error) -> String {
 
 /// What serde_json says of a text that is JSON, but not the document it should be. What it then calls a slip of JSON is a choice
 /// of forms, of which one is written `name: value`, with something else in its place.
-pub(crate) fn misfit(error: &serde_json::Error) -> String {
+pub fn misfit(error: &serde_json::Error) -> String {
     if !error.is_syntax() {
         return malformed(error);
     }
@@ -149,7 +149,7 @@ fn all_quoted(text: &str) -> Vec<&str> {
 }
 
 /// What fits in a line, and does nothing to a terminal.
-pub(crate) fn shorten(text: &str) -> String {
+pub fn shorten(text: &str) -> String {
     text.chars().take(60).flat_map(char::escape_debug).collect()
 }
 

@@ -1,10 +1,20 @@
 //! Strict JSON: what two parsers could read differently is refused.
 //!
 //! RFC 8259 leaves open what a repeated member name means (section 4), and parsers differ: an upstream might read another
-//! `model` than the one that was decided on. So no room of this crate reads JSON from outside without [`check`] or a visitor of
-//! its own that refuses repeated names.
+//! `model` than the one that was decided on. So nobody reads JSON from outside without [`check`] or a visitor of their own that
+//! refuses repeated names. [`wording`] says what is wrong with a document, to those who wrote it.
+//!
+//! ```
+//! use rerank_guard_strict_json::{check, read};
+//!
+//! assert!(check(br#"{"model": "small", "top_n": 3}"#).is_ok());
+//! assert!(check(br#"{"model": "small", "\u006dodel": "large"}"#).is_err(), "one model for some, another for others");
+//! let wrong = read::<u32>(br#""three""#).unwrap_err().to_string();
+//! assert!(wrong.starts_with("found a text, expected a whole number from 0 to 4294967295"), "{wrong}");
+//! ```
 
-use crate::wording;
+pub mod wording;
+
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;

@@ -20,12 +20,12 @@ use super::finding::{self, Finding};
 use super::found::{Masked, Tally};
 use super::kept::Kept;
 use super::kind::What;
+use super::masking::With;
 use super::masks::Masks;
 use super::secret;
-use super::stream::With;
 use super::text::{Masker, merge};
 use super::unmaskable::Unmaskable;
-use super::view::Form;
+use super::view::{Form, unescaped};
 use cursor::Cursor;
 pub(super) use fragments::{Read, mask_fields_in};
 use output::{Member, Output};
@@ -721,12 +721,4 @@ fn looks_like_json(raw: &str) -> bool {
 fn escaped(text: &str) -> String {
     let quoted = serde_json::Value::from(text).to_string();
     quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned()
-}
-
-/// The value of a JSON string that is known to be one, given without its quotes.
-pub(super) fn unescaped(raw: &str) -> Cow<'_, str> {
-    if !raw.contains('\\') {
-        return Cow::Borrowed(raw);
-    }
-    serde_json::from_str(&format!("\"{raw}\"")).map_or(Cow::Borrowed(raw), Cow::Owned)
 }

@@ -1,10 +1,9 @@
 //! Each finding for itself, for reports: where it stands and what speaks for it. Never what it is.
 
 use super::detect::{Span, validator};
-use super::document::unescaped;
 use super::kind::What;
 use super::masks::Masks;
-use super::view::Form;
+use super::view::{Form, unescaped};
 use std::ops::Range;
 
 /// One finding.

@@ -5,8 +5,7 @@
 
 use super::document::{mask_fields_in, mask_record};
 use super::found::{Found, Tally};
-use super::kept::Kept;
-use super::masks::Masks;
+use super::masking::With;
 use super::secret;
 use super::text::Masker;
 use super::unmaskable::Unmaskable;
@@ -40,19 +39,6 @@ pub struct Records {
     /// How many of those that were given had something in them.
     masked: u32,
     tally: Tally,
-}
-
-/// What a stream is masked with.
-#[derive(Debug, Clone, Copy)]
-pub struct With<'a> {
-    /// The masks.
-    pub masks: &'a Masks,
-    /// Where numbers of a record are structure.
-    pub kept: &'a Kept,
-    /// What must not stand in it.
-    pub secrets: &'a [&'a [u8]],
-    /// The most bytes that may leave at once.
-    pub most: usize,
 }
 
 impl Records {
@@ -370,7 +356,7 @@ fn field(line: &[u8]) -> (&[u8], &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Deny, Kind, Rule, mask_json};
+    use crate::{Deny, Kept, Kind, Masks, Rule, mask_json};
     use proptest::prelude::*;
 
     fn masks() -> Masks {

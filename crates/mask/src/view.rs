@@ -6,6 +6,7 @@
 use super::bytes;
 use rerank_guard_text::escapes::{self, NoEscape};
 use rerank_guard_text::visible::is_unseen;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// How a text is written.
@@ -206,6 +207,14 @@ fn digit(code: u32) -> Option<char> {
     }
     let zero = ZEROS.get(ZEROS.partition_point(|zero| *zero <= code).checked_sub(1)?)?;
     char::from_digit(code - zero, 10)
+}
+
+/// The value of a JSON string that is known to be one, given without its quotes.
+pub(super) fn unescaped(raw: &str) -> Cow<'_, str> {
+    if !raw.contains('\\') {
+        return Cow::Borrowed(raw);
+    }
+    serde_json::from_str(&format!("\"{raw}\"")).map_or(Cow::Borrowed(raw), Cow::Owned)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Masks what stands where a field rule says, whatever it is.
 
 use super::pointer::pointer;
-use super::{Pass, Unmaskable, unescaped};
+use super::{Pass, Unmaskable};
 use crate::finding::Finding;
 use crate::kind::What;
-use crate::view::{self, Form, Undecodable};
+use crate::view::{self, Form, Undecodable, unescaped};
 use std::ops::Range;
 
 impl Pass<'_> {

@@ -1,12 +1,13 @@
 //! Masks some values of a JSON body and leaves all else byte for byte: the text of a request.
 
 use super::cursor::Cursor;
-use super::{Pass, Way, unescaped};
+use super::{Pass, Way};
 use crate::found::{Masked, Tally};
 use crate::kept::Kept;
 use crate::kind::{Kind, Kinds};
 use crate::masks::Masks;
 use crate::unmaskable::Unmaskable;
+use crate::view::unescaped;
 use std::ops::Range;
 
 /// Masks what stands at `parts` of a JSON object, which are JSON pointers (RFC 6901) to members of objects, without escapes, such

@@ -1,6 +1,7 @@
 //! Where a finding stood, told without telling whose it is.
 
-use super::{Inside, Open, unescaped};
+use super::{Inside, Open};
+use crate::view::unescaped;
 use std::borrow::Cow;
 
 /// The JSON pointer (RFC 6901) of the value that is being read, or of the member name `name` of the innermost object. Names with

@@ -56,10 +56,10 @@ trap: wasm
 tools: check-tools ## the operator's tool and the demo's programs
 	cargo build --locked --workspace --bins
 
-reference: tools ## writes schema/*.json and docs/reference/reasons.md anew, from the types and tables of the code
+reference: tools ## writes schema/*.json and the pages of docs/reference anew, from the types and tables of the code
 	@mkdir -p schema docs/reference
-	@for document in bundle config; do $(TOOLS)/rerank-guard schema $$document > schema/$$document.schema.json || exit 1; done
-	@$(TOOLS)/rerank-guard reference reasons > docs/reference/reasons.md
+	@for document in bundle config record; do $(TOOLS)/rerank-guard schema $$document > schema/$$document.schema.json || exit 1; done
+	@for page in reasons configuration bundle metrics record; do $(TOOLS)/rerank-guard reference $$page > docs/reference/$$page.md || exit 1; done
 
 e2e: wasm tools trap $(VENV)/tests $(VENV)/oidc ## every refusal, in real Envoy; and what the pages say
 	RERANK_GUARD_WASM=$(CURDIR)/$(WASM) RERANK_GUARD_TRAP_WASM=$(CURDIR)/$(TRAP_WASM) RERANK_GUARD_TOOLS=$(CURDIR)/$(TOOLS) \

@@ -82,8 +82,7 @@ pub(crate) struct PseudonymKey {
     pub(crate) env: String,
 }
 
-/// The largest bodies, before and after they are masked. Envoy's own buffers have to hold as much ([`Config::buffer_bytes`]), or
-/// Envoy answers first.
+/// The largest bodies, before and after they are masked. Envoy's own buffers have to hold as much, or Envoy answers first.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -95,6 +94,7 @@ pub struct Limits {
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 67_108_864)))]
     pub response_bytes: usize,
     /// Of one record of a response that is a stream, in bytes.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 67_108_864)))]
     pub record_bytes: usize,
     /// Of all bodies together that wait in one worker: for their end, or for people. Beyond it calls get 503.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 2_147_483_647)))]
@@ -188,6 +188,7 @@ struct WrittenSupply<'t> {
     shadow: Option<Box<WrittenSupply<'t>>>,
 }
 
+/// A stream that is no call and passes.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

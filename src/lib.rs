@@ -18,6 +18,7 @@ pub mod exchange;
 mod fetch;
 mod hexadecimal;
 pub mod media;
+pub mod metrics;
 pub mod origin;
 pub mod policy;
 pub mod reason;

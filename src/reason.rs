@@ -39,6 +39,26 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// All there are.
+    pub const ALL: [Self; 16] = [
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::NotACall,
+        Self::ApprovalRequired,
+        Self::ApprovalRejected,
+        Self::ApprovalUnavailable,
+        Self::Misdirected,
+        Self::NoRoute,
+        Self::WrongMethod,
+        Self::TooLarge,
+        Self::Uninspectable,
+        Self::Malformed,
+        Self::Unmaskable,
+        Self::UpstreamRefused,
+        Self::NotReady,
+        Self::Overloaded,
+    ];
+
     /// The last part of the problem's `type`, also the outcome in records and metrics.
     #[must_use]
     pub const fn code(self) -> &'static str {

@@ -1,14 +1,16 @@
-//! JSON Schemas of the policy bundle and of the plugin configuration, out of the types that read them: what is documented there is
+//! JSON Schemas of the policy bundle, of the plugin configuration and of audit records, out of the types that read them: what is documented there is
 //! described here. For editors and the operator's tool, never in the module.
 //!
 //! A schema can only say what stands in one place: that names resolve, and that obligations can be carried out, is said by
 //! [`Policy::load`](crate::policy::Policy::load) and [`Config::read`](crate::config::Config::read). Whatever those take is valid here.
 
+use crate::audit::told;
 use crate::caller::PinnedKey;
 use crate::policy::fetched::BundleKey;
 use crate::time::{Span, Time};
 use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
@@ -35,6 +37,22 @@ pub(crate) const PATH: &str = r"^/[!-~]*$";
 
 /// What a gateway is reached at.
 pub(crate) const ORIGIN: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\s]+$";
+
+/// The texts that have a form of their own: what it is called, its pattern, what it is for.
+pub const FORMS: [(&str, &str, &str); 8] = [
+    ("Name", NAME, "A name of the bundle: short and plain, because it stands in logs, records and paths."),
+    (
+        "Name pattern",
+        PATTERN,
+        "A name of models, datasets or tenants, in which only `*` is special: it stands for any characters.",
+    ),
+    ("Group name", GROUP, "A group of the identity provider, compared whole."),
+    ("Time of day", CLOCK, "An hour and a minute of a day of 24 hours."),
+    ("Offset", OFFSET, "A distance from UTC."),
+    ("Header name", HEADER, "The name of a header, in lower case (RFC 9110, section 5.1)."),
+    ("Path", PATH, "The path of a request."),
+    ("Origin", ORIGIN, "Scheme, host and port that a gateway is reached at."),
+];
 
 impl JsonSchema for Time {
     fn schema_name() -> Cow<'static, str> {
@@ -64,6 +82,16 @@ impl JsonSchema for Span {
     }
 }
 
+/// For defaults, in the largest unit that says it.
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")];
+        let fits = |(unit, _): &(u64, &str)| self.0 >= *unit && self.0.is_multiple_of(*unit);
+        let (unit, name) = units.into_iter().find(fits).unwrap_or((1, "ms"));
+        out.collect_str(&format_args!("{}{name}", self.0 / unit))
+    }
+}
+
 impl JsonSchema for PinnedKey {
     fn schema_name() -> Cow<'static, str> {
         "PinnedKey".into()
@@ -73,7 +101,11 @@ impl JsonSchema for PinnedKey {
         json_schema!({
             "description": "A public key in the configuration: one JWK (RFC 7517) for EdDSA (Ed25519) or ES256.",
             "type": "object",
-            "properties": {"kty": {"enum": ["OKP", "EC"]}, "crv": {"enum": ["Ed25519", "P-256"]}, "kid": {"type": "string"}},
+            "properties": {
+                "kty": {"description": "The key's type.", "enum": ["OKP", "EC"]},
+                "crv": {"description": "Its curve.", "enum": ["Ed25519", "P-256"]},
+                "kid": {"description": "Its name, as tokens name it.", "type": "string"},
+            },
             "required": ["kty"],
             "not": {"required": ["d"]},
         })
@@ -90,9 +122,12 @@ impl JsonSchema for BundleKey {
             "description": "A public key in the configuration: an Ed25519 JWK (RFC 8037) whose `kid` is its name in log lines.",
             "type": "object",
             "properties": {
-                "kty": {"const": "OKP"}, "crv": {"const": "Ed25519"}, "x": {"type": "string", "pattern": "^[A-Za-z0-9_-]{43}$"},
-                "kid": {"type": "string", "pattern": "^[!-~]{1,64}$"}, "alg": {"enum": ["EdDSA", "Ed25519"]},
-                "use": {"const": "sig"},
+                "kty": {"description": "The key's type.", "const": "OKP"},
+                "crv": {"description": "Its curve.", "const": "Ed25519"},
+                "x": {"description": "The public key, in base64url.", "type": "string", "pattern": "^[A-Za-z0-9_-]{43}$"},
+                "kid": {"description": "Its name, as signatures name it.", "type": "string", "pattern": "^[!-~]{1,64}$"},
+                "alg": {"description": "What it signs with.", "enum": ["EdDSA", "Ed25519"]},
+                "use": {"description": "What it is for.", "const": "sig"},
             },
             "required": ["kty", "crv", "x", "kid"],
             "additionalProperties": false,
@@ -112,6 +147,25 @@ pub fn config() -> Value {
     schema::<crate::config::Written<'_>>("config", "The plugin configuration of rerank-guard")
 }
 
+/// The schema of audit records.
+#[must_use]
+pub fn record() -> Value {
+    let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(Plain));
+    let mut generator = settings.into_generator();
+    let kinds = [
+        generator.subschema_for::<told::CallRecord>(),
+        generator.subschema_for::<told::BundleRecord>(),
+        generator.subschema_for::<told::SentRecord>(),
+    ];
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:rerank-guard:v1:record",
+        "title": "An audit record of rerank-guard",
+        "oneOf": kinds,
+        "$defs": generator.take_definitions(true),
+    })
+}
+
 fn schema<T: JsonSchema>(name: &str, title: &str) -> Value {
     let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(Strict));
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
@@ -120,8 +174,7 @@ fn schema<T: JsonSchema>(name: &str, title: &str) -> Value {
     schema.to_value()
 }
 
-/// What may be left out is still never `null`: nothing written behind a name is an oversight, not a wish. And descriptions are
-/// plain text: links of Rust's documentation lose their brackets.
+/// What may be left out is still never `null`: nothing written behind a name is an oversight, not a wish.
 #[derive(Debug, Clone)]
 struct Strict;
 
@@ -148,12 +201,27 @@ impl Transform for Strict {
         if members.get("default") == Some(&Value::Null) {
             members.remove("default");
         }
+        Plain.transform(schema);
+    }
+}
+
+/// Descriptions are plain text, and what only Rust knows is left out.
+#[derive(Debug, Clone)]
+struct Plain;
+
+impl Transform for Plain {
+    fn transform(&mut self, schema: &mut Schema) {
+        let Some(members) = schema.as_object_mut() else { return };
         // How wide a machine's numbers are is no business of a document.
         if members.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
             members.remove("format");
         }
         if let Some(Value::String(text)) = members.get_mut("description") {
             *text = plain(text);
+        }
+        // Of an object its members tell.
+        if members.get("x-chosen-by") == Some(&json!("")) {
+            members.remove("x-chosen-by");
         }
     }
 }
@@ -181,6 +249,24 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_are_told_as_they_are_read() {
+        for text in ["0ms", "250ms", "1s", "90s", "5m", "24h", "7d"] {
+            let span = Span::parse(text).unwrap();
+            let Value::String(told) = serde_json::to_value(span).unwrap() else { panic!("no text") };
+            assert_eq!(Span::parse(&told), Some(span), "{text} is told as {told}");
+        }
+        assert_eq!(serde_json::to_value(Span::from_secs(7200)).unwrap(), json!("2h"));
+    }
+
+    #[test]
+    fn what_a_field_asks_for_besides_its_type_does_not_replace_the_type() {
+        let bundle = bundle();
+        let mut definitions = bundle["$defs"].as_object().unwrap().values();
+        let allow = definitions.find_map(|one| one["properties"].get("allow")).unwrap();
+        assert_eq!(allow["$ref"], json!("#/$defs/Selectors"), "{allow}");
+    }
 
     #[test]
     fn descriptions_are_plain_text() {

@@ -49,7 +49,7 @@ enum Command {
     Explain(Box<explain::Arguments>),
     /// Tell what a bundle widens and narrows, held against another one. Exits 1 when it widens anything.
     Diff(diff::Arguments),
-    /// Write the JSON Schema of bundles or configurations, for editors and other programs.
+    /// Write the JSON Schema of bundles, configurations or records, for editors and other programs.
     Schema(schema::Arguments),
     /// Write a page of the reference, out of the code that it tells about.
     Reference(reference::Arguments),

@@ -1,4 +1,4 @@
-//! `rerank-guard schema`: what bundles and configurations may say, for editors and other programs.
+//! `rerank-guard schema`: what bundles, configurations and records may say, for editors and other programs.
 
 use crate::report::say;
 use crate::{End, Output};
@@ -19,6 +19,8 @@ enum Document {
     Bundle,
     /// The plugin configuration.
     Config,
+    /// Audit records.
+    Record,
 }
 
 /// It is JSON either way; for people it has lines.
@@ -26,6 +28,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> End {
     let schema = match arguments.document {
         Document::Bundle => schema::bundle(),
         Document::Config => schema::config(),
+        Document::Record => schema::record(),
     };
     say(&match output {
         Output::Text => format!("{schema:#}\n"),

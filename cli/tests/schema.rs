@@ -40,16 +40,37 @@ fn bundle(file: &str) -> Value {
 
 #[test]
 fn the_committed_schemas_are_what_the_tool_writes() {
-    for document in ["bundle", "config"] {
+    for document in ["bundle", "config", "record"] {
         let text = std::fs::read_to_string(root().join(format!("schema/{document}.schema.json"))).unwrap();
         assert_eq!(tool(&["schema", document]), text, "`make reference` writes it anew");
     }
 }
 
 #[test]
-fn the_committed_page_of_reasons_is_what_the_tool_writes() {
-    let text = std::fs::read_to_string(root().join("docs/reference/reasons.md")).unwrap();
-    assert_eq!(tool(&["reference", "reasons"]), text, "`make reference` writes it anew");
+fn the_committed_pages_of_the_reference_are_what_the_tool_writes() {
+    for page in ["reasons", "configuration", "bundle", "metrics", "record"] {
+        let text = std::fs::read_to_string(root().join(format!("docs/reference/{page}.md"))).unwrap();
+        assert!(tool(&["reference", page]) == text, "docs/reference/{page}.md: `make reference` writes it anew");
+    }
+}
+
+#[test]
+fn the_pages_of_documents_tell_of_every_field_and_of_none_without_a_word() {
+    let pages = ["configuration", "bundle"]
+        .map(|page| std::fs::read_to_string(root().join(format!("docs/reference/{page}.md"))).unwrap())
+        .concat();
+    // The configuration's schema has the bundle's in it.
+    let schema = committed("config.schema.json");
+    let objects = schema["$defs"].as_object().unwrap().values().chain([&schema]);
+    for object in objects {
+        let forms = object["oneOf"].as_array().into_iter().flatten().chain([object]);
+        for name in forms.filter_map(|one| one["properties"].as_object()).flat_map(|fields| fields.keys()) {
+            assert!(pages.contains(&format!("\n| `{name}` |")), "`{name}` of {}", object["description"]);
+        }
+    }
+    for row in pages.lines().filter(|line| line.starts_with("| `")) {
+        assert!(!row.ends_with("|  |"), "it tells nothing: {row}");
+    }
 }
 
 #[test]

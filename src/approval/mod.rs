@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::fmt;
 
-/// The `approver` section of the plugin configuration.
+/// Who is asked for approvals, and whose receipts are believed.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

@@ -13,6 +13,8 @@
 
 mod chain;
 mod record;
+#[cfg(any(test, feature = "schema"))]
+pub(crate) mod told;
 mod written;
 
 pub use chain::{Broken, Chain, KeyedDigest, digest, keyed_digest, verify};
@@ -21,7 +23,7 @@ pub(crate) use written::Members;
 
 use serde::Deserialize;
 
-/// The `audit` section of the plugin configuration.
+/// What records hold besides.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

@@ -69,7 +69,7 @@ pub use pinned::{PINNED_LIFETIME, Pinned, PinnedKey, verify_pinned};
 pub use place::Found;
 pub use presented::{Connection, Presented, Unknown};
 pub(crate) use published::{is_published_ed25519, jwk_is_published};
-pub use reason::Reason;
+pub use reason::{KeyEvent, Reason};
 pub use refusal::Refusal;
 pub use settings::{
     BadSignatureSettings, CacheSettings, DiscoverySettings, DnsSettings, DpopSettings, GroupsSettings, HostSettings,

@@ -115,3 +115,20 @@ reasons! {
             "the issuer's keys could not be refreshed for longer than `max_stale`" => "Look at the log and at the cluster the keys come from.",
     }
 }
+
+reasons! {
+    /// What came of asking for an issuer's keys.
+    pub enum KeyEvent {
+        Replaced "replaced" []
+            "the keys are others than before" => "Nothing: issuers rotate keys. Envoy's log says how many can be used.",
+        Unchanged "unchanged" []
+            "the keys are the same, and fresh again" => "Nothing.",
+        Discovered "discovered" []
+            "the issuer's discovery document was read, and the keys are asked for next" => "Nothing.",
+        Failed "failed" []
+            "there was no answer, or none to use; keys that are here stay until `max_stale`" =>
+            "Look at Envoy's log, which says why, and at the cluster of the issuer's `keys`.",
+        Unasked "unasked" []
+            "an answer came that nobody waits for" => "Nothing: a configuration was pushed while it was under way.",
+    }
+}

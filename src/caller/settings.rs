@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The `callers` section. Unknown fields are refused everywhere.
+/// Whose tokens and certificates prove a caller, and how far they are believed.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -69,7 +69,7 @@ pub struct IssuerSettings {
 
 /// A header a token may stand in.
 #[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(deny_unknown_fields)]
 pub struct PlaceSettings {
     /// Its name, in any case.
@@ -191,13 +191,13 @@ pub struct DiscoverySettings {
     pub path: Option<String>,
     /// Where keys are, if not at the same cluster and authority: `jwks_uri` must lead exactly there.
     pub keys_at: Option<HostSettings>,
-    /// As for [`JwksSettings`].
+    /// How long to wait for an answer; 2s by default, 30s at most.
     #[serde(default = "default_timeout")]
     pub timeout: Span,
-    /// As for [`JwksSettings`].
+    /// How old keys get before they are looked for again (less up to 15 % of jitter); 5m by default, 1s at least.
     #[serde(default = "default_refresh")]
     pub refresh: Span,
-    /// As for [`JwksSettings`].
+    /// How old keys may get while fetches fail, before tokens are refused; 1h by default, not less than `refresh`.
     #[serde(default = "default_max_stale")]
     pub max_stale: Span,
 }

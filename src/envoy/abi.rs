@@ -9,6 +9,7 @@
 )]
 
 use super::pairs;
+use crate::metrics::Counter;
 use std::ptr::{null, null_mut};
 use std::time::Duration;
 
@@ -301,8 +302,9 @@ pub(super) fn call_foreign_function(name: &str, argument: &[u8]) -> Result<Optio
     })
 }
 
-pub(super) fn define_counter(name: &str) -> Option<u32> {
-    let mut id = 0;
+/// Only [`Counter`]s can be defined: what is counted is on the list of them.
+pub(super) fn define_counter(counter: &Counter) -> Option<u32> {
+    let (name, mut id) = (counter.name(), 0);
     // SAFETY: as in `log` and `time`.
     done(unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut id) }).ok().map(|()| id)
 }

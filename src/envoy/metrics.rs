@@ -1,7 +1,9 @@
 //! Counters in Envoy's stats. They can never fail a call, and their names come from fixed sets of words.
 
 use super::abi;
+use crate::caller::KeyEvent;
 use crate::mask::{Found, What};
+use crate::metrics::Counter;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
@@ -14,14 +16,14 @@ pub(super) struct Metrics {
     masked: RefCell<Vec<(What, u32)>>,
     masked_in_request: RefCell<Vec<(What, u32)>>,
     /// The others, by name.
-    others: RefCell<HashMap<String, u32>>,
+    others: RefCell<HashMap<Counter, u32>>,
 }
 
 impl Metrics {
     pub(super) fn call(&self, outcome: &'static str, reason: &'static str) {
         let Ok(mut calls) = self.calls.try_borrow_mut() else { return };
         let id = calls.get(&(outcome, reason)).copied().or_else(|| {
-            let id = define(&format!("rerank_guard.calls.outcome.{outcome}.reason.{reason}"))?;
+            let id = abi::define_counter(&Counter::calls(outcome, reason))?;
             calls.insert((outcome, reason), id);
             Some(id)
         });
@@ -30,25 +32,25 @@ impl Metrics {
 
     /// Kinds are those of the module, `field`, and the few patterns that a bundle can name.
     pub(super) fn masked(&self, found: &[Found]) {
-        count_kinds(&self.masked, "rerank_guard.masked.kind", found);
+        count_kinds(&self.masked, Counter::masked, found);
     }
 
     pub(super) fn masked_in_request(&self, found: &[Found]) {
-        count_kinds(&self.masked_in_request, "rerank_guard.masked_in_request.kind", found);
+        count_kinds(&self.masked_in_request, Counter::masked_in_request, found);
     }
 
-    pub(super) fn keys(&self, outcome: &'static str) {
-        self.add(format!("rerank_guard.keys.fetch.{outcome}"), 1);
+    pub(super) fn keys(&self, event: KeyEvent) {
+        self.add(Counter::keys(event.as_str()), 1);
     }
 
     pub(super) fn bundle(&self, role: &'static str, event: &'static str, reason: &'static str) {
-        self.add(format!("rerank_guard.bundles.role.{role}.event.{event}.reason.{reason}"), 1);
+        self.add(Counter::bundles(role, event, reason), 1);
     }
 
-    fn add(&self, name: String, count: u32) {
+    fn add(&self, name: Counter, count: u32) {
         let Ok(mut known) = self.others.try_borrow_mut() else { return };
         let id = known.get(&name).copied().or_else(|| {
-            let id = define(&name)?;
+            let id = abi::define_counter(&name)?;
             known.insert(name, id);
             Some(id)
         });
@@ -56,20 +58,16 @@ impl Metrics {
     }
 }
 
-fn count_kinds(known: &RefCell<Vec<(What, u32)>>, prefix: &str, found: &[Found]) {
+fn count_kinds(known: &RefCell<Vec<(What, u32)>>, counter: fn(&str) -> Counter, found: &[Found]) {
     let Ok(mut known) = known.try_borrow_mut() else { return };
     for Found { kind, count, .. } in found {
         let id = known.iter().find(|(what, _)| what == kind).map(|(_, id)| *id).or_else(|| {
-            let id = define(&format!("{prefix}.{}", kind.name()))?;
+            let id = abi::define_counter(&counter(kind.name()))?;
             known.push((kind.clone(), id));
             Some(id)
         });
         increment(id, *count);
     }
-}
-
-fn define(name: &str) -> Option<u32> {
-    abi::define_counter(name)
 }
 
 /// Counters must grow by more than zero.

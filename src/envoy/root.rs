@@ -5,7 +5,7 @@ use super::dispatch;
 use super::host;
 use super::metrics::Metrics;
 use super::stream::Stream;
-use crate::caller::{Answer, Outcome};
+use crate::caller::{Answer, KeyEvent, Outcome};
 use crate::config::{Config, embedded_bundle};
 use crate::exchange::{Exchange, Guard, Role, Supplied};
 use crate::policy::FetchReason;
@@ -169,15 +169,15 @@ impl Root {
                 for one in left_out {
                     log::warn!("rerank-guard: keys of `{issuer}`: keys[{}] left out: {}", one.position, one.problem);
                 }
-                "replaced"
+                KeyEvent::Replaced
             }
-            Outcome::Unchanged => "unchanged",
-            Outcome::Discovered => "discovered",
+            Outcome::Unchanged => KeyEvent::Unchanged,
+            Outcome::Discovered => KeyEvent::Discovered,
             Outcome::Kept(problem) => {
                 log::warn!("rerank-guard: keys of `{issuer}`: {problem}; those already here stay");
-                "failed"
+                KeyEvent::Failed
             }
-            Outcome::Unasked => "unasked",
+            Outcome::Unasked => KeyEvent::Unasked,
         });
     }
 }

@@ -1,7 +1,7 @@
 //! The bundles of one VM as they stand: the one in force, the one that is only looked at, and where newer ones come from.
 
 use super::events::Event;
-use super::reason::BundleReason;
+use super::reason::{BundleEvent, BundleReason};
 use crate::mask::Masks;
 use crate::policy::fetched::{Answer, Behind, Fetch, News, Settings, Source};
 use crate::policy::{self, FetchReason, Policy, Question};
@@ -101,7 +101,7 @@ impl SecondOpinion {
 /// What an answer to a fetch did, in the bounded words of metrics, and for a log line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Supplied {
-    /// `loaded`, `unchanged`, `refused`, `failed`, `behind` or `unasked`.
+    /// A [`BundleEvent`].
     pub event: &'static str,
     /// Why, where it was refused or failed.
     pub reason: Option<FetchReason>,
@@ -174,7 +174,7 @@ impl Slot {
                 let line = format!(
                     "{what} behind serial {serial}, which this process has taken: {why}; calls get 503 ({stays})"
                 );
-                self.untold.push((Supplied::new("behind", Some(why.reason()), Some((true, line))), None));
+                self.untold.push((Supplied::new(BundleEvent::Behind, Some(why.reason()), Some((true, line))), None));
                 self.untold.truncate(MOST_UNTOLD);
                 Err(BundleReason::Behind)
             }
@@ -224,12 +224,12 @@ impl Slot {
         now: Time,
         random: u64,
     ) -> (Supplied, Option<Event>) {
-        let Some(source) = &mut self.source else { return (Supplied::new("unasked", None, None), None) };
+        let Some(source) = &mut self.source else { return (Supplied::new(BundleEvent::Unasked, None, None), None) };
         let current = self.in_force.as_ref().map(|current| &current.policy);
         let (role, what) = (self.role, what(self.role));
         match source.answered(answer, current, unfit, memory, now, random) {
-            News::Unasked => (Supplied::new("unasked", None, None), None),
-            News::Unchanged => (Supplied::new("unchanged", None, None), None),
+            News::Unasked => (Supplied::new(BundleEvent::Unasked, None, None), None),
+            News::Unchanged => (Supplied::new(BundleEvent::Unchanged, None, None), None),
             News::Loaded(policy) => {
                 let told = loaded(role, &policy, current, now);
                 self.in_force = Some(InForce::new(*policy));
@@ -238,20 +238,20 @@ impl Slot {
             News::Refused(refused) => {
                 let line = format!("{what} refused: {refused}; {}", stays(current));
                 let event = Event::refused(role, now, &refused, current);
-                (Supplied::new("refused", Some(refused.reason()), Some((true, line))), Some(event))
+                (Supplied::new(BundleEvent::Refused, Some(refused.reason()), Some((true, line))), Some(event))
             }
-            News::RefusedAgain(reason) => (Supplied::new("refused", Some(reason), None), None),
+            News::RefusedAgain(reason) => (Supplied::new(BundleEvent::Refused, Some(reason), None), None),
             News::Failed(failure) => {
                 let line = format!("{what} not fetched: {failure}; {}", stays(current));
-                (Supplied::new("failed", Some(failure.reason()), Some((true, line))), None)
+                (Supplied::new(BundleEvent::Failed, Some(failure.reason()), Some((true, line))), None)
             }
         }
     }
 }
 
 impl Supplied {
-    pub(super) const fn new(event: &'static str, reason: Option<FetchReason>, line: Option<(bool, String)>) -> Self {
-        Self { event, reason, line }
+    pub(super) const fn new(event: BundleEvent, reason: Option<FetchReason>, line: Option<(bool, String)>) -> Self {
+        Self { event: event.as_str(), reason, line }
     }
 }
 
@@ -265,7 +265,7 @@ const fn what(role: Role) -> &'static str {
 fn loaded(role: Role, policy: &Policy, before: Option<&Policy>, now: Time) -> (Supplied, Option<Event>) {
     let (id, serial, digest) = (policy.id(), policy.serial(), policy.digest());
     let line = format!("{} `{id}`, serial {serial}, sha256:{digest}: loaded", what(role));
-    (Supplied::new("loaded", None, Some((false, line))), Some(Event::loaded(role, now, policy, before)))
+    (Supplied::new(BundleEvent::Loaded, None, Some((false, line))), Some(Event::loaded(role, now, policy, before)))
 }
 
 fn stays(current: Option<&Policy>) -> String {

@@ -2,6 +2,7 @@
 //! of its own to write, so events wait here and go out with the next call's record, before it.
 
 use super::bundles::Role;
+use super::reason::BundleEvent;
 use crate::policy::Policy;
 use crate::policy::signed::Refused;
 use crate::time::Time;
@@ -38,7 +39,15 @@ impl Event {
     pub(super) fn loaded(role: Role, time: Time, policy: &Policy, before: Option<&Policy>) -> Self {
         let loaded = Some(Named::of(policy));
         let before = before.map(Named::of);
-        Self { time, role: role.as_str(), event: "loaded", reason: None, detail: None, loaded, before }
+        Self {
+            time,
+            role: role.as_str(),
+            event: BundleEvent::Loaded.as_str(),
+            reason: None,
+            detail: None,
+            loaded,
+            before,
+        }
     }
 
     pub(super) fn refused(role: Role, time: Time, refused: &Refused, before: Option<&Policy>) -> Self {
@@ -47,7 +56,7 @@ impl Event {
         Self {
             time,
             role: role.as_str(),
-            event: "refused",
+            event: BundleEvent::Refused.as_str(),
             reason: Some(refused.reason().as_str()),
             detail: detail.get(..end).map(str::to_owned),
             loaded: None,

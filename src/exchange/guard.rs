@@ -4,7 +4,7 @@ use super::bundles::{InForce, Role, Slot, Supplied};
 use super::events::{Event, Queue};
 use super::facts::Texts;
 use super::held::Budget;
-use super::reason::{ApprovalReason, RequestReason};
+use super::reason::{ApprovalReason, BundleEvent, RequestReason};
 use super::reply::Problem;
 use super::{Headers, Host, Refused, refused};
 use crate::audit::{Chain, KeyedDigest, keyed_digest};
@@ -144,7 +144,9 @@ impl Guard {
         random: u64,
         host: &dyn Host,
     ) -> Supplied {
-        let Ok(mut slot) = self.slot(role).try_borrow_mut() else { return Supplied::new("unasked", None, None) };
+        let Ok(mut slot) = self.slot(role).try_borrow_mut() else {
+            return Supplied::new(BundleEvent::Unasked, None, None);
+        };
         let (supplied, event) =
             slot.answered(answer, &|policy| self.unfit(role, policy), &self.memory(host), now, random);
         self.remember(event);

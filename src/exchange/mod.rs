@@ -368,7 +368,10 @@ impl Exchange {
         draft.add("dataset", story.names.as_ref().map(|names| names.dataset.as_str()));
         draft.add("credential", story.credential.as_deref());
         draft.add("cluster", story.cluster.as_deref());
-        draft.close()
+        let draft = draft.close();
+        #[cfg(test)]
+        tests::is_told(&draft);
+        draft
     }
 
     /// The record but for its closing brace, as the story stands now.
@@ -423,7 +426,10 @@ impl Exchange {
         if let Some(digest) = self.story.streamed.as_mut().and_then(|streamed| streamed.digest.take()) {
             self.story.response_digest = Some(digest.finish());
         }
-        self.guard.seal(self.record(now, host.peer().as_deref()))
+        let records = self.guard.seal(self.record(now, host.peer().as_deref()));
+        #[cfg(test)]
+        tests::is_told(&records);
+        records
     }
 
     /// The host did not do what it was asked to: nothing goes on, whatever was decided.

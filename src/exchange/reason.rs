@@ -1,7 +1,7 @@
 //! Why a call was refused, or what came of it: one table for each part of a call's story, and one list of all.
 
 use crate::approval::Disbelief;
-use crate::caller;
+use crate::caller::{self, KeyEvent};
 use crate::mask::Unmaskable;
 use crate::policy::{self, FetchReason};
 use crate::reason::{Answer, Entry, reasons};
@@ -296,6 +296,26 @@ reasons! {
     }
 }
 
+reasons! {
+    /// What came of asking for a bundle.
+    pub enum BundleEvent {
+        Loaded "loaded" []
+            "a bundle was taken, and decides from then on" => "Nothing: its record names it and the one before.",
+        Unchanged "unchanged" []
+            "the server has none but the one in force" => "Nothing.",
+        Refused "refused" []
+            "a bundle came and was not taken; the one in force stays" => "Look at the reason, and at Envoy's log, which says where.",
+        Failed "failed" []
+            "there was no answer, or none to use; the one in force stays until `max_stale`" =>
+            "Look at Envoy's log, which says why, and at the cluster of `bundle.fetched`.",
+        Behind "behind" []
+            "another worker has taken a bundle that this one cannot take" =>
+            "Look at the reason: until this worker can, it answers 503.",
+        Unasked "unasked" []
+            "an answer came that nobody waits for" => "Nothing: a configuration was pushed while it was under way.",
+    }
+}
+
 /// The reason of one call. There is no other way to make one than out of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
@@ -400,7 +420,7 @@ pub struct Chapter {
     pub entries: Vec<Entry>,
 }
 
-/// Every word that records and counters give as an outcome or a reason.
+/// Every word that records and counters give as an outcome, an event or a reason.
 #[must_use]
 pub fn chapters() -> Vec<Chapter> {
     let chapter = |title, about, entries| Chapter { title, about, entries };
@@ -457,6 +477,16 @@ pub fn chapters() -> Vec<Chapter> {
              `rerank-guard verify` says.",
             FetchReason::ALL.map(FetchReason::entry).to_vec(),
         ),
+        chapter(
+            "Bundles that are asked for",
+            "`event` in records of type `bundle`, and in the counter `rerank_guard.bundles`.",
+            BundleEvent::ALL.map(BundleEvent::entry).to_vec(),
+        ),
+        chapter(
+            "Keys that are asked for",
+            "`fetch` in the counter `rerank_guard.keys`.",
+            KeyEvent::ALL.map(KeyEvent::entry).to_vec(),
+        ),
     ]
 }
 
@@ -482,11 +512,25 @@ mod tests {
     #[test]
     fn only_what_refuses_a_call_has_an_answer() {
         for chapter in chapters() {
-            let refuses = !["Outcomes", "How it ended", "Bundles that are not taken"].contains(&chapter.title);
+            let tells = [
+                "Outcomes",
+                "How it ended",
+                "Bundles that are not taken",
+                "Bundles that are asked for",
+                "Keys that are asked for",
+            ];
+            let refuses = !tells.contains(&chapter.title);
             for entry in &chapter.entries {
                 let is_refusal = refuses && !["granted", "approval-required"].contains(&entry.word);
                 assert_eq!(entry.answers.is_empty(), !is_refusal, "{}", entry.word);
             }
+        }
+    }
+
+    #[test]
+    fn every_answer_is_on_the_list_of_answers() {
+        for answer in chapters().iter().flat_map(|chapter| &chapter.entries).flat_map(|entry| entry.answers) {
+            assert!(Answer::ALL.contains(answer), "{}", answer.code());
         }
     }
 

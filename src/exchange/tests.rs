@@ -174,6 +174,15 @@ fn record(exchange: &mut Exchange) -> Value {
     serde_json::from_str(&record).unwrap()
 }
 
+/// Every record that any test here writes, of whatever kind and outcome, says what the page of records tells of, and nothing else.
+pub(super) fn is_told(records: &str) {
+    let all: Vec<Box<serde_json::value::RawValue>> = serde_json::from_str(&format!("[{records}]")).unwrap();
+    assert!(!all.is_empty());
+    for record in all {
+        crate::audit::told::read(record.get()).unwrap_or_else(|untold| panic!("{untold}: {record}"));
+    }
+}
+
 fn answer(headers: &[(&str, &str)]) -> Headers {
     Headers::new(headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect())
 }

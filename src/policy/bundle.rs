@@ -24,7 +24,7 @@ pub const OPERATIONS: [&str; 1] = ["rerank"];
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Bundle {
-    /// Always [`SCHEMA`].
+    /// The form of the bundle; there is one.
     #[cfg_attr(feature = "schema", schemars(extend("const" = SCHEMA)))]
     pub schema: String,
     /// Which bundle this is.
@@ -138,7 +138,7 @@ pub struct Rule {
     /// A match never grants; it adds obligations, limits and risk.
     pub guard: Option<Selectors>,
     /// A match grants; names groups, models, datasets and operations.
-    #[cfg_attr(feature = "schema", schemars(extend("required" = ["groups", "models", "operations"], "anyOf" = [{"required": ["datasets"]}, {"required": ["labels"]}])))]
+    #[cfg_attr(feature = "schema", schemars(extend("required" = ["groups", "models", "operations"], "allOf" = [{"anyOf": [{"required": ["datasets"]}, {"required": ["labels"]}]}])))]
     pub allow: Option<Selectors>,
     /// When the rule counts, beyond its selectors.
     pub when: Option<When>,
@@ -164,7 +164,7 @@ pub struct Rule {
 
 /// Whether a rule counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// It counts.
@@ -195,7 +195,7 @@ pub struct Selectors {
     /// Patterns. A call without a tenant is met by every deny and guard that names tenants, and by no such allow.
     #[cfg_attr(feature = "schema", schemars(extend("items" = {"type": "string", "pattern": schema::PATTERN}, "minItems" = 1)))]
     pub tenants: Option<Vec<String>>,
-    /// Some of [`OPERATIONS`].
+    /// What is asked for.
     #[cfg_attr(feature = "schema", schemars(extend("items" = {"enum": OPERATIONS}, "minItems" = 1)))]
     pub operations: Option<Vec<String>>,
 }
@@ -365,7 +365,7 @@ pub struct Expect {
     pub credential: Option<String>,
     /// The risk.
     pub risk: Option<u32>,
-    /// Why, as [`Reason`](super::Reason) writes it.
+    /// Why, in the word of records.
     #[cfg_attr(feature = "schema", schemars(extend("enum" = super::Reason::ALL.map(super::Reason::as_str))))]
     pub reason: Option<String>,
     /// Rules that must be among the near misses.

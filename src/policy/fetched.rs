@@ -20,7 +20,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::fmt;
 
-/// `bundle.fetched` in the plugin configuration.
+/// Where a signed bundle is fetched from, and whose signature it needs.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// When a rule counts, beyond its selectors. All of it must hold.
+/// When a rule counts, beyond its selectors. All of it must hold. An allow may have `claims`, `hours` and `outside_hours` only.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -27,7 +27,7 @@ pub struct When {
     pub hours: Option<Hours>,
     /// Only outside of these hours.
     pub outside_hours: Option<Hours>,
-    /// Only calls with more documents than this. This and all below stand in denies and guards only.
+    /// Only calls with more documents than this.
     pub documents_above: Option<u64>,
     /// Only calls with a longer query than this, in bytes.
     pub query_bytes_above: Option<u64>,

@@ -14,7 +14,7 @@ pub struct Rule {
     #[serde(default)]
     pub detect: Vec<Kind>,
     /// Places in which everything is masked, of whatever JSON type: names (`ssn`, `customer.name`) or pointers
-    /// (`/results/*/document/address`), see [`fields`](super::fields). Numbers, `true` and `false` that the dialect keeps
+    /// (`/results/*/document/address`). Numbers, `true` and `false` that the dialect keeps
     /// (index, scores, usage) stay where a rule hits them; of an array or object with such in it only the rest is masked. `null`
     /// stays. These findings are told as `field`.
     #[serde(default)]

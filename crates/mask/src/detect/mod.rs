@@ -372,6 +372,27 @@ mod tests {
         assert_eq!(all("mail 4155550132@example.org"), one(Kind::Email, "4155550132@example.org"));
     }
 
+    /// One finding a round was all that such a row gave: behind it the rest began anew.
+    #[test]
+    fn a_row_of_numbers_is_found_whole_at_once() {
+        for unit in ["9-3", "-5-4", "-54", "2-6-", ".009", "/008", "/009", ".00"] {
+            for kinds in [Kinds::all(), Kinds::NONE.with(Kind::CreditCard).with(Kind::Phone)] {
+                let text = unit.repeat(600);
+                let spans = find(text.as_bytes(), Context::NONE, kinds);
+                let mut masked = String::new();
+                let mut until = 0;
+                for span in &spans {
+                    masked += &text[until..span.start];
+                    masked += "[x]";
+                    until = span.end;
+                }
+                masked += &text[until..];
+                let left = find(masked.as_bytes(), Context::NONE, kinds);
+                assert!(spans.len() > 10 && left.is_empty(), "{unit}: {} and {}", spans.len(), left.len());
+            }
+        }
+    }
+
     #[test]
     fn of_findings_that_overlap_all_is_covered_and_the_best_say_what_it_is() {
         let span = |start, end, proof| Span { start, end, kind: Kind::Email, proof, stretched: false };

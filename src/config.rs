@@ -11,16 +11,18 @@ use crate::audit;
 use crate::call::{
     Dialect, Route, Source, Template, WrittenDialect, WrittenRoute, why_not_to_callers, why_not_upstream,
 };
-use crate::caller;
+use crate::caller::{self, Callers};
 use crate::credential;
+use crate::diagnostic::{Flaw, Place, Salvaged, Words, salvage};
 use crate::exchange::Supply;
 use crate::mask::{Kept, Kind, Masks, Rule};
 use crate::origin::Origin;
-use crate::policy::{Flaw, Policy, fetched};
+use crate::policy::{Policy, fetched};
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// A configuration that can serve.
 #[derive(Debug)]
@@ -31,8 +33,10 @@ pub struct Config {
     pub bundle: Supply,
     /// A bundle that is asked too and never decides; empty where there is none.
     pub shadow: Supply,
-    /// Who may prove whom.
+    /// Who may prove whom, as it is written.
     pub callers: caller::Settings,
+    /// The same, to prove callers by.
+    pub(crate) proving: RefCell<Callers>,
     /// What this gateway is reached at; may be empty.
     pub(crate) origins: Vec<Origin>,
     /// The dialects, the module's first.
@@ -119,13 +123,12 @@ impl Default for Limits {
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Written<'t> {
+pub(crate) struct Written {
     /// This gateway's name: the audience of approval receipts, part of every record.
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 128)))]
     gateway: String,
     /// Where the policy bundle comes from.
-    #[serde(borrow)]
-    bundle: WrittenSupply<'t>,
+    bundle: WrittenSupply,
     /// Who may prove whom.
     callers: caller::Settings,
     /// What callers reach this gateway at: `https://search.example`, `https://search.example:8443`; on loopback also any port,
@@ -171,21 +174,18 @@ pub(crate) struct Written<'t> {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1, "not" = {"required": ["inline", "embedded"]})))]
-struct WrittenSupply<'t> {
+struct WrittenSupply {
     /// The bundle itself.
-    // It stays text until it is compiled: as a tree it would take several times the memory of the policy it becomes, and a worker's
-    // memory never shrinks.
+    // Its number among those in the document: see `Tree`.
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::policy::Bundle>"))]
-    #[serde(borrow)]
-    inline: Option<&'t RawValue>,
+    inline: Option<usize>,
     /// `true` for the bundle that was built into the module.
     #[cfg_attr(feature = "schema", schemars(extend("const" = true)))]
     embedded: Option<bool>,
     /// A signed bundle, fetched from a cluster again and again.
     fetched: Option<fetched::Settings>,
     /// A bundle that is evaluated and recorded beside the one in force, and changes nothing.
-    #[serde(borrow)]
-    shadow: Option<Box<WrittenSupply<'t>>>,
+    shadow: Option<Box<WrittenSupply>>,
 }
 
 /// A stream that is no call and passes.
@@ -201,54 +201,95 @@ struct WrittenPass {
     path: String,
 }
 
-/// All that is wrong with a configuration, a line each: the field, what is wrong, what would be right.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flaws(pub Vec<String>);
-
-impl fmt::Display for Flaws {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0.join("; "))
-    }
+/// The document as a tree, but for the bundles in it: each is a number there and stays text until it is compiled. As a tree it would take
+/// several times the memory of the policy it becomes, and a worker's memory never shrinks.
+struct Tree<'t> {
+    value: Value,
+    bundles: Vec<(Place, &'t RawValue)>,
 }
 
-impl std::error::Error for Flaws {}
+impl<'t> Tree<'t> {
+    /// Reads a text that was found to be an object of strict JSON.
+    fn read(text: &'t [u8]) -> Result<Self, serde_json::Error> {
+        let members: BTreeMap<String, &RawValue> = serde_json::from_slice(text)?;
+        let mut tree = Self { value: Value::Null, bundles: Vec::new() };
+        let member = |(name, written): (String, &'t RawValue)| {
+            let value = match name.as_str() {
+                "bundle" => tree.supply(written, &Place::of(["bundle"]))?,
+                _ => serde_json::from_str(written.get())?,
+            };
+            Ok((name, value))
+        };
+        tree.value = Value::Object(members.into_iter().map(member).collect::<Result<_, serde_json::Error>>()?);
+        Ok(tree)
+    }
+
+    fn supply(&mut self, written: &'t RawValue, place: &Place) -> Result<Value, serde_json::Error> {
+        let Ok(members) = serde_json::from_str::<BTreeMap<String, &RawValue>>(written.get()) else {
+            return serde_json::from_str(written.get());
+        };
+        let member = |(name, written): (String, &'t RawValue)| {
+            let place = place.name(&name);
+            let value = match name.as_str() {
+                "inline" if written.get() != "null" => {
+                    self.bundles.push((place, written));
+                    Value::from(self.bundles.len().saturating_sub(1))
+                }
+                "shadow" => self.supply(written, &place)?,
+                _ => serde_json::from_str(written.get())?,
+            };
+            Ok((name, value))
+        };
+        Ok(Value::Object(members.into_iter().map(member).collect::<Result<_, serde_json::Error>>()?))
+    }
+}
 
 impl Config {
     /// Reads the plugin configuration, a pure function of its bytes and of the bundle that was built into the module.
     ///
     /// # Errors
-    /// All flaws that can be seen at once. Unknown fields are flaws.
-    pub fn read(json: &[u8], embedded: Option<&[u8]>) -> Result<Self, Flaws> {
-        let one = |what: String| Flaws(vec![what]);
+    /// All its flaws, at once; never empty. Unknown fields are flaws.
+    pub fn read(json: &[u8], embedded: Option<&[u8]>) -> Result<Self, Vec<Flaw>> {
+        let one = |what: String| vec![Flaw::new(Place::root(), what)];
         if json.trim_ascii_start().first() != Some(&b'{') {
-            return Err(one(
-                "configuration: not a JSON object: write JSON in a `google.protobuf.StringValue`".to_owned()
-            ));
+            return Err(one("not a JSON object: write JSON in a `google.protobuf.StringValue`".to_owned()));
         }
-        let written: Written<'_> =
-            crate::json::read(json).map_err(|malformed| one(format!("configuration: {malformed}")))?;
+        crate::json::check(json).map_err(|malformed| one(malformed.to_string()))?;
+        let Tree { mut value, bundles } = Tree::read(json).map_err(|why| one(why.to_string()))?;
         let mut flaws = Vec::new();
+        let written: Written = match salvage(Words::Configuration, Place::root, &mut value, &mut flaws) {
+            Salvaged::Whole(written) | Salvaged::WithoutUnknown(written) => written,
+            Salvaged::Nothing => {
+                for (place, bundle) in &bundles {
+                    flaws.extend(
+                        Policy::load_inline(bundle)
+                            .err()
+                            .unwrap_or_default()
+                            .into_iter()
+                            .map(|flaw| flaw.inside(place)),
+                    );
+                }
+                return Err(flaws);
+            }
+        };
         if written.gateway.is_empty() || written.gateway.len() > 128 || written.gateway.chars().any(char::is_control) {
-            flaws.push("gateway: write a name of 1 to 128 characters, such as eu1/rerank".to_owned());
+            flaws.push(at(["gateway"], "write a name of 1 to 128 characters, such as eu1/rerank"));
         }
         flaws.extend(demo::published_keys(&written));
         let shadow = written.bundle.shadow.as_deref();
-        let bundle = supply(&written.bundle, "bundle", embedded, &mut flaws);
-        let shadow = shadow.map(|shadow| supply(shadow, "bundle.shadow", embedded, &mut flaws)).unwrap_or_default();
+        let sources = Sources { embedded, bundles: &bundles };
+        let bundle = sources.supply(&written.bundle, &Place::of(["bundle"]), &mut flaws);
+        let shadow_at = Place::of(["bundle", "shadow"]);
+        let shadow = shadow.map(|shadow| sources.supply(shadow, &shadow_at, &mut flaws)).unwrap_or_default();
         let dialects = dialects(written.dialects, &mut flaws);
         let origins = origins(&written.origins, &mut flaws);
-        let routes = routes(written.routes, &dialects, !written.origins.is_empty(), &mut flaws);
+        let routes = routes(written.routes, &dialects, !written.origins.is_empty(), &written.credentials, &mut flaws);
         let pass = pass(&written.pass, &routes, &mut flaws);
         if !pass.is_empty() && written.origins.is_empty() {
-            flaws.push("pass: whatever Host a caller writes would go upstream: write `origins`".to_owned());
+            flaws.push(at(["pass"], "whatever Host a caller writes would go upstream: write `origins`"));
         }
         for (name, credential) in &written.credentials {
-            flaws.extend(credential::check(name, credential).err().map(|unusable| unusable.to_string()));
-        }
-        for (at, route) in routes.iter().enumerate() {
-            for name in route.credentials.iter().filter(|name| !written.credentials.contains_key(*name)) {
-                flaws.push(format!("routes[{at}].credentials: `{name}` is not under `credentials`"));
-            }
+            flaws.extend(credential::check(name, credential).err().map(|unusable| unusable.flaw()));
         }
         let means = Means {
             credentials: &written.credentials,
@@ -259,52 +300,55 @@ impl Config {
         flaws.extend(written.approver.as_ref().and_then(|approver| approver.check().err()));
         let mut callers = written.callers;
         match (&callers.dpop, written.origins.is_empty()) {
-            (Some(_), true) => flaws.push(
-                "origins: `callers.dpop` accepts proofs of possession, which are for an address of this gateway: write what it is \
-                 reached at"
-                    .to_owned(),
-            ),
+            (Some(_), true) => flaws.push(at(
+                ["origins"],
+                "`callers.dpop` accepts proofs of possession, which are for an address of this gateway: write what it is reached at",
+            )),
             (None, false) => callers.dpop = Some(caller::DpopSettings::default()),
             _ => {}
         }
-        flaws.extend(caller::Callers::new(&callers).err().map(|unusable| unusable.to_string()));
+        let proving = match Callers::new(&callers) {
+            Ok(proving) => Some(proving),
+            Err(found) => {
+                flaws.extend(found);
+                None
+            }
+        };
         let limits = written.limits;
         let sizes = [limits.request_bytes, limits.response_bytes, limits.record_bytes];
         if !sizes.iter().all(|size| (1..=64 << 20).contains(size)) {
-            flaws.push("limits: write sizes from 1 to 67108864 bytes".to_owned());
+            flaws.push(at(["limits"], "write sizes from 1 to 67108864 bytes"));
         }
         let (held, of_caller, largest) = (limits.held_bytes, limits.held_bytes_per_caller, limits.buffer_bytes());
         if of_caller < largest {
-            flaws.push(format!(
-                "limits.held_bytes_per_caller: one call may hold {largest} bytes: write as many or more"
-            ));
+            let what = format!("one call may hold {largest} bytes: write as many or more");
+            flaws.push(at(["limits", "held_bytes_per_caller"], what));
         }
         if !(of_caller..=i32::MAX as usize).contains(&held) {
-            flaws.push(format!(
-                "limits.held_bytes: write at least `held_bytes_per_caller`, which is {of_caller}, and at most 2147483647"
-            ));
+            let what = format!("write at least `held_bytes_per_caller`, which is {of_caller}, and at most 2147483647");
+            flaws.push(at(["limits", "held_bytes"], what));
         }
-        for name in &written.request_headers {
+        let header = |list: &str, number: usize, name: &str, why: &str| {
+            Flaw::new(Place::root().name(list).item(number), format!("`{}` {why}", name.escape_debug()))
+        };
+        for (number, name) in written.request_headers.iter().enumerate() {
             let why = why_not_upstream(name).or_else(|| taken(name, &callers, &written.credentials, &routes));
-            flaws.extend(why.map(|why| format!("request_headers: `{}` {why}", name.escape_debug())));
+            flaws.extend(why.map(|why| header("request_headers", number, name, why)));
         }
-        for name in &written.response_headers {
+        for (number, name) in written.response_headers.iter().enumerate() {
             let why = why_not_to_callers(name);
-            flaws.extend(why.map(|why| format!("response_headers: `{}` {why}", name.escape_debug())));
+            flaws.extend(why.map(|why| header("response_headers", number, name, why)));
         }
         let everything = Rule::detecting(Kind::ALL, "[{kind}]");
-        let every_mask = match Masks::compile(&[("preview", &everything)]) {
-            Ok(masks) => masks,
-            Err(refused) => return Err(one(format!("preview: {refused}"))),
-        };
-        if !flaws.is_empty() {
-            return Err(Flaws(flaws));
-        }
+        let every_mask =
+            Masks::compile(&[("preview", &everything)]).map_err(|refused| one(format!("preview: {refused}")))?;
+        let Some(proving) = proving.filter(|_| flaws.is_empty()) else { return Err(flaws) };
         Ok(Self {
             gateway: written.gateway,
             bundle,
             shadow,
             callers,
+            proving: RefCell::new(proving),
             origins,
             dialects,
             routes,
@@ -365,7 +409,8 @@ impl Config {
     /// What a bundle asks for that cannot be done under this configuration, a line each.
     pub(crate) fn unfit(&self, policy: &Policy) -> Vec<String> {
         let (credentials, pseudonym_keys) = (&self.credentials, &self.pseudonym_keys);
-        Means { credentials, pseudonym_keys, has_approver: self.approver.is_some() }.unfit(policy)
+        let unfit = Means { credentials, pseudonym_keys, has_approver: self.approver.is_some() }.unfit(policy);
+        unfit.iter().map(ToString::to_string).collect()
     }
 }
 
@@ -377,82 +422,95 @@ struct Means<'a> {
 }
 
 impl Means<'_> {
-    fn unfit(&self, policy: &Policy) -> Vec<String> {
+    fn unfit(&self, policy: &Policy) -> Vec<Flaw> {
         let mut unfit = Vec::new();
         for name in policy.credentials().filter(|name| !self.credentials.contains_key(&***name)) {
-            unfit.push(format!("credentials: the bundle uses `{name}`, which is not here: add it"));
+            unfit.push(at(["credentials"], format!("the bundle uses `{name}`, which is not here: add it")));
         }
         // Whether each mask can be carried out does not depend on what the keys are, only on which there are.
         let stand_ins: Vec<_> = self.pseudonym_keys.keys().map(|name| (name.as_str(), &[0u8; 32][..])).collect();
         let masks: Vec<_> = policy.masks().map(|(name, rule)| (&**name, rule)).collect();
         for one in masks.chunks(1).chain([&masks[..]]) {
             if let Err(refused) = Masks::compile_with_keys(one, &stand_ins) {
-                unfit.push(format!("bundle: masks: {refused}"));
+                unfit.push(at(["bundle"], format!("masks: {refused}")));
                 break;
             }
         }
         if !self.has_approver && policy.approvals().next().is_some() {
-            unfit.push("approver: the bundle has approvals: write where to ask".to_owned());
+            unfit.push(at(["approver"], "the bundle has approvals: write where to ask"));
         }
         unfit
     }
 }
 
-/// Reads where bundles come from; `place` is the field.
-fn supply(written: &WrittenSupply<'_>, place: &str, embedded: Option<&[u8]>, flaws: &mut Vec<String>) -> Supply {
-    let before = flaws.len();
-    let taken = |loaded: Result<Policy, Vec<Flaw>>, flaws: &mut Vec<String>| match loaded {
-        Ok(policy) => Some(policy),
-        Err(found) => {
-            flaws.extend(found.iter().map(|flaw| format!("{place}: {flaw}")));
-            None
-        }
-    };
-    let start = match (&written.inline, written.embedded) {
-        (Some(_), Some(_)) => {
-            flaws.push(format!("{place}.embedded: `inline` is a bundle to start with too: write one of them"));
-            None
-        }
-        (Some(bundle), None) => taken(Policy::load_inline(bundle), flaws),
-        (None, Some(true)) => match embedded {
-            Some(embedded) => taken(Policy::load(embedded), flaws),
-            None => {
-                flaws.push(format!(
-                    "{place}.embedded: this module was built without a bundle: build it with `make wasm BUNDLE=…` or write \
-                     `{{inline: …}}`"
-                ));
-                None
+/// A flaw of the member at the end of `names`.
+fn at<const N: usize>(names: [&str; N], what: impl Into<String>) -> Flaw {
+    Flaw::new(Place::of(names), what)
+}
+
+/// What bundles there are to start with.
+struct Sources<'t> {
+    embedded: Option<&'t [u8]>,
+    bundles: &'t [(Place, &'t RawValue)],
+}
+
+impl Sources<'_> {
+    /// Reads where bundles come from; `place` is the field.
+    fn supply(&self, written: &WrittenSupply, place: &Place, flaws: &mut Vec<Flaw>) -> Supply {
+        let before = flaws.len();
+        let start = self.start(written, place).map_err(|found| flaws.extend(found)).ok().flatten();
+        if let Some(settings) = &written.fetched {
+            let place = place.name("fetched");
+            let mut found: Vec<Flaw> = settings.flaws().into_iter().map(|flaw| flaw.inside(&place)).collect();
+            match (&settings.id, &start) {
+                (Some(id), Some(start)) if id != start.id() => {
+                    let what = format!(
+                        "`{id}` is not `{}`, the bundle to start with: write the same, or leave it out",
+                        start.id()
+                    );
+                    found.push(Flaw::new(place.name("id"), what));
+                }
+                (None, None) if flaws.len() == before && found.is_empty() => {
+                    found.push(Flaw::new(place.name("id"), "write the id of the bundle, as it names itself"));
+                }
+                _ => {}
             }
-        },
-        (None, Some(false)) => {
-            flaws.push(format!("{place}.embedded: write true, or `{{inline: …}}`"));
-            None
-        }
-        (None, None) => None,
-    };
-    if start.is_none() && written.fetched.is_none() && flaws.len() == before {
-        flaws.push(format!("{place}: write `embedded`, `inline` or `fetched`"));
-    }
-    if let Some(settings) = &written.fetched {
-        flaws.extend(settings.flaws().into_iter().map(|flaw| format!("{place}.fetched.{flaw}")));
-        match (&settings.id, &start) {
-            (Some(id), Some(start)) if id != start.id() => flaws.push(format!(
-                "{place}.fetched.id: `{id}` is not `{}`, the bundle to start with: write the same, or leave it out",
-                start.id()
-            )),
-            (None, None) if flaws.len() == before => {
-                flaws.push(format!("{place}.fetched.id: write the id of the bundle, as it names itself"));
+            if start.as_ref().is_some_and(|start| start.serial() < settings.min_serial) {
+                found.push(Flaw::new(place.name("min_serial"), "the bundle to start with is below it"));
             }
-            _ => {}
+            flaws.extend(found);
+        } else if start.is_none() && flaws.len() == before {
+            flaws.push(Flaw::new(place.clone(), "write `embedded`, `inline` or `fetched`"));
         }
-        if start.as_ref().is_some_and(|start| start.serial() < settings.min_serial) {
-            flaws.push(format!("{place}.fetched.min_serial: the bundle to start with is below it"));
+        if place.steps().len() > 1 && written.shadow.is_some() {
+            flaws.push(Flaw::new(place.name("shadow"), "a shadow has no shadow: leave it out"));
+        }
+        Supply { start, fetched: written.fetched.clone() }
+    }
+
+    /// The bundle to start with, if one is named.
+    fn start(&self, written: &WrittenSupply, place: &Place) -> Result<Option<Policy>, Vec<Flaw>> {
+        let at = place.name("embedded");
+        let one = |what: &str| Err(vec![Flaw::new(at.clone(), what)]);
+        let inline = written.inline.and_then(|number| self.bundles.get(number));
+        match (inline, written.embedded, self.embedded) {
+            (Some(_), Some(_), _) => one("`inline` is a bundle to start with too: write one of them"),
+            (Some((place, bundle)), None, _) => match Policy::load_inline(bundle) {
+                Ok(policy) => Ok(Some(policy)),
+                Err(found) => Err(found.into_iter().map(|flaw| flaw.inside(place)).collect()),
+            },
+            (None, Some(true), Some(embedded)) => match Policy::load(embedded) {
+                Ok(policy) => Ok(Some(policy)),
+                // They stand in another document than this one.
+                Err(found) => Err(found.iter().map(|flaw| Flaw::new(place.clone(), flaw.to_string())).collect()),
+            },
+            (None, Some(true), None) => {
+                one("this module was built without a bundle: build it with `make wasm BUNDLE=…` or write `{inline: …}`")
+            }
+            (None, Some(false), _) => one("write true, or `{inline: …}`"),
+            (None, None, _) => Ok(None),
         }
     }
-    if place != "bundle" && written.shadow.is_some() {
-        flaws.push(format!("{place}.shadow: a shadow has no shadow: leave it out"));
-    }
-    Supply { start, fetched: written.fetched.clone() }
 }
 
 /// The bundle that was built into the module, if any, as JSON.
@@ -462,40 +520,53 @@ pub const fn embedded_bundle() -> Option<&'static [u8]> {
     include!(concat!(env!("OUT_DIR"), "/embedded.rs"))
 }
 
-fn dialects(written: Vec<WrittenDialect>, flaws: &mut Vec<String>) -> Vec<Spoken> {
-    let mut all = Vec::new();
-    let built_in = Dialect::built_in().map_err(|misdrawn| flaws.push(misdrawn.to_string())).unwrap_or_default();
-    let added = written
-        .into_iter()
-        .filter_map(|one| Dialect::new(one).map_err(|misdrawn| flaws.push(misdrawn.to_string())).ok());
-    for dialect in built_in.into_iter().chain(added.collect::<Vec<_>>()) {
-        let kept: Vec<&str> = dialect.kept.iter().map(String::as_str).collect();
-        if all.iter().any(|spoken: &Spoken| spoken.dialect.name() == dialect.name()) {
-            flaws.push(format!(
-                "dialects: `{}` is there twice, or the module has it: choose another name",
-                dialect.name()
-            ));
+fn dialects(written: Vec<WrittenDialect>, flaws: &mut Vec<Flaw>) -> Vec<Spoken> {
+    let root = Place::of(["dialects"]);
+    let built_in = Dialect::built_in().map_err(|misdrawn| flaws.push(Flaw::new(root.clone(), misdrawn.to_string())));
+    let mut all: Vec<(Place, Dialect)> =
+        built_in.unwrap_or_default().into_iter().map(|one| (root.clone(), one)).collect();
+    for (number, one) in written.into_iter().enumerate() {
+        let place = root.item(number);
+        match Dialect::new(one) {
+            Ok(dialect) => all.push((place, dialect)),
+            Err(misdrawn) => flaws.push(misdrawn.flaw().inside(&place)),
+        }
+    }
+    let mut spoken: Vec<Spoken> = Vec::new();
+    for (place, dialect) in all {
+        let (name, kept) = (dialect.name(), dialect.kept.iter().map(String::as_str).collect::<Vec<_>>());
+        if spoken.iter().any(|other| other.dialect.name() == name) {
+            let what = format!("`{name}` is there twice, or the module has it: choose another name");
+            flaws.push(Flaw::new(place.name("name"), what));
         }
         match Kept::compile(&kept) {
-            Ok(kept) => all.push(Spoken { dialect, kept }),
-            Err(refused) => flaws.push(format!("dialects: `{}`: response.kept: {refused}", dialect.name())),
+            Ok(kept) => spoken.push(Spoken { dialect, kept }),
+            Err(refused) => {
+                flaws.push(Flaw::new(place.name("response").name("kept"), format!("`{name}`: {refused}")));
+            }
         }
     }
-    all
+    spoken
 }
 
-fn origins(written: &[String], flaws: &mut Vec<String>) -> Vec<Origin> {
+fn origins(written: &[String], flaws: &mut Vec<Flaw>) -> Vec<Origin> {
     let mut all = Vec::new();
-    for (at, text) in written.iter().enumerate() {
+    for (number, text) in written.iter().enumerate() {
         match Origin::read(text) {
             Ok(origin) => all.push(origin),
-            Err(what) => flaws.push(format!("origins[{at}]: {what}")),
+            Err(what) => flaws.push(Flaw::new(Place::of(["origins"]).item(number), what)),
         }
     }
     all
 }
 
-fn routes(written: Vec<WrittenRoute>, dialects: &[Spoken], has_origins: bool, flaws: &mut Vec<String>) -> Vec<Route> {
+fn routes(
+    written: Vec<WrittenRoute>,
+    dialects: &[Spoken],
+    has_origins: bool,
+    credentials: &BTreeMap<String, credential::Written>,
+    flaws: &mut Vec<Flaw>,
+) -> Vec<Route> {
     let known = dialects
         .iter()
         .enumerate()
@@ -503,43 +574,51 @@ fn routes(written: Vec<WrittenRoute>, dialects: &[Spoken], has_origins: bool, fl
         .collect();
     let mut all: Vec<Route> = Vec::new();
     if written.is_empty() {
-        flaws.push("routes: write at least one, or nothing is served".to_owned());
+        flaws.push(at(["routes"], "write at least one, or nothing is served"));
     }
-    for (at, one) in written.into_iter().enumerate() {
+    for (number, one) in written.into_iter().enumerate() {
+        let place = Place::of(["routes"]).item(number);
         match Route::new(one, &known) {
             Ok(route) => {
                 if let Some(other) = all.iter().find(|other| other.template.meets(&route.template)) {
                     let (one, other) = (&route.template, &other.template);
-                    flaws.push(format!("routes[{at}].path: `{one}` and `{other}` share a path: tell them apart"));
+                    let what = format!("`{one}` and `{other}` share a path: tell them apart");
+                    flaws.push(Flaw::new(place.name("path"), what));
                 }
                 if route.host.is_none() && route.authorities.is_empty() && !has_origins {
-                    flaws.push(format!(
-                        "routes[{at}].host: whatever Host a caller writes would go upstream: write `host`, the upstream's own name, \
-                         or `authorities`, or `origins`"
-                    ));
+                    let what = "whatever Host a caller writes would go upstream: write `host`, the upstream's own name, or `authorities`, \
+                                or `origins`";
+                    flaws.push(Flaw::new(place.name("host"), what));
+                }
+                for (at, name) in
+                    route.credentials.iter().enumerate().filter(|(_, name)| !credentials.contains_key(*name))
+                {
+                    let what = format!("`{name}` is not under `credentials`");
+                    flaws.push(Flaw::new(place.name("credentials").item(at), what));
                 }
                 all.push(route);
             }
-            Err(what) => flaws.push(format!("routes[{at}].{what}")),
+            Err(flaw) => flaws.push(flaw.inside(&place)),
         }
     }
     all
 }
 
-fn pass(written: &[WrittenPass], routes: &[Route], flaws: &mut Vec<String>) -> Vec<Pass> {
+fn pass(written: &[WrittenPass], routes: &[Route], flaws: &mut Vec<Flaw>) -> Vec<Pass> {
     let mut all = Vec::new();
-    for (at, one) in written.iter().enumerate() {
+    for (number, one) in written.iter().enumerate() {
+        let place = Place::of(["pass"]).item(number);
         if !matches!(one.method.as_str(), "GET" | "HEAD" | "POST" | "OPTIONS") {
-            flaws.push(format!("pass[{at}].method: `{}` cannot pass: write GET, HEAD, POST or OPTIONS", one.method));
+            let what = format!("`{}` cannot pass: write GET, HEAD, POST or OPTIONS", one.method);
+            flaws.push(Flaw::new(place.name("method"), what));
         }
         match Template::new(&one.path) {
             Ok(template) if routes.iter().any(|route| route.template.resembles(&template)) => {
-                flaws.push(format!(
-                    "pass[{at}].path: `{template}` is the path of a route: whatever its method, it is no stream to pass"
-                ));
+                let what = format!("`{template}` is the path of a route: whatever its method, it is no stream to pass");
+                flaws.push(Flaw::new(place.name("path"), what));
             }
             Ok(template) => all.push(Pass { method: one.method.clone(), template }),
-            Err(what) => flaws.push(format!("pass[{at}].{what}")),
+            Err(what) => flaws.push(Flaw::new(place.name("path"), what)),
         }
     }
     all
@@ -573,7 +652,7 @@ mod tests {
         })
     }
 
-    fn read(change: impl FnOnce(&mut Value)) -> Result<Config, Flaws> {
+    fn read(change: impl FnOnce(&mut Value)) -> Result<Config, Vec<Flaw>> {
         let mut document = sound();
         change(&mut document);
         Config::read(document.to_string().as_bytes(), None)
@@ -597,14 +676,17 @@ mod tests {
             (|all| all["callers"]["issuers"][0]["aud"] = json!("x"), "unknown field `aud`"),
             (|all| all["gateway"] = json!(""), "gateway:"),
             (|all| all["bundle"] = json!({"embedded": true}), "bundle.embedded:"),
-            (|all| all["bundle"]["inline"]["rules"][1]["use"] = json!("nope"), "bundle: rules[1].use"),
-            (|all| all["bundle"]["inline"]["masks"]["pii"]["replace"] = json!("{nope}"), "bundle: masks.pii.replace:"),
+            (|all| all["bundle"]["inline"]["rules"][1]["use"] = json!("nope"), "bundle.inline.rules[1].use:"),
+            (
+                |all| all["bundle"]["inline"]["masks"]["pii"]["replace"] = json!("{nope}"),
+                "bundle.inline.masks.pii.replace:",
+            ),
             (|all| all["bundle"]["inline"]["masks"]["pii"]["replace"] = json!("[{pseudonym:k1}]"), "bundle: masks:"),
             (|all| all["callers"]["issuers"] = json!([]), "callers."),
             (|all| all["routes"] = json!([]), "routes:"),
             (|all| all["routes"][0]["dialect"] = json!("coher"), "routes[0].dialect:"),
             (|all| all["routes"][0]["dataset"] = json!({"segment": "ds"}), "routes[0].dataset:"),
-            (|all| all["routes"][0]["credentials"] = json!(["other"]), "routes[0].credentials:"),
+            (|all| all["routes"][0]["credentials"] = json!(["other"]), "routes[0].credentials[0]:"),
             (|all| all["routes"] = json!([all["routes"][0], all["routes"][0]]), "routes[1].path:"),
             (|all| all["credentials"] = json!({"other": {"env": "X"}}), "credentials:"),
             (|all| all["credentials"]["tei"]["header"] = json!("Host"), "credentials.tei"),
@@ -613,28 +695,28 @@ mod tests {
             (|all| all["pass"] = json!([{"method": "GET", "path": "/web/v2/rerank"}]), "pass[0].path:"),
             (|all| all["pass"] = json!([{"method": "HEAD", "path": "/web/V2/Rerank;x"}]), "pass[0].path:"),
             (|all| all["pass"] = json!([{"method": "OPTIONS", "path": "/{x}/v2/{y}"}]), "pass[0].path:"),
-            (|all| all["response_headers"] = json!(["X-Header"]), "response_headers:"),
-            (|all| all["response_headers"] = json!(["set-cookie"]), "response_headers: `set-cookie`"),
-            (|all| all["request_headers"] = json!(["x-team", "x-vault-token"]), "request_headers: `x-vault-token`"),
-            (|all| all["request_headers"] = json!(["x_team"]), "request_headers: `x_team`"),
+            (|all| all["response_headers"] = json!(["X-Header"]), "response_headers[0]:"),
+            (|all| all["response_headers"] = json!(["set-cookie"]), "response_headers[0]: `set-cookie`"),
+            (|all| all["request_headers"] = json!(["x-team", "x-vault-token"]), "request_headers[1]: `x-vault-token`"),
+            (|all| all["request_headers"] = json!(["x_team"]), "request_headers[0]: `x_team`"),
             (
                 |all| {
                     all["routes"][0]["dataset"] = json!({"header": "x-dataset"});
                     all["request_headers"] = json!(["x-dataset"]);
                 },
-                "request_headers: `x-dataset`",
+                "request_headers[0]: `x-dataset`",
             ),
             (
                 |all| {
                     all["credentials"]["tei"]["header"] = json!("x-tei");
                     all["request_headers"] = json!(["x-tei"]);
                 },
-                "request_headers: `x-tei`",
+                "request_headers[0]: `x-tei`",
             ),
             (|all| all["routes"][0]["clusters"] = json!([]), "routes[0].clusters:"),
-            (|all| all["routes"][0]["clusters"] = json!(["tei", ""]), "routes[0].clusters:"),
-            (|all| all["routes"][0]["authorities"] = json!(["a b"]), "routes[0].authorities:"),
-            (|all| all["routes"][0]["authorities"] = json!(["rerank.test:*"]), "routes[0].authorities:"),
+            (|all| all["routes"][0]["clusters"] = json!(["tei", ""]), "routes[0].clusters[1]:"),
+            (|all| all["routes"][0]["authorities"] = json!(["a b"]), "routes[0].authorities[0]:"),
+            (|all| all["routes"][0]["authorities"] = json!(["rerank.test:*"]), "routes[0].authorities[0]:"),
             (|all| all["routes"][0]["host"] = json!("https://api.test"), "routes[0].host:"),
             (|all| all["routes"][0]["host"] = json!("127.0.0.1:*"), "routes[0].host:"),
             (|all| all["origins"] = json!(["rerank.test"]), "origins[0]:"),
@@ -660,8 +742,9 @@ mod tests {
         ];
         for (change, field) in cases {
             let flaws = read(change).map(|_| ()).unwrap_err();
-            assert!(flaws.0.iter().any(|flaw| flaw.contains(field)), "no `{field}` in {flaws}");
-            assert!(flaws.0.iter().all(|flaw| !flaw.contains('\n')), "{flaws}");
+            let flaws: Vec<String> = flaws.iter().map(ToString::to_string).collect();
+            assert!(flaws.iter().any(|flaw| flaw.contains(field)), "no `{field}` in {flaws:?}");
+            assert!(flaws.iter().all(|flaw| !flaw.contains('\n')), "{flaws:?}");
         }
     }
 
@@ -671,7 +754,7 @@ mod tests {
             all["bundle"]["inline"]["approvals"] = json!({"desk": {"groups": ["grp-leads"], "min": 1, "ttl": "10m"}});
             all["bundle"]["inline"]["rules"][0]["require"]["approval"] = json!("desk");
         });
-        assert!(flaws.map(|_| ()).unwrap_err().to_string().contains("approver:"));
+        assert!(flaws.map(|_| ()).unwrap_err().iter().any(|flaw| flaw.place == Place::of(["approver"])));
     }
 
     #[test]
@@ -690,12 +773,13 @@ mod tests {
             all["routes"][0]["dialect"] = json!("x");
             all["limits"] = json!({"request_bytes": 0});
         });
-        assert!(flaws.map(|_| ()).unwrap_err().0.len() >= 3);
+        let places: Vec<String> = flaws.map(|_| ()).unwrap_err().iter().map(|flaw| flaw.place.to_string()).collect();
+        assert_eq!(places, ["gateway", "routes[0].dialect", "limits"]);
     }
 
     #[test]
     fn a_configuration_in_binary_says_how_to_write_it() {
-        let said = Config::read(b"\x0a\x12gateway", None).map(|_| ()).unwrap_err().to_string();
-        assert!(said.contains("StringValue"), "{said}");
+        let flaws = Config::read(b"\x0a\x12gateway", None).map(|_| ()).unwrap_err();
+        assert!(flaws[0].what.contains("StringValue"), "{flaws:?}");
     }
 }

@@ -12,6 +12,7 @@ pub mod call;
 pub mod caller;
 pub mod config;
 pub mod credential;
+pub mod diagnostic;
 #[cfg(any(target_arch = "wasm32", test))]
 mod envoy;
 pub mod exchange;

@@ -144,7 +144,7 @@ pub fn bundle() -> Value {
 /// The schema of plugin configurations.
 #[must_use]
 pub fn config() -> Value {
-    schema::<crate::config::Written<'_>>("config", "The plugin configuration of rerank-guard")
+    schema::<crate::config::Written>("config", "The plugin configuration of rerank-guard")
 }
 
 /// The schema of audit records.

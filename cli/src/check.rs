@@ -8,7 +8,7 @@ use crate::inner::Inner;
 use crate::kind;
 use crate::report::{Finding, Severity, Source, say, say_json};
 use crate::{End, Output};
-use rerank_guard::policy::{Flaw, Part, Place, Step};
+use rerank_guard::diagnostic::{Flaw, Part, Place, Step};
 use serde_json::{Value, json};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -192,11 +192,10 @@ fn look(source: &Source, document: &Document, embedded: Option<&[u8]>, version: 
             }
             machines.push((config.gateway.clone(), vm));
         }
-        for Note { severity, mut flaw, field } in filters.around(filter, checked.as_ref(), version) {
-            let found = match (&field, &inside) {
-                (Some(field), Some(Ok(inside))) => {
-                    flaw.place = inside.follow(field);
-                    finding(&flaw, Some(field.clone()), inside.locate(source, document, &flaw))
+        for Note { severity, flaw, is_inside } in filters.around(filter, checked.as_ref(), version) {
+            let found = match &inside {
+                Some(Ok(inside)) if is_inside => {
+                    finding(&flaw, Some(flaw.place.to_string()), inside.locate(source, document, &flaw))
                 }
                 _ => {
                     let place = flaw.place.steps();
@@ -204,7 +203,7 @@ fn look(source: &Source, document: &Document, embedded: Option<&[u8]>, version: 
                     let from = place.len().saturating_sub(2);
                     let of_item = matches!(place.get(from), Some(Step::Item(_)));
                     let last = place.get(from.saturating_sub(usize::from(of_item))..).unwrap_or_default();
-                    let last = config::join(&Place::root(), last).to_string();
+                    let last = last.iter().cloned().collect::<Place>().to_string();
                     finding(&flaw, Some(last), locate(&flaw))
                 }
             };
@@ -247,22 +246,12 @@ impl<'t> Inside<'t> {
         }
     }
 
-    /// The place that a path such as `approver.cluster` names.
-    fn follow(&self, field: &str) -> Place {
-        match self {
-            Self::Text { read, .. } => read.follow(field),
-            Self::Object { .. } => Place::root(),
-        }
-    }
-
     fn locate(&self, source: &Source, document: &Document, flaw: &Flaw) -> Option<Range<usize>> {
         match self {
             Self::Text { read, text, inner, whole } => {
                 outside(inner.as_ref(), whole.as_ref(), read.locate(text, &flaw.place, flaw.part))
             }
-            Self::Object { place, .. } => {
-                document.locate(&source.text, &config::join(place, flaw.place.steps()), flaw.part)
-            }
+            Self::Object { place, .. } => document.locate(&source.text, &place.join(flaw.place.clone()), flaw.part),
         }
     }
 }

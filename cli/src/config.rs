@@ -3,8 +3,8 @@
 use crate::document::Document;
 use crate::envoy::{Filters, is_envoys};
 use crate::kind;
-use rerank_guard::config::{Config, Flaws};
-use rerank_guard::policy::{Flaw, Part, Place, Policy, Step};
+use rerank_guard::config::Config;
+use rerank_guard::diagnostic::Flaw;
 use serde_json::{Value, json};
 
 /// What there is to say about a configuration.
@@ -19,8 +19,7 @@ pub(crate) struct Checked {
 
 /// Checks the configuration `document` with the bundle `embedded` in the module if that is what it asks for.
 ///
-/// Without that bundle, and where the bundle itself is flawed, one that allows nothing stands in for it, so that all other flaws
-/// are told too.
+/// Without that bundle, one that allows nothing stands in for it, so that all flaws of the configuration are told all the same.
 pub(crate) fn check(document: &Value, embedded: Option<&[u8]>) -> Checked {
     let asks = |supply: Option<&Value>| {
         supply
@@ -34,28 +33,12 @@ pub(crate) fn check(document: &Value, embedded: Option<&[u8]>) -> Checked {
     let id = fetched_id(bundle).or_else(|| fetched_id(shadow)).unwrap_or_else(|| "none".to_owned());
     let stand_in =
         json!({"schema": "rerank-guard/v1", "bundle": {"id": id, "serial": u32::MAX}, "rules": []}).to_string();
-    let mut flaws = Vec::new();
-    let mut without = document.clone();
-    for way in [&["bundle"][..], &["bundle", "shadow"]] {
-        let place = way.iter().fold(Place::root(), |place, name| place.name(name)).name("inline");
-        let supply = way.iter().try_fold(&mut without, |value, name| value.get_mut(name));
-        let Some(members) = supply.and_then(Value::as_object_mut) else { continue };
-        let inline = members.get("inline").map(|inline| inline.to_string().into_bytes());
-        if let Some(found) = inline.and_then(|inline| Policy::load(&inline).err()) {
-            flaws.extend(found.into_iter().map(|flaw| Flaw { place: join(&place, flaw.place.steps()), ..flaw }));
-            members.remove("inline");
-            members.insert("embedded".to_owned(), Value::Bool(true));
-        }
-    }
-    let embedded = if flaws.is_empty() { embedded.unwrap_or(stand_in.as_bytes()) } else { stand_in.as_bytes() };
-    match read(&without, embedded) {
-        Ok(config) if flaws.is_empty() => Checked { config: Some(config), flaws, bundle_missing },
-        Ok(_) => Checked { config: None, flaws, bundle_missing },
-        Err(more) => {
-            flaws.extend(more);
-            Checked { config: None, flaws, bundle_missing }
-        }
-    }
+    let (config, flaws) =
+        match Config::read(document.to_string().as_bytes(), Some(embedded.unwrap_or(stand_in.as_bytes()))) {
+            Ok(config) => (Some(config), Vec::new()),
+            Err(flaws) => (None, flaws),
+        };
+    Checked { config, flaws, bundle_missing }
 }
 
 /// The one configuration in `document`, which is the plugin's or Envoy's, as the filter would take it.
@@ -79,83 +62,6 @@ pub(crate) fn only(document: &Value) -> Result<Config, String> {
     let Checked { config, flaws, .. } = check(&inside, None);
     let flaw = flaws.first().map(|flaw| format!("{flaw}: `rerank-guard check --config` tells all its flaws"));
     config.ok_or_else(|| flaw.unwrap_or_default())
-}
-
-/// Reads it as the filter does. That stops at the first unknown field; here the rest is read without it, to tell all.
-fn read(value: &Value, embedded: &[u8]) -> Result<Config, Vec<Flaw>> {
-    let mut value = value.clone();
-    let mut unknown = Vec::new();
-    loop {
-        let text = value.to_string();
-        let lines = match Config::read(text.as_bytes(), Some(embedded)) {
-            Ok(config) if unknown.is_empty() => return Ok(config),
-            Ok(_) => return Err(unknown),
-            Err(Flaws(lines)) => lines,
-        };
-        let written = Document::json(&text).ok();
-        let flaws: Vec<Flaw> = lines.iter().map(|line| flaw(line, written.as_ref())).collect();
-        let is_unknown = |flaw: &&Flaw| flaw.part == Part::Name && flaw.what.starts_with("unknown field");
-        let removed = flaws.first().filter(is_unknown).is_some_and(|flaw| remove(&mut value, flaw.place.steps()));
-        // A name written wrong is not told a second time as one that is missing.
-        let is_told = |flaw: &Flaw| {
-            let inside =
-                |told: &Flaw| told.place.steps().split_last().map(|(_, outer)| outer) == Some(flaw.place.steps());
-            flaw.what.starts_with("missing field") && unknown.iter().any(inside)
-        };
-        let flaws: Vec<Flaw> = flaws.into_iter().filter(|flaw| !is_told(flaw)).collect();
-        unknown.extend(flaws);
-        if !removed {
-            return Err(unknown);
-        }
-    }
-}
-
-/// Takes a member away. True if it was there.
-fn remove(value: &mut Value, way: &[Step]) -> bool {
-    match (way, value) {
-        ([Step::Name(name)], Value::Object(members)) => members.remove(name).is_some(),
-        ([Step::Name(name), rest @ ..], Value::Object(members)) => {
-            members.get_mut(name).is_some_and(|inner| remove(inner, rest))
-        }
-        ([Step::Item(number), rest @ ..], Value::Array(items)) => {
-            items.get_mut(*number).is_some_and(|inner| remove(inner, rest))
-        }
-        _ => false,
-    }
-}
-
-/// Reads a line of [`Flaws`]: the field comes first, before a colon or in backticks, or the reader's position last.
-fn flaw(line: &str, document: Option<&Document>) -> Flaw {
-    let Some(document) = document else { return Flaw::new(Place::root(), line) };
-    if let Some(what) = line.strip_prefix("configuration: ") {
-        let Some((what, column)) = what.rsplit_once(" at line 1 column ") else {
-            return Flaw::new(Place::root(), what);
-        };
-        let (place, part) = column.parse().map_or((Place::root(), Part::Value), |column| document.reached(column));
-        return Flaw { part, ..Flaw::new(place, what) };
-    }
-    if let Some((name, what)) = line.strip_prefix("dialect `").and_then(|rest| rest.split_once("`: ")) {
-        let dialects = document.value.get("dialects").and_then(Value::as_array);
-        let named = |dialect: &Value| dialect.get("name").and_then(Value::as_str) == Some(name);
-        let at = dialects.and_then(|dialects| dialects.iter().position(named));
-        return at
-            .map_or(Flaw::new(Place::root(), line), |at| Flaw::new(Place::root().name("dialects").item(at), what));
-    }
-    if let Some((field, _)) = line.strip_prefix('`').and_then(|rest| rest.split_once('`')) {
-        return Flaw::new(document.follow(field), line);
-    }
-    match line.split_once(": ") {
-        Some((field, what)) if !field.is_empty() => Flaw::new(document.follow(field), what),
-        _ => Flaw::new(Place::root(), line),
-    }
-}
-
-/// `inner` as a way from `outer` on.
-pub(crate) fn join(outer: &Place, inner: &[Step]) -> Place {
-    inner.iter().fold(outer.clone(), |place, step| match step {
-        Step::Name(name) => place.name(name),
-        Step::Item(number) => place.item(*number),
-    })
 }
 
 #[cfg(test)]

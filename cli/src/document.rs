@@ -4,8 +4,8 @@
 //! text, one document a file. A plain scalar is `true`, `false`, `null` or a number as JSON writes it; all else is text, so that
 //! `on`, `no`, `010` and `2027-01-31` mean what is written.
 
+use rerank_guard::diagnostic::{Part, Place, Step};
 use rerank_guard::json;
-use rerank_guard::policy::{Part, Place, Step};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 use serde_json::{Map, Value};
 use std::ops::Range;
@@ -75,70 +75,6 @@ impl Document {
             _ => Some(first_line(text, &node.at)),
         }
     }
-}
-
-impl Document {
-    /// The place a path such as `routes[0].dialect` names. Names are the document's own, so that `credentials.a.b` may be the
-    /// member `a.b`; what the document does not have is one last name.
-    pub(crate) fn follow(&self, path: &str) -> Place {
-        let (mut place, mut node, mut rest) = (Place::root(), self.root.as_ref(), path);
-        while !rest.is_empty() {
-            let step = match node.map(|node| &node.what) {
-                Some(What::Object(members)) => {
-                    follow_name(members, rest).map(|(member, rest)| (place.name(&member.name), &member.value, rest))
-                }
-                Some(What::List(items)) => {
-                    follow_item(items, rest).map(|(number, item, rest)| (place.item(number), item, rest))
-                }
-                _ => None,
-            };
-            let Some((next, inner, after)) = step else { return place.name(rest.trim_start_matches('.')) };
-            (place, node, rest) = (next, Some(inner), after);
-        }
-        place
-    }
-
-    /// The place that a reader had reached when it stopped before byte `offset`: a name, a value, or an object or list that ends
-    /// there.
-    pub(crate) fn reached(&self, offset: usize) -> (Place, Part) {
-        let (mut place, mut node) = (Place::root(), self.root.as_ref());
-        while let Some(inside) = node.filter(|node| offset < node.at.end) {
-            match &inside.what {
-                What::Scalar(_) => break,
-                What::List(items) => {
-                    let Some((number, item)) = items.iter().enumerate().rfind(|(_, item)| item.at.start <= offset)
-                    else {
-                        break;
-                    };
-                    (place, node) = (place.item(number), Some(item));
-                }
-                What::Object(members) => {
-                    let Some(member) = members.iter().rfind(|member| member.at.start < offset) else { break };
-                    place = place.name(&member.name);
-                    if offset <= member.at.end {
-                        return (place, Part::Name);
-                    }
-                    node = Some(&member.value);
-                }
-            }
-        }
-        (place, Part::Value)
-    }
-}
-
-fn follow_name<'d, 'p>(members: &'d [Member], path: &'p str) -> Option<(&'d Member, &'p str)> {
-    let path = path.strip_prefix('.').unwrap_or(path);
-    let fits = |member: &'d Member| {
-        let rest = path.strip_prefix(&member.name)?;
-        (rest.is_empty() || rest.starts_with(['.', '['])).then_some((member, rest))
-    };
-    members.iter().filter_map(fits).max_by_key(|(member, _)| member.name.len())
-}
-
-fn follow_item<'d, 'p>(items: &'d [Node], path: &'p str) -> Option<(usize, &'d Node, &'p str)> {
-    let (number, rest) = path.strip_prefix('[')?.split_once(']')?;
-    let number = number.parse().ok()?;
-    Some((number, items.get(number)?, rest))
 }
 
 /// The part of a range on its first line: what spans many lines is pointed to where it begins.
@@ -382,42 +318,6 @@ mod tests {
             (Place::root().name("rules").item(0), Part::Value, "{id: a}"),
         ] {
             assert_eq!(text.get(document.locate(text, &place, part).unwrap()), Some(at), "{place}");
-        }
-    }
-
-    #[test]
-    fn paths_are_followed_by_the_documents_own_names() {
-        let text = "routes:\n- {dialect: tei}\ncredentials: {a: {env: X}, a.b: {env: Y}}\n";
-        let document = Document::yaml(text).unwrap();
-        let root = Place::root();
-        for (path, place) in [
-            ("routes[0].dialect", root.name("routes").item(0).name("dialect")),
-            ("routes[7].dialect", root.name("routes").name("[7].dialect")),
-            ("credentials.a.env", root.name("credentials").name("a").name("env")),
-            ("credentials.a.b.env", root.name("credentials").name("a.b").name("env")),
-            ("approver.path", root.name("approver.path")),
-        ] {
-            assert_eq!(document.follow(path), place, "{path}");
-        }
-    }
-
-    /// Offsets as serde_json tells them, for each kind of thing it stops at.
-    #[test]
-    fn where_a_reader_stopped_is_a_name_a_value_or_an_objects_end() {
-        let text = r#"{"a":{"b":[1,{"c":"x"}],"d":{}},"e":2}"#;
-        let document = Document::json(text).unwrap();
-        let after = |what: &str| text.find(what).unwrap() + what.len();
-        let root = Place::root();
-        let b = root.name("a").name("b");
-        for (offset, reached) in [
-            (after("\"c\""), (b.item(1).name("c"), Part::Name)),
-            (after("\"x\""), (b.item(1).name("c"), Part::Value)),
-            (after("\"x\"}"), (b.item(1), Part::Value)),
-            (after("\"d\":{}}"), (root.name("a"), Part::Value)),
-            (after("\"e\":2"), (root.name("e"), Part::Value)),
-            (text.len(), (root.clone(), Part::Value)),
-        ] {
-            assert_eq!(document.reached(offset), reached, "{offset}");
         }
     }
 

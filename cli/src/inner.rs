@@ -65,7 +65,7 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 mod tests {
     use super::*;
     use crate::document::Document;
-    use rerank_guard::policy::{Part, Place};
+    use rerank_guard::diagnostic::{Part, Place};
 
     #[test]
     fn what_stands_in_a_text_is_found_outside() {

@@ -8,6 +8,7 @@ use crate::{End, Output};
 use rerank_guard::caller::{
     Answer, Caller, Callers, IssuerSettings, KeysSettings, NoNativeSignatures, Outcome, Refusal, Settings,
 };
+use rerank_guard::diagnostic::Flaw;
 use rerank_guard::time::Time;
 use serde_json::json;
 use std::io::Read;
@@ -45,7 +46,8 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> End {
             return End::Unable;
         }
     };
-    let callers = Callers::new(&settings).map_err(|unusable| unusable.to_string());
+    let in_one_line = |flaws: Vec<Flaw>| flaws.iter().map(|flaw| flaw.what.clone()).collect::<Vec<_>>().join("; ");
+    let callers = Callers::new(&settings).map_err(in_one_line);
     let callers = callers.and_then(|mut callers| feed(&mut callers, &settings, &arguments.jwks, at).map(|()| callers));
     let (mut callers, token) = match (callers, read_token(arguments.token_file.as_deref())) {
         (Ok(callers), Ok(token)) => (callers, token),

@@ -1416,7 +1416,7 @@ fn the_tool_and_the_module_refuse_the_same() {
         let text = document.to_string();
         let listed = |name: &str| (name == "UPSTREAM_API_KEY").then(|| "0123456789abcdef0123456789abcdef".to_owned());
         let module = Config::read(text.as_bytes(), None)
-            .map_err(|flaws| flaws.to_string())
+            .map_err(|flaws| flaws.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
             .and_then(|config| Guard::new(config, &listed, 1).map_err(|unready| unready.to_string()));
         let indented = format!("{}{text}", " ".repeat(20));
         let told = told(&format!("{}{indented}{}", &minimal[..begin], &minimal[end..]));

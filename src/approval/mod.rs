@@ -10,6 +10,7 @@ pub use receipt::{Disbelief, Receipt, Terms};
 pub use request::{Asking, Bound};
 
 use crate::caller::{Caller, PinnedKey};
+use crate::diagnostic::{Flaw, Place};
 use crate::time::Span;
 use person::Person;
 use serde::Deserialize;
@@ -61,31 +62,33 @@ const fn wait() -> Span {
 }
 
 impl Settings {
-    /// Refuses what cannot work, in one line that names the field.
+    /// Refuses what cannot work.
     ///
     /// # Errors
-    /// See above.
-    pub fn check(&self) -> Result<(), String> {
+    /// What it is, as a flaw of the configuration.
+    pub fn check(&self) -> Result<(), Flaw> {
+        let flaw = |name: &str, what: String| Err(Flaw::new(Place::of(["approver", name]), what));
         if self.cluster.is_empty() || self.authority.is_empty() || self.issuer.is_empty() {
-            return Err("approver: cluster, authority and issuer must not be empty".to_owned());
+            return Err(Flaw::new(Place::of(["approver"]), "cluster, authority and issuer must not be empty"));
         }
         if !self.path.starts_with('/') || !self.path.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(format!("approver.path: `{}` is no path: write one such as /v1/approvals", self.path));
+            return flaw("path", format!("`{}` is no path: write one such as /v1/approvals", self.path));
         }
         if self.timeout <= self.wait || self.timeout > Span::from_secs(60) {
-            return Err("approver.timeout: write a span longer than approver.wait and at most 60s".to_owned());
+            return flaw("timeout", "write a span longer than approver.wait and at most 60s".to_owned());
         }
-        if let Some(page) = self.pages.iter().find(|page| !page::is_origin(page)) {
-            return Err(format!(
-                "approver.pages: `{}` is no origin: write one such as https://approvals.example, and http:// only for loopback",
-                page.escape_debug()
-            ));
+        if let Some((at, page)) = self.pages.iter().enumerate().find(|(_, page)| !page::is_origin(page)) {
+            let page = page.escape_debug();
+            let what = format!(
+                "`{page}` is no origin: write one such as https://approvals.example, and http:// only for loopback"
+            );
+            return Err(Flaw::new(Place::of(["approver", "pages"]).item(at), what));
         }
         if self.pages.len() > MOST_PAGES {
-            return Err(format!("approver.pages: write at most {MOST_PAGES} origins"));
+            return flaw("pages", format!("write at most {MOST_PAGES} origins"));
         }
         if self.person_claim.as_ref().is_some_and(String::is_empty) {
-            return Err("approver.person_claim: write the name of a claim, such as email, or leave it out".to_owned());
+            return flaw("person_claim", "write the name of a claim, such as email, or leave it out".to_owned());
         }
         Ok(())
     }
@@ -329,7 +332,8 @@ mod tests {
             "https://a b",
             "",
         ] {
-            assert!(settings(&json!({"pages": [page]})).check().unwrap_err().starts_with("approver.pages: "), "{page}");
+            let flaw = settings(&json!({"pages": [page]})).check().unwrap_err();
+            assert_eq!(flaw.place.to_string(), "approver.pages[0]", "{page}");
         }
         for page in [
             "https://a.example",

@@ -2,6 +2,7 @@
 //! `dialects.json`; a platform team adds another in its configuration, without code.
 
 use super::header::why_not_upstream;
+use crate::diagnostic::{self, Flaw};
 use crate::fold;
 use crate::media::ContentType;
 use serde::Deserialize;
@@ -222,6 +223,13 @@ pub struct Misdrawn {
     dialect: String,
     place: String,
     what: String,
+}
+
+impl Misdrawn {
+    /// As a flaw of the dialect's document.
+    pub(crate) fn flaw(&self) -> Flaw {
+        Flaw::new(diagnostic::Place::root(), format!("`{}`: {}", self.place, self.what))
+    }
 }
 
 impl fmt::Display for Misdrawn {

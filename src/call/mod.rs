@@ -183,7 +183,8 @@ mod tests {
             r#"{{"path":"/{{dataset}}/v1/rerank","clusters":["up"],"credentials":["c"],{fields}}}"#
         ))
         .unwrap();
-        Route::new(written, &BTreeMap::from([("cohere-v1", (0, true)), ("tei", (1, false))]))
+        let known = BTreeMap::from([("cohere-v1", (0, true)), ("tei", (1, false))]);
+        Route::new(written, &known).map_err(|flaw| flaw.to_string())
     }
 
     fn read(fields: &str, head: &Fake, documents: &str) -> Result<Call, NoCall> {

@@ -1,6 +1,7 @@
 //! Routes: which requests carry a rerank call, in which dialect, and on which dataset.
 
 use super::dialect::{Places, Role};
+use crate::diagnostic::{Flaw, Place};
 use crate::origin::{Authority, Named};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -90,28 +91,30 @@ impl Route {
     /// Compiles what is written; `dialects` gives each dialect's index and whether its requests name the model.
     ///
     /// # Errors
-    /// What cannot work, in one line that names the field.
-    pub(crate) fn new(written: Written, dialects: &BTreeMap<&str, (usize, bool)>) -> Result<Self, String> {
-        let template = Template::new(&written.path)?;
+    /// What cannot work; its place is counted from the route.
+    pub(crate) fn new(written: Written, dialects: &BTreeMap<&str, (usize, bool)>) -> Result<Self, Flaw> {
+        let flaw = |field: &str, what: String| Flaw::new(Place::root().name(field), what);
+        let template = Template::new(&written.path).map_err(|what| flaw("path", what))?;
         let Some((dialect, names_model)) = dialects.get(written.dialect.as_str()).copied() else {
             let known = dialects.keys().copied().collect::<Vec<_>>().join("`, `");
-            return Err(format!("dialect: `{}` is not known: write one of `{known}`", written.dialect));
+            return Err(flaw("dialect", format!("`{}` is not known: write one of `{known}`", written.dialect)));
         };
         match (&written.model, names_model) {
             (None, false) => {
-                return Err(format!(
-                    "model: requests of dialect `{}` name none: write the model here",
-                    written.dialect
+                return Err(flaw(
+                    "model",
+                    format!("requests of dialect `{}` name none: write the model here", written.dialect),
                 ));
             }
             (Some(model), true) => {
-                return Err(format!(
-                    "model: `{model}` would contradict requests of dialect `{}`, which name one: remove it",
-                    written.dialect
+                let dialect = &written.dialect;
+                return Err(flaw(
+                    "model",
+                    format!("`{model}` would contradict requests of dialect `{dialect}`, which name one: remove it"),
                 ));
             }
             (Some(model), false) if !super::is_model_name(model) => {
-                return Err("model: write 1 to 256 visible characters of ASCII without blanks".to_owned());
+                return Err(flaw("model", "write 1 to 256 visible characters of ASCII without blanks".to_owned()));
             }
             _ => {}
         }
@@ -120,44 +123,54 @@ impl Route {
             ("dataset", Some(&written.dataset), &written.documents_name.dataset, Role::Dataset),
             ("tenant", written.tenant.as_ref(), &written.documents_name.tenant, Role::Tenant),
         ] {
+            let named_in = |what: String| Flaw::new(Place::of(["documents_name", field]), what);
             let from_document = match source {
                 Some(Source::Segment(name)) if !template.names(name) => {
-                    return Err(format!("{field}: the path has no segment `{{{name}}}`"));
+                    return Err(flaw(field, format!("the path has no segment `{{{name}}}`")));
                 }
                 Some(Source::Header(name)) if !is_header_name(name) => {
-                    return Err(format!("{field}: `{name}` is no header name: write it in lower case"));
+                    return Err(flaw(field, format!("`{name}` is no header name: write it in lower case")));
                 }
-                Some(Source::Fixed(name)) if !is_name(name) => return Err(format!("{field}: `{name}` is no name")),
+                Some(Source::Fixed(name)) if !is_name(name) => return Err(flaw(field, format!("`{name}` is no name"))),
                 Some(Source::Document(member)) => Some(member),
                 _ => None,
             };
             let member = match (from_document, member) {
-                (Some(_), Some(_)) => return Err(format!("documents_name.{field}: {field} says it already")),
+                (Some(_), Some(_)) => return Err(named_in(format!("{field} says it already"))),
                 (one, other) => one.or(other.as_ref()),
             };
             if source.is_none() && member.is_some() {
-                return Err(format!("documents_name.{field}: the route has no {field} to compare with"));
+                return Err(named_in(format!("the route has no {field} to compare with")));
             }
             if let Some(member) = member {
                 let pointer = if member.starts_with('/') { member.clone() } else { format!("/{member}") };
-                naming.add(&pointer, role).map_err(|what| format!("documents_name.{field}: `{member}` {what}"))?;
+                naming.add(&pointer, role).map_err(|what| {
+                    let what = format!("`{member}` {what}");
+                    if from_document.is_some() { flaw(field, what) } else { named_in(what) }
+                })?;
             }
         }
         if written.credentials.is_empty() {
-            return Err("credentials: name at least one that this route's upstream may be sent".to_owned());
+            return Err(flaw("credentials", "name at least one that this route's upstream may be sent".to_owned()));
         }
         if written.clusters.is_empty() {
-            return Err("clusters: name the Envoy clusters that this route's calls may go to".to_owned());
+            return Err(flaw("clusters", "name the Envoy clusters that this route's calls may go to".to_owned()));
         }
-        if let Some(cluster) =
-            written.clusters.iter().find(|name| name.is_empty() || name.chars().any(char::is_control))
-        {
-            return Err(format!("clusters: `{}` is no cluster: write its name in Envoy", cluster.escape_default()));
+        let is_no_cluster = |name: &str| name.is_empty() || name.chars().any(char::is_control);
+        if let Some((at, cluster)) = written.clusters.iter().enumerate().find(|(_, name)| is_no_cluster(name)) {
+            let what = format!("`{}` is no cluster: write its name in Envoy", cluster.escape_default());
+            return Err(Flaw::new(Place::of(["clusters"]).item(at), what));
         }
-        let authorities = written.authorities.iter().map(|text| Named::read(text));
-        let authorities = authorities.collect::<Result<_, _>>().map_err(|what| format!("authorities: {what}"))?;
+        let mut authorities = Vec::new();
+        for (at, text) in written.authorities.iter().enumerate() {
+            let place = Place::of(["authorities"]).item(at);
+            authorities.push(Named::read(text).map_err(|what| Flaw::new(place, what))?);
+        }
         if let Some(host) = written.host.as_ref().filter(|host| Authority::read(host).is_none()) {
-            return Err(format!("host: `{host}` is no authority: write the upstream's own, such as api.cohere.com"));
+            return Err(flaw(
+                "host",
+                format!("`{host}` is no authority: write the upstream's own, such as api.cohere.com"),
+            ));
         }
         Ok(Self {
             template,
@@ -211,7 +224,7 @@ impl Template {
     /// # Errors
     /// What is no path, in one line.
     pub fn new(text: &str) -> Result<Self, String> {
-        let path = text.strip_prefix('/').ok_or_else(|| format!("path: `{text}` does not begin with `/`"))?;
+        let path = text.strip_prefix('/').ok_or_else(|| format!("`{text}` does not begin with `/`"))?;
         let mut segments: Vec<Segment> = Vec::new();
         for part in path.split('/') {
             let segment = match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
@@ -223,7 +236,7 @@ impl Template {
                 Segment::Literal(part) => is_plain(part),
             };
             if !sound {
-                return Err(format!("path: `{part}` is no segment: write plain text or one `{{name}}`"));
+                return Err(format!("`{part}` is no segment: write plain text or one `{{name}}`"));
             }
             segments.push(segment);
         }

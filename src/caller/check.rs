@@ -1,14 +1,13 @@
 //! What settings must be to be used, as far as that shows without reading keys.
 
 use super::algorithm::Algorithm;
-use super::keys::{KeyProblem, KeySetProblem};
 use super::peer;
 use super::settings::{
     BadSignatureSettings, DiscoverySettings, DpopSettings, GroupsSettings, IssuerSettings, JwksSettings, KeysSettings,
     PeerSettings, PlaceSettings, Settings,
 };
+use crate::diagnostic::{Flaw, Place, Spot};
 use crate::time::Span;
-use std::fmt;
 
 /// Largest clock difference that can be configured: more would keep stolen tokens alive.
 const MAX_SKEW: Span = Span::from_secs(60);
@@ -17,289 +16,240 @@ const MAX_SKEW: Span = Span::from_secs(60);
 const MIN_PROOFS: usize = 1 << 14;
 const MAX_PROOFS: usize = 1 << 20;
 
-/// Why settings cannot be used. Every message names the field, from `callers` on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unusable {
-    /// A list or text that must not be empty is.
-    Empty {
-        /// The field.
-        field: String,
-    },
-    /// A value that must stand once stands twice.
-    Repeated {
-        /// The field.
-        field: String,
-        /// The value.
-        value: String,
-    },
-    /// A value has not the form it needs.
-    Malformed {
-        /// The field.
-        field: String,
-        /// The value.
-        value: String,
-        /// The form, in words.
-        expected: &'static str,
-    },
-    /// An inline key cannot be used.
-    Key {
-        /// The field.
-        field: String,
-        /// What is wrong with it.
-        problem: KeyProblem,
-    },
-    /// The inline keys cannot be used together.
-    KeySet {
-        /// The field.
-        field: String,
-        /// What is wrong with them.
-        problem: KeySetProblem,
-    },
+/// Everything about the settings that can be judged without reading keys. Places begin at `callers`.
+pub(super) fn check(settings: &Settings) -> Vec<Flaw> {
+    let mut check = Check(Vec::new());
+    check.settings(settings, &Spot::Root.name("callers"));
+    check.0
 }
 
-impl fmt::Display for Unusable {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty { field } => write!(out, "`{field}` is empty"),
-            Self::Repeated { field, value } => write!(out, "`{field}` repeats `{value}`"),
-            Self::Malformed { field, value, expected } => write!(out, "`{field}` is `{value}`, but must be {expected}"),
-            Self::Key { field, problem } => write!(out, "`{field}`: {problem}"),
-            Self::KeySet { field, problem } => write!(out, "`{field}`: {problem}"),
-        }
-    }
+/// A flaw that says the field, too.
+pub(super) fn flaw(place: Place, what: &str) -> Flaw {
+    let what = format!("`{place}` {what}");
+    Flaw::new(place, what)
 }
 
-impl std::error::Error for Unusable {}
+struct Check(Vec<Flaw>);
 
-impl Settings {
-    /// Everything about the settings that can be judged without reading keys.
-    pub(super) fn check(&self) -> Result<(), Unusable> {
-        if self.issuers.is_empty() && self.peers.is_empty() {
-            return Err(Unusable::Empty { field: "callers.issuers".to_owned() });
+impl Check {
+    fn settings(&mut self, settings: &Settings, at: &Spot<'_>) {
+        if settings.issuers.is_empty() && settings.peers.is_empty() {
+            self.empty(&at.name("issuers"));
         }
-        let BadSignatureSettings { burst, forgive } = self.bad_signatures;
-        check(burst > 0, "callers.bad_signatures.burst", &burst.to_string(), "at least 1")?;
+        let BadSignatureSettings { burst, forgive } = settings.bad_signatures;
+        let bad_signatures = at.name("bad_signatures");
+        self.value(burst > 0, &bad_signatures.name("burst"), &burst.to_string(), "at least 1");
         let (least, most) = (Span(1), Span::from_secs(3600));
-        check_span("callers.bad_signatures.forgive", forgive, least, most, "from 1ms to 1h")?;
-        self.dpop.as_ref().map_or(Ok(()), |dpop| dpop.check("callers.dpop"))?;
-        check_places(&self.places)?;
-        for (position, issuer) in self.issuers.iter().enumerate() {
-            issuer.check(&format!("callers.issuers[{position}]"))?;
-            if self.issuers.iter().take(position).any(|other| other.issuer == issuer.issuer) {
-                let field = format!("callers.issuers[{position}].issuer");
-                return Err(Unusable::Repeated { field, value: issuer.issuer.clone() });
+        self.span(&bad_signatures.name("forgive"), forgive, least, most, "from 1ms to 1h");
+        if let Some(dpop) = &settings.dpop {
+            self.dpop(dpop, &at.name("dpop"));
+        }
+        self.places(&settings.places, &at.name("places"));
+        let issuers = at.name("issuers");
+        for (position, issuer) in settings.issuers.iter().enumerate() {
+            let at = issuers.item(position);
+            self.issuer(issuer, &at);
+            if settings.issuers.iter().take(position).any(|other| other.issuer == issuer.issuer) {
+                self.repeated(&at.name("issuer"), &issuer.issuer);
             }
         }
-        let mut names: Vec<String> = self.issuers.iter().map(|issuer| issuer.issuer.clone()).collect();
-        for (position, peer) in self.peers.iter().enumerate() {
-            let at = format!("callers.peers[{position}]");
-            let name = peer.check(&at)?;
+        let mut names: Vec<String> = settings.issuers.iter().map(|issuer| issuer.issuer.clone()).collect();
+        let peers = at.name("peers");
+        for (position, peer) in settings.peers.iter().enumerate() {
+            let at = peers.item(position);
+            let name = self.peer(peer, &at);
             if names.contains(&name) {
-                return Err(Unusable::Repeated { field: at, value: name });
+                self.repeated(&at, &name);
             }
             names.push(name);
         }
-        if !self.peers.is_empty() {
+        if !settings.peers.is_empty() {
             // Without one, no certificate is ever proved, and all peers would be refused.
-            check_list("callers.verified_routes", &self.verified_routes)?;
+            self.list(&at.name("verified_routes"), &settings.verified_routes);
         }
-        Ok(())
     }
-}
 
-impl PeerSettings {
     /// Gives the issuer's name: no two may share one, or a caller could be taken for another issuer's.
-    fn check(&self, at: &str) -> Result<String, Unusable> {
-        match self {
-            Self::Spiffe(spiffe) => {
-                let (at, expected) = (format!("{at}.spiffe"), "a trust domain such as `example.org`");
+    fn peer(&mut self, peer: &PeerSettings, at: &Spot<'_>) -> String {
+        match peer {
+            PeerSettings::Spiffe(spiffe) => {
+                let (at, expected) = (at.name("spiffe"), "a trust domain such as `example.org`");
                 let domain = &spiffe.trust_domain;
-                check(peer::is_trust_domain(domain), &format!("{at}.trust_domain"), domain, expected)?;
+                self.value(peer::is_trust_domain(domain), &at.name("trust_domain"), domain, expected);
+                let paths = at.name("paths");
                 if spiffe.paths.is_empty() {
-                    return Err(Unusable::Empty { field: format!("{at}.paths") });
+                    self.empty(&paths);
                 }
                 for (position, entry) in spiffe.paths.iter().enumerate() {
-                    let (at, expected) =
-                        (format!("{at}.paths[{position}]"), "a path such as `/ns/x/sa/y` or `/ns/x/*`");
-                    check(peer::is_path_pattern(&entry.path), &format!("{at}.path"), &entry.path, expected)?;
-                    check_groups(&format!("{at}.groups"), &entry.groups)?;
+                    let (at, expected) = (paths.item(position), "a path such as `/ns/x/sa/y` or `/ns/x/*`");
+                    self.value(peer::is_path_pattern(&entry.path), &at.name("path"), &entry.path, expected);
+                    self.groups(&at.name("groups"), &entry.groups);
                 }
-                Ok(format!("spiffe://{domain}"))
+                format!("spiffe://{domain}")
             }
-            Self::Dns(dns) => {
-                let at = format!("{at}.dns");
-                check_text(&format!("{at}.issuer"), &dns.issuer)?;
+            PeerSettings::Dns(dns) => {
+                let at = at.name("dns");
+                self.text(&at.name("issuer"), &dns.issuer);
+                let names = at.name("names");
                 if dns.names.is_empty() {
-                    return Err(Unusable::Empty { field: format!("{at}.names") });
+                    self.empty(&names);
                 }
                 for (name, groups) in &dns.names {
-                    check(peer::is_dns_name(name), &format!("{at}.names"), name, "exact DNS names")?;
-                    check_groups(&format!("{at}.names.{name}"), groups)?;
+                    self.value(peer::is_dns_name(name), &names, name, "exact DNS names");
+                    self.groups(&names.name(name), groups);
                 }
-                Ok(dns.issuer.clone())
+                dns.issuer.clone()
             }
         }
     }
-}
 
-fn check_places(places: &[PlaceSettings]) -> Result<(), Unusable> {
-    let names: Vec<String> = places.iter().map(|place| place.header.to_ascii_lowercase()).collect();
-    check_list("callers.places", &names)?;
-    for (position, PlaceSettings { header, prefix }) in places.iter().enumerate() {
-        // A header's name is a token (RFC 9110, section 5.6.2); those of routing, and cookies, which hold more than one thing, are
-        // no place for a credential.
-        let plain = header.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
-        let other = ["host", "cookie", "content-type", "content-length", "dpop"];
-        let fits = plain && !other.iter().any(|other| header.eq_ignore_ascii_case(other));
-        check(fits, &format!("callers.places[{position}].header"), header, "the name of a header for credentials")?;
-        let plain = prefix.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
-        let shown = prefix.escape_debug().to_string();
-        check(plain, &format!("callers.places[{position}].prefix"), &shown, "plain text")?;
+    fn places(&mut self, places: &[PlaceSettings], at: &Spot<'_>) {
+        let names: Vec<String> = places.iter().map(|place| place.header.to_ascii_lowercase()).collect();
+        self.list(at, &names);
+        for (position, PlaceSettings { header, prefix }) in places.iter().enumerate() {
+            let at = at.item(position);
+            // A header's name is a token (RFC 9110, section 5.6.2); those of routing, and cookies, which hold more than one thing, are
+            // no place for a credential.
+            let plain = header.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
+            let other = ["host", "cookie", "content-type", "content-length", "dpop"];
+            let fits = plain && !other.iter().any(|other| header.eq_ignore_ascii_case(other));
+            self.value(fits, &at.name("header"), header, "the name of a header for credentials");
+            let plain = prefix.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+            self.value(plain, &at.name("prefix"), &prefix.escape_debug().to_string(), "plain text");
+        }
     }
-    Ok(())
-}
 
-fn check_groups(field: &str, groups: &[String]) -> Result<(), Unusable> {
-    for group in groups {
-        let plain = !group.is_empty() && super::claims::is_printable(group);
-        check(plain, field, &group.escape_debug().to_string(), "a list of groups' names")?;
+    fn groups(&mut self, field: &Spot<'_>, groups: &[String]) {
+        for group in groups {
+            let plain = !group.is_empty() && super::claims::is_printable(group);
+            self.value(plain, field, &group.escape_debug().to_string(), "a list of groups' names");
+        }
     }
-    Ok(())
-}
 
-impl DpopSettings {
-    fn check(&self, at: &str) -> Result<(), Unusable> {
-        let (field, expected) = (format!("{at}.algorithms"), "one of RS256, RS384, RS512, ES256, ES384 and EdDSA");
-        check_algorithms(&field, &self.algorithms)?;
-        for algorithm in &self.algorithms {
+    fn dpop(&mut self, dpop: &DpopSettings, at: &Spot<'_>) {
+        let (field, expected) = (at.name("algorithms"), "one of RS256, RS384, RS512, ES256, ES384 and EdDSA");
+        self.algorithms(&field, &dpop.algorithms);
+        for algorithm in &dpop.algorithms {
             let checkable = algorithm.native_hash().is_some() || *algorithm == Algorithm::EdDSA;
-            check(checkable, &field, algorithm.name(), expected)?;
+            self.value(checkable, &field, algorithm.name(), expected);
         }
         let (least, most) = (Span::from_secs(1), Span::from_secs(300));
-        check_span(&format!("{at}.max_age"), self.max_age, least, most, "from 1s to 5m")?;
-        check_span(&format!("{at}.clock_skew"), self.clock_skew, Span(0), MAX_SKEW, "at most 60s")?;
-        check(
-            (MIN_PROOFS..=MAX_PROOFS).contains(&self.proofs),
-            &format!("{at}.proofs"),
-            &self.proofs.to_string(),
-            "from 16384 to 1048576",
-        )
+        self.span(&at.name("max_age"), dpop.max_age, least, most, "from 1s to 5m");
+        self.span(&at.name("clock_skew"), dpop.clock_skew, Span(0), MAX_SKEW, "at most 60s");
+        let fits = (MIN_PROOFS..=MAX_PROOFS).contains(&dpop.proofs);
+        self.value(fits, &at.name("proofs"), &dpop.proofs.to_string(), "from 16384 to 1048576");
     }
-}
 
-impl IssuerSettings {
-    fn check(&self, at: &str) -> Result<(), Unusable> {
-        check_text(&format!("{at}.issuer"), &self.issuer)?;
-        check_list(&format!("{at}.audiences"), &self.audiences)?;
-        check_algorithms(&format!("{at}.algorithms"), &self.algorithms)?;
-        check_list(&format!("{at}.types"), &self.types)?;
-        for kind in &self.types {
+    fn issuer(&mut self, issuer: &IssuerSettings, at: &Spot<'_>) {
+        self.text(&at.name("issuer"), &issuer.issuer);
+        self.list(&at.name("audiences"), &issuer.audiences);
+        self.algorithms(&at.name("algorithms"), &issuer.algorithms);
+        let types = at.name("types");
+        self.list(&types, &issuer.types);
+        for kind in issuer.types.iter().filter(|kind| !kind.is_empty()) {
             let plain = super::token::plain_type(kind);
             let expected = "`JWT` or a type that ends in `+jwt`";
-            check(plain == "jwt" || plain.ends_with("+jwt"), &format!("{at}.types"), kind, expected)?;
+            self.value(plain == "jwt" || plain.ends_with("+jwt"), &types, kind, expected);
         }
-        check_span(&format!("{at}.clock_skew"), self.clock_skew, Span(0), MAX_SKEW, "at most 60s")?;
-        let (field, expected) = (format!("{at}.max_lifetime"), "from 1s to 366d");
-        check_span(&field, self.max_lifetime, Span::from_secs(1), Span::from_secs(366 * 86_400), expected)?;
-        self.groups.check(&format!("{at}.groups"))?;
-        match &self.keys {
-            KeysSettings::Jwks(jwks) => jwks.check(&format!("{at}.keys.jwks")),
-            KeysSettings::Discovery(discovery) => discovery.check(&format!("{at}.keys.discovery")),
-            KeysSettings::Inline(_) => Ok(()),
+        self.span(&at.name("clock_skew"), issuer.clock_skew, Span(0), MAX_SKEW, "at most 60s");
+        let (least, most) = (Span::from_secs(1), Span::from_secs(366 * 86_400));
+        self.span(&at.name("max_lifetime"), issuer.max_lifetime, least, most, "from 1s to 366d");
+        self.claimed_groups(&issuer.groups, &at.name("groups"));
+        let keys = at.name("keys");
+        match &issuer.keys {
+            KeysSettings::Jwks(jwks) => self.jwks(jwks, &keys.name("jwks")),
+            KeysSettings::Discovery(discovery) => self.discovery(discovery, &keys.name("discovery")),
+            KeysSettings::Inline(_) => {}
         }
     }
-}
 
-impl GroupsSettings {
-    fn check(&self, at: &str) -> Result<(), Unusable> {
+    fn claimed_groups(&mut self, groups: &GroupsSettings, at: &Spot<'_>) {
         let expected = "a claim, a dotted path of claims, or a JSON pointer that starts with `/`";
-        check(super::groups::Groups::new(self).is_some(), &format!("{at}.claim"), &self.claim, expected)?;
-        if self.delimiter.as_deref() == Some("") {
-            return Err(Unusable::Empty { field: format!("{at}.delimiter") });
+        self.value(super::groups::Groups::new(groups).is_some(), &at.name("claim"), &groups.claim, expected);
+        if groups.delimiter.as_deref() == Some("") {
+            self.empty(&at.name("delimiter"));
         }
-        for (name, group) in &self.map {
+        for (name, group) in &groups.map {
             let plain = !group.is_empty() && super::claims::is_printable(group);
-            check(plain, &format!("{at}.map.{name}"), &group.escape_debug().to_string(), "a group's name")?;
-        }
-        Ok(())
-    }
-}
-
-impl JwksSettings {
-    fn check(&self, at: &str) -> Result<(), Unusable> {
-        check_host(at, &self.cluster, &self.authority)?;
-        check_path(at, &self.path)?;
-        check_spans(at, self.timeout, self.refresh, self.max_stale)
-    }
-}
-
-impl DiscoverySettings {
-    fn check(&self, at: &str) -> Result<(), Unusable> {
-        check_host(at, &self.cluster, &self.authority)?;
-        if let Some(path) = &self.path {
-            check_path(at, path)?;
-        }
-        if let Some(host) = &self.keys_at {
-            check_host(&format!("{at}.keys_at"), &host.cluster, &host.authority)?;
-        }
-        check_spans(at, self.timeout, self.refresh, self.max_stale)
-    }
-}
-
-fn check_host(at: &str, cluster: &str, authority: &str) -> Result<(), Unusable> {
-    check_text(&format!("{at}.cluster"), cluster)?;
-    check_text(&format!("{at}.authority"), authority)
-}
-
-fn check_path(at: &str, path: &str) -> Result<(), Unusable> {
-    let plain = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
-    check(plain, &format!("{at}.path"), path, "a path that starts with `/`")
-}
-
-fn check_spans(at: &str, timeout: Span, refresh: Span, max_stale: Span) -> Result<(), Unusable> {
-    let (field, expected) = (format!("{at}.timeout"), "from 1ms to 30s");
-    check_span(&field, timeout, Span(1), Span::from_secs(30), expected)?;
-    let (field, expected) = (format!("{at}.refresh"), "from 1s to 1d");
-    check_span(&field, refresh, Span::from_secs(1), Span::from_secs(86_400), expected)?;
-    let (field, expected) = (format!("{at}.max_stale"), "from `refresh` to 7d");
-    check_span(&field, max_stale, refresh, Span::from_secs(7 * 86_400), expected)
-}
-
-fn check(fits: bool, field: &str, value: &str, expected: &'static str) -> Result<(), Unusable> {
-    if fits {
-        return Ok(());
-    }
-    Err(Unusable::Malformed { field: field.to_owned(), value: value.to_owned(), expected })
-}
-
-fn check_text(field: &str, text: &str) -> Result<(), Unusable> {
-    if text.is_empty() {
-        return Err(Unusable::Empty { field: field.to_owned() });
-    }
-    let plain = !text.chars().any(|c| c.is_whitespace() || c.is_control());
-    check(plain, field, &text.escape_debug().to_string(), "without white space")
-}
-
-fn check_list(field: &str, texts: &[String]) -> Result<(), Unusable> {
-    if texts.is_empty() {
-        return Err(Unusable::Empty { field: field.to_owned() });
-    }
-    for (position, text) in texts.iter().enumerate() {
-        check_text(field, text)?;
-        if texts.iter().take(position).any(|other| other == text) {
-            return Err(Unusable::Repeated { field: field.to_owned(), value: text.clone() });
+            self.value(plain, &at.name("map").name(name), &group.escape_debug().to_string(), "a group's name");
         }
     }
-    Ok(())
-}
 
-fn check_algorithms(field: &str, algorithms: &[Algorithm]) -> Result<(), Unusable> {
-    let names: Vec<String> = algorithms.iter().map(ToString::to_string).collect();
-    check_list(field, &names)
-}
+    fn jwks(&mut self, jwks: &JwksSettings, at: &Spot<'_>) {
+        self.host(at, &jwks.cluster, &jwks.authority);
+        self.path(at, &jwks.path);
+        self.spans(at, jwks.timeout, jwks.refresh, jwks.max_stale);
+    }
 
-fn check_span(field: &str, span: Span, least: Span, most: Span, expected: &'static str) -> Result<(), Unusable> {
-    check((least..=most).contains(&span), field, &format!("{}ms", span.0), expected)
+    fn discovery(&mut self, discovery: &DiscoverySettings, at: &Spot<'_>) {
+        self.host(at, &discovery.cluster, &discovery.authority);
+        if let Some(path) = &discovery.path {
+            self.path(at, path);
+        }
+        if let Some(host) = &discovery.keys_at {
+            self.host(&at.name("keys_at"), &host.cluster, &host.authority);
+        }
+        self.spans(at, discovery.timeout, discovery.refresh, discovery.max_stale);
+    }
+
+    fn host(&mut self, at: &Spot<'_>, cluster: &str, authority: &str) {
+        self.text(&at.name("cluster"), cluster);
+        self.text(&at.name("authority"), authority);
+    }
+
+    fn path(&mut self, at: &Spot<'_>, path: &str) {
+        let plain = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
+        self.value(plain, &at.name("path"), path, "a path that starts with `/`");
+    }
+
+    fn spans(&mut self, at: &Spot<'_>, timeout: Span, refresh: Span, max_stale: Span) {
+        self.span(&at.name("timeout"), timeout, Span(1), Span::from_secs(30), "from 1ms to 30s");
+        self.span(&at.name("refresh"), refresh, Span::from_secs(1), Span::from_secs(86_400), "from 1s to 1d");
+        self.span(&at.name("max_stale"), max_stale, refresh, Span::from_secs(7 * 86_400), "from `refresh` to 7d");
+    }
+
+    fn text(&mut self, field: &Spot<'_>, text: &str) {
+        if text.is_empty() {
+            return self.empty(field);
+        }
+        let plain = !text.chars().any(|c| c.is_whitespace() || c.is_control());
+        self.value(plain, field, &text.escape_debug().to_string(), "without white space");
+    }
+
+    fn list(&mut self, field: &Spot<'_>, texts: &[String]) {
+        if texts.is_empty() {
+            self.empty(field);
+        }
+        for (position, text) in texts.iter().enumerate() {
+            self.text(field, text);
+            if texts.iter().take(position).any(|other| other == text) {
+                self.repeated(field, text);
+            }
+        }
+    }
+
+    fn algorithms(&mut self, field: &Spot<'_>, algorithms: &[Algorithm]) {
+        let names: Vec<String> = algorithms.iter().map(ToString::to_string).collect();
+        self.list(field, &names);
+    }
+
+    fn span(&mut self, field: &Spot<'_>, span: Span, least: Span, most: Span, expected: &str) {
+        self.value((least..=most).contains(&span), field, &format!("{}ms", span.0), expected);
+    }
+
+    fn value(&mut self, fits: bool, field: &Spot<'_>, value: &str, expected: &str) {
+        if !fits {
+            self.0.push(flaw(field.into(), &format!("is `{value}`, but must be {expected}")));
+        }
+    }
+
+    fn empty(&mut self, field: &Spot<'_>) {
+        self.0.push(flaw(field.into(), "is empty"));
+    }
+
+    fn repeated(&mut self, field: &Spot<'_>, value: &str) {
+        self.0.push(flaw(field.into(), &format!("repeats `{value}`")));
+    }
 }
 
 #[cfg(test)]
@@ -311,7 +261,10 @@ mod tests {
     fn said(settings: Value) -> String {
         match serde_json::from_value::<Settings>(settings) {
             Err(why) => why.to_string(),
-            Ok(settings) => Callers::new(&settings).unwrap_err().to_string(),
+            Ok(settings) => {
+                let flaws = Callers::new(&settings).unwrap_err();
+                flaws.iter().map(|flaw| flaw.what.as_str()).collect::<Vec<_>>().join("; ")
+            }
         }
     }
 
@@ -374,7 +327,7 @@ mod tests {
                 "`callers.verified_routes` is empty",
             ),
             ("/peers", json!([{"dns": {"issuer": "ca", "names": {"*.example": []}}}]), "peers[0].dns.names"),
-            ("/peers", json!([{"dns": {"issuer": "ca", "names": {"a.example": [""]}}}]), "dns.names.a.example"),
+            ("/peers", json!([{"dns": {"issuer": "ca", "names": {"a.example": [""]}}}]), "dns.names[\"a.example\"]"),
             ("/peers", json!([{"dns": {"issuer": ISSUER, "names": {"a.example": []}}}]), "`callers.peers[0]` repeats"),
             ("/peers", json!([{"x509": {}}]), "unknown variant `x509`"),
             ("/places", json!([]), "`callers.places` is empty"),

@@ -3,7 +3,7 @@
 use super::algorithm::Algorithm;
 use super::binding::Binding;
 use super::cache::ProvedBy;
-use super::check::Unusable;
+use super::check::flaw;
 use super::claims::{self, Moment, Window};
 use super::groups::Groups;
 use super::keys::{Key, KeySet, LeftOut};
@@ -11,6 +11,7 @@ use super::refusal::Refusal;
 use super::settings::{IssuerSettings, KeysSettings, Profile};
 use super::source::Source;
 use super::token::{self, Header, Token};
+use crate::diagnostic::{Flaw, Place};
 use crate::time::Time;
 use std::rc::Rc;
 
@@ -37,18 +38,24 @@ pub(super) struct Promise {
 }
 
 impl Issuer {
-    pub(super) fn new(position: usize, settings: &IssuerSettings) -> Result<Self, Unusable> {
-        let field = |name: &str| format!("callers.issuers[{position}].{name}");
-        let groups = Groups::new(&settings.groups).ok_or_else(|| Unusable::Empty { field: field("groups.claim") })?;
+    pub(super) fn new(position: usize, settings: &IssuerSettings) -> Result<Self, Flaw> {
+        let field = Place::of(["callers", "issuers"]).item(position);
+        let keys = |field: Place, problem: &str| {
+            let what = format!("`{field}`: {problem}");
+            Flaw::new(field, what)
+        };
+        let no_groups = || flaw(field.name("groups").name("claim"), "is empty");
+        let groups = Groups::new(&settings.groups).ok_or_else(no_groups)?;
         let source = match &settings.keys {
             KeysSettings::Jwks(jwks) => Source::remote(jwks),
             KeysSettings::Discovery(discovery) => Source::discovered(discovery, &settings.issuer),
             KeysSettings::Inline(inline) => {
+                let field = field.name("keys").name("inline");
                 let (set, left_out) = KeySet::from_keys(&inline.keys, &settings.algorithms)
-                    .map_err(|problem| Unusable::KeySet { field: field("keys.inline"), problem })?;
+                    .map_err(|problem| keys(field.clone(), &problem.to_string()))?;
                 if let Some(LeftOut { position, problem }) = left_out.first() {
-                    let field = field(&format!("keys.inline.keys[{position}]"));
-                    return Err(Unusable::Key { field, problem: *problem });
+                    let field = field.name("keys").item(*position);
+                    return Err(keys(field, &problem.to_string()));
                 }
                 Source::inline(set)
             }

@@ -58,7 +58,6 @@ mod testing;
 
 pub use algorithm::{Algorithm, Hash};
 pub use challenge::Challenge;
-pub use check::Unusable;
 pub(crate) use claims::numeric_date;
 pub use discovery::DiscoveryProblem;
 pub use dpop::{Dpop, Shown, Target};
@@ -80,6 +79,7 @@ pub use signature::{NativeSignatures, NoNativeSignatures};
 pub use source::{Answer, Fetch, FetchProblem, Outcome};
 pub use token::{HEADER_BYTES, TOKEN_BYTES};
 
+use crate::diagnostic::Flaw;
 use crate::time::{Span, Time};
 use cache::Cache;
 use dpop::Proofs;
@@ -123,11 +123,21 @@ impl Callers {
     /// Reads the settings: a pure function of the configuration.
     ///
     /// # Errors
-    /// Anything in them that cannot be used, with the field's name. Inline keys must all be usable.
-    pub fn new(settings: &Settings) -> Result<Self, Unusable> {
-        settings.check()?;
-        let issuers = settings.issuers.iter().enumerate();
-        let issuers = issuers.map(|(position, issuer)| Issuer::new(position, issuer)).collect::<Result<_, _>>()?;
+    /// Everything in them that cannot be used. Inline keys must all be usable.
+    pub fn new(settings: &Settings) -> Result<Self, Vec<Flaw>> {
+        let mut flaws = check::check(settings);
+        let mut issuers = Vec::new();
+        for (position, issuer) in settings.issuers.iter().enumerate() {
+            match Issuer::new(position, issuer) {
+                Ok(issuer) => issuers.push(issuer),
+                // What says which claims groups stand in was looked at already.
+                Err(flaw) if flaws.iter().any(|known| known.place == flaw.place) => {}
+                Err(flaw) => flaws.push(flaw),
+            }
+        }
+        if !flaws.is_empty() {
+            return Err(flaws);
+        }
         Ok(Self {
             issuers,
             peers: settings.peers.iter().map(PeerIssuer::new).collect(),

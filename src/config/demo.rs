@@ -2,34 +2,33 @@
 
 use super::Written;
 use crate::caller::{self, KeysSettings, PeerSettings, jwk_is_published};
+use crate::diagnostic::{Flaw, Place};
 
 /// A flaw for each key that everybody can sign with, unless the gateway is a demo.
-pub(super) fn published_keys(written: &Written) -> Vec<String> {
+pub(super) fn published_keys(written: &Written) -> Vec<Flaw> {
     if is_demo(&written.gateway, &written.callers) {
         return Vec::new();
     }
     let mut fields = Vec::new();
     if written.approver.as_ref().is_some_and(|approver| approver.key.is_published()) {
-        fields.push("approver.key".to_owned());
+        fields.push(Place::of(["approver", "key"]));
     }
     for (at, issuer) in written.callers.issuers.iter().enumerate() {
         let KeysSettings::Inline(inline) = &issuer.keys else { continue };
         let published = inline.keys.iter().enumerate().filter(|(_, key)| jwk_is_published(key));
-        fields.extend(published.map(|(number, _)| format!("callers.issuers[{at}].keys.inline.keys[{number}]")));
+        let keys = Place::of(["callers", "issuers"]).item(at).join(Place::of(["keys", "inline", "keys"]));
+        fields.extend(published.map(|(number, _)| keys.item(number)));
     }
     let shadow = written.bundle.shadow.as_deref();
-    for (place, supply) in [("bundle", Some(&written.bundle)), ("bundle.shadow", shadow)] {
+    let places = [Place::of(["bundle", "fetched", "keys"]), Place::of(["bundle", "shadow", "fetched", "keys"])];
+    for (place, supply) in places.iter().zip([Some(&written.bundle), shadow]) {
         let keys = supply.and_then(|supply| supply.fetched.as_ref()).map_or(&[][..], |fetched| &fetched.keys);
         let published = keys.iter().enumerate().filter(|(_, key)| key.is_published());
-        fields.extend(published.map(|(number, _)| format!("{place}.fetched.keys[{number}]")));
+        fields.extend(published.map(|(number, _)| place.item(number)));
     }
-    let flaw = |field: String| {
-        format!(
-            "{field}: everybody can sign with this key, its private half is published: make one of your own; it is for demos only, \
-             gateways called `demo/…` whose issuers all have names that nobody can have, such as https://idp.example"
-        )
-    };
-    fields.into_iter().map(flaw).collect()
+    let what = "everybody can sign with this key, its private half is published: make one of your own; it is for demos only, \
+                gateways called `demo/…` whose issuers all have names that nobody can have, such as https://idp.example";
+    fields.into_iter().map(|field| Flaw::new(field, what)).collect()
 }
 
 /// A gateway that says it is a demo and could not be anything else: it believes no issuer that anybody could have.

@@ -4,13 +4,14 @@
 use super::Config;
 use crate::call::Route;
 use crate::caller::KeysSettings;
+use crate::diagnostic::Place;
 use crate::origin::{Named, Origin};
 
 /// A cluster of Envoy's that is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cluster<'c> {
     /// Where it is named, such as `approver.cluster`.
-    pub field: String,
+    pub field: Place,
     /// Its name.
     pub name: &'c str,
     /// What it is for.
@@ -68,31 +69,34 @@ impl Config {
     #[must_use]
     pub fn clusters(&self) -> Vec<Cluster<'_>> {
         let mut all = Vec::new();
-        let mut add = |field: String, name, purpose| all.push(Cluster { field, name, purpose });
-        for (place, supply) in [("bundle", &self.bundle), ("bundle.shadow", &self.shadow)] {
+        let mut add = |field: Place, name, purpose| all.push(Cluster { field, name, purpose });
+        for (place, supply) in [(Place::of(["bundle"]), &self.bundle), (Place::of(["bundle", "shadow"]), &self.shadow)]
+        {
             if let Some(fetched) = &supply.fetched {
-                add(format!("{place}.fetched.cluster"), fetched.cluster.as_str(), Purpose::Bundle);
+                add(place.name("fetched").name("cluster"), fetched.cluster.as_str(), Purpose::Bundle);
             }
         }
         for (at, issuer) in self.callers.issuers.iter().enumerate() {
-            let place = format!("callers.issuers[{at}].keys");
+            let place = Place::of(["callers", "issuers"]).item(at).name("keys");
+            let inside =
+                |names: &[&str]| names.iter().fold(place.clone(), |place, name| place.name(name)).name("cluster");
             match &issuer.keys {
-                KeysSettings::Jwks(jwks) => add(format!("{place}.jwks.cluster"), jwks.cluster.as_str(), Purpose::Keys),
+                KeysSettings::Jwks(jwks) => add(inside(&["jwks"]), jwks.cluster.as_str(), Purpose::Keys),
                 KeysSettings::Discovery(discovery) => {
-                    add(format!("{place}.discovery.cluster"), discovery.cluster.as_str(), Purpose::Keys);
+                    add(inside(&["discovery"]), discovery.cluster.as_str(), Purpose::Keys);
                     if let Some(host) = &discovery.keys_at {
-                        add(format!("{place}.discovery.keys_at.cluster"), host.cluster.as_str(), Purpose::Keys);
+                        add(inside(&["discovery", "keys_at"]), host.cluster.as_str(), Purpose::Keys);
                     }
                 }
                 KeysSettings::Inline(_) => {}
             }
         }
         if let Some(approver) = &self.approver {
-            add("approver.cluster".to_owned(), approver.cluster.as_str(), Purpose::Approver);
+            add(Place::of(["approver", "cluster"]), approver.cluster.as_str(), Purpose::Approver);
         }
         for (at, way) in self.ways().iter().enumerate() {
             for (number, name) in way.clusters.iter().enumerate() {
-                add(format!("routes[{at}].clusters[{number}]"), name, Purpose::Upstream);
+                add(Place::of(["routes"]).item(at).name("clusters").item(number), name, Purpose::Upstream);
             }
         }
         all

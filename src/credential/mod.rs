@@ -1,6 +1,7 @@
 //! As whom do we go upstream? The credentials that the configuration names, and their secrets from the environment.
 
 use crate::call::is_header_name;
+use crate::diagnostic::{Flaw, Place};
 use crate::escapes::{MOST_TIMES, percent};
 use crate::hexadecimal::hexadecimal;
 use base64::Engine as _;
@@ -125,23 +126,29 @@ pub enum Unusable {
     },
 }
 
+impl Unusable {
+    /// As a flaw of the configuration.
+    pub(crate) fn flaw(&self) -> Flaw {
+        match self {
+            Self::Missing { credential, env } => Flaw::new(
+                Place::of(["credentials", credential, "env"]),
+                format!("environment variable `{env}` is not set: set it for Envoy and list it in `host_env_keys`"),
+            ),
+            Self::Unsound { credential, env } => Flaw::new(
+                Place::of(["credentials", credential, "env"]),
+                format!("the value of `{env}` is no secret: write at least 8 visible ASCII characters"),
+            ),
+            Self::BadHeader { credential } => Flaw::new(
+                Place::of(["credentials", credential]),
+                "write `header` in lower case and `prefix` in visible ASCII",
+            ),
+        }
+    }
+}
+
 impl fmt::Display for Unusable {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing { credential, env } => write!(
-                out,
-                "credentials.{credential}.env: environment variable `{env}` is not set: set it for Envoy and list it in `host_env_keys`"
-            ),
-            Self::Unsound { credential, env } => {
-                write!(
-                    out,
-                    "credentials.{credential}.env: the value of `{env}` is no secret: write at least 8 visible ASCII characters"
-                )
-            }
-            Self::BadHeader { credential } => {
-                write!(out, "credentials.{credential}: write `header` in lower case and `prefix` in visible ASCII")
-            }
-        }
+        self.flaw().fmt(out)
     }
 }
 

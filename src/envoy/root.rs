@@ -50,7 +50,7 @@ impl Root {
         let config = match Config::read(&json, embedded_bundle()) {
             Ok(config) => config,
             Err(flaws) => {
-                for flaw in flaws.0 {
+                for flaw in flaws {
                     log::error!("rerank-guard: {flaw}");
                 }
                 return false;

@@ -33,7 +33,6 @@ pub struct Guard {
     digest_key: Option<String>,
     pseudonym_keys: Vec<(String, String)>,
     token_headers: Vec<String>,
-    callers: RefCell<Callers>,
     chain: RefCell<Chain>,
     namespace: Namespace,
     bundle: RefCell<Slot>,
@@ -94,11 +93,9 @@ impl Guard {
             })?;
             pseudonym_keys.push((name.clone(), secret));
         }
-        let callers = Callers::new(&config.callers).map_err(|unusable| Unready(unusable.to_string()))?;
         Ok(Self {
             chain: RefCell::new(Chain::new(&config.gateway, random)),
-            token_headers: callers.credential_headers().map(str::to_owned).collect(),
-            callers: RefCell::new(callers),
+            token_headers: config.proving.get_mut().credential_headers().map(str::to_owned).collect(),
             namespace: Namespace::of(&config.gateway),
             bundle: RefCell::new(Slot::new(Role::Enforced, std::mem::take(&mut config.bundle))),
             shadow: RefCell::new(Slot::new(Role::Shadow, std::mem::take(&mut config.shadow))),
@@ -115,12 +112,12 @@ impl Guard {
 
     /// Which key sets to fetch now.
     pub fn due(&self, now: Time) -> Vec<Fetch> {
-        self.callers.try_borrow_mut().map(|mut callers| callers.due(now)).unwrap_or_default()
+        self.config.proving.try_borrow_mut().map(|mut callers| callers.due(now)).unwrap_or_default()
     }
 
     /// A key set's answer.
     pub fn fetched(&self, source: usize, answer: Answer<'_>, now: Time, random: u64) -> Option<Fetched> {
-        self.callers.try_borrow_mut().ok().map(|mut callers| callers.fetched(source, answer, now, random))
+        self.config.proving.try_borrow_mut().ok().map(|mut callers| callers.fetched(source, answer, now, random))
     }
 
     /// Which bundles to fetch now.
@@ -250,7 +247,7 @@ impl Guard {
         now: Time,
         host: &dyn Host,
     ) -> Result<(Rc<Caller>, Option<Time>), Refused> {
-        let Ok(mut callers) = self.callers.try_borrow_mut() else {
+        let Ok(mut callers) = self.config.proving.try_borrow_mut() else {
             return Err(refused(Problem::NotReady, RequestReason::Undecidable));
         };
         let found = callers.find(|name| headers.values(name).into_iter());
@@ -284,7 +281,7 @@ impl Guard {
         proof_ends: Option<Time>,
         now: Time,
     ) -> Result<(), Refused> {
-        let Ok(mut callers) = self.callers.try_borrow_mut() else {
+        let Ok(mut callers) = self.config.proving.try_borrow_mut() else {
             return Err(refused(Problem::NotReady, RequestReason::Undecidable));
         };
         let still = callers.check_still_valid(caller, proof_ends, now);

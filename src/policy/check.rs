@@ -4,13 +4,13 @@
 mod rules;
 
 use super::bundle::{Bundle, Force, Limits, Mode, Named, Test};
-use super::flaw::{Flaw, Part, Place, Spot};
 use super::glob::Pattern;
 use super::index::{Dimension, Reach};
 use super::lexicon::{Compared, Lexicon, Symbol};
 use super::read::Draft;
 use super::when::Condition;
 use super::{Approval, Reason};
+use crate::diagnostic::{Flaw, Part, Place, Spot};
 use crate::mask;
 use crate::time::{Span, Time};
 use crate::wording::nearest;

@@ -1,8 +1,9 @@
 //! The tests a bundle brings along: calls, and what must come out.
 
+use super::Policy;
 use super::bundle::{Expect, Force, Request, Test};
 use super::decide::{Decision, Effect, Question};
-use super::{Flaw, Policy, tracked};
+use crate::diagnostic::{Flaw, Words, read};
 use serde_json::Value;
 use std::rc::Rc;
 
@@ -42,7 +43,7 @@ impl Request {
     /// # Errors
     /// The first thing that does not fit.
     pub fn read(document: &Value) -> Result<Self, Flaw> {
-        tracked::read(document).map_err(|misfit| misfit.flaw)
+        read(document, Words::Bundle)
     }
 
     /// A call of nobody, with one document.

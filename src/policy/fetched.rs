@@ -11,6 +11,7 @@ use super::FetchReason;
 use super::Policy;
 use super::floor::{Floor, Mark, Standing};
 use super::signed::{self, Refused, Terms, TrustedKey};
+use crate::diagnostic::{Flaw, Place};
 use crate::fetch::Schedule;
 use crate::shared::{SharedMemory, Unavailable};
 use crate::time::{Span, Time};
@@ -119,13 +120,14 @@ impl BundleKey {
 impl Settings {
     /// What cannot work, a line each that begins with the field.
     #[must_use]
-    pub fn flaws(&self) -> Vec<String> {
+    pub fn flaws(&self) -> Vec<Flaw> {
         let mut flaws = Vec::new();
+        let mut add = |name: &str, what: &str| flaws.push(Flaw::new(Place::root().name(name), what));
         if self.cluster.is_empty() || self.authority.is_empty() {
-            flaws.push("cluster: write the cluster and the authority of the bundle's server".to_owned());
+            add("cluster", "write the cluster and the authority of the bundle's server");
         }
         if !self.path.starts_with('/') || !self.path.bytes().all(|byte| byte.is_ascii_graphic()) {
-            flaws.push("path: write one that begins with `/`, such as /bundles/search.json".to_owned());
+            add("path", "write one that begins with `/`, such as /bundles/search.json");
         }
         let is_sound = match self.keys.as_slice() {
             [_] => true,
@@ -133,19 +135,19 @@ impl Settings {
             _ => false,
         };
         if !is_sound {
-            flaws.push("keys: write one key, or two different ones while one replaces the other".to_owned());
+            add("keys", "write one key, or two different ones while one replaces the other");
         }
         if !(Span::from_secs(1)..=Span::from_secs(86_400)).contains(&self.refresh) {
-            flaws.push("refresh: write 1s to 24h".to_owned());
+            add("refresh", "write 1s to 24h");
         }
         if !(Span(1)..=Span::from_secs(30)).contains(&self.timeout) {
-            flaws.push("timeout: write at most 30s".to_owned());
+            add("timeout", "write at most 30s");
         }
         if !(1..=signed::ENVELOPE_BYTES).contains(&self.max_bytes) {
-            flaws.push(format!("max_bytes: write 1 to {}", signed::ENVELOPE_BYTES));
+            add("max_bytes", &format!("write 1 to {}", signed::ENVELOPE_BYTES));
         }
         if self.max_stale.is_some_and(|most| most < self.refresh) {
-            flaws.push("max_stale: write a span that is not shorter than `refresh`".to_owned());
+            add("max_stale", "write a span that is not shorter than `refresh`");
         }
         flaws
     }

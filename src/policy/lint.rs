@@ -1,8 +1,8 @@
 //! What is allowed in a bundle and probably not meant.
 
 use super::bundle::{Bundle, Mode, Named, Rule, Selectors};
-use super::flaw::{Flaw, Part, Place, Spot};
 use super::glob::Pattern;
+use crate::diagnostic::{Flaw, Part, Place, Spot};
 use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -32,7 +32,6 @@ mod decide;
 mod expect;
 mod facts;
 pub mod fetched;
-mod flaw;
 mod floor;
 mod glob;
 mod index;
@@ -47,7 +46,6 @@ mod refusals;
 pub mod signed;
 mod terms;
 mod ties;
-mod tracked;
 mod when;
 
 pub use bundle::{
@@ -56,13 +54,13 @@ pub use bundle::{
 pub use decide::{Decision, Effect, Limit, Miss, NEAR_MISSES, NearMiss, Question, Shadow};
 pub use expect::{Difference, Outcome};
 pub use facts::{Claims, Facts, Novelty, Stated};
-pub use flaw::{Flaw, Part, Place, Step};
 pub use index::Dimension;
 pub use lint::lint;
 pub use reason::{FetchReason, Reason};
 pub(crate) use terms::{Search, Sought, Terms};
 pub use when::{Hours, When};
 
+use crate::diagnostic::{Flaw, Place};
 use crate::hexadecimal::hexadecimal;
 use crate::json;
 use crate::mask;

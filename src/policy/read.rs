@@ -1,9 +1,7 @@
-//! From JSON to a [`Bundle`], with everything that does not fit in one report. serde stops at the first misfit, so each entry
-//! is read on its own, what does not fit is noted and taken out, and the rest of the entry is read again.
+//! From JSON to a [`Bundle`], with everything that does not fit in one report: each entry is read on its own.
 
 use super::bundle::{ApprovalTerms, Bundle, Credential, Named, Rule, SCHEMA};
-use super::flaw::{Flaw, Part, Place, Step};
-use super::tracked;
+use crate::diagnostic::{Flaw, Part, Place, Words, salvage};
 use crate::mask;
 use crate::time::Span;
 use serde::de::DeserializeOwned;
@@ -47,7 +45,7 @@ impl Rules<'_> {
                 let place = Place::root().name("rules");
                 for (number, written) in rules.into_iter().enumerate() {
                     let mut value = value(written);
-                    match salvage(|| place.item(number), &mut value, &mut lost.flaws) {
+                    match entry(|| place.item(number), &mut value, &mut lost.flaws) {
                         Some(rule) => show(number, rule),
                         None => lost.ids.push(value.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()),
                     }
@@ -126,7 +124,7 @@ impl<'t> Reader<'t> {
             self.flaws.push(Flaw::new(Place::root(), format!("`{name}` is missing")));
             return None;
         };
-        salvage(|| Place::root().name(name), &mut value(written), &mut self.flaws)
+        entry(|| Place::root().name(name), &mut value(written), &mut self.flaws)
     }
 
     /// A member that is an object of named entries. Where an entry cannot be read, `instead` keeps its name.
@@ -136,9 +134,9 @@ impl<'t> Reader<'t> {
             None => BTreeMap::new(),
             Some(Value::Object(entries)) => entries
                 .into_iter()
-                .map(|(entry, mut value)| {
-                    let read = salvage(|| place.name(&entry), &mut value, &mut self.flaws).unwrap_or_else(instead);
-                    (entry, read)
+                .map(|(name, mut value)| {
+                    let read = entry(|| place.name(&name), &mut value, &mut self.flaws).unwrap_or_else(instead);
+                    (name, read)
                 })
                 .collect(),
             Some(_) => {
@@ -166,7 +164,7 @@ impl<'t> Reader<'t> {
     fn items<T: DeserializeOwned>(&mut self, name: &str, written: Vec<&RawValue>) -> Vec<(usize, T)> {
         let place = Place::root().name(name);
         let read = |(number, written): (usize, &RawValue)| {
-            Some((number, salvage(|| place.item(number), &mut value(written), &mut self.flaws)?))
+            Some((number, entry(|| place.item(number), &mut value(written), &mut self.flaws)?))
         };
         written.into_iter().enumerate().filter_map(read).collect()
     }
@@ -177,42 +175,7 @@ fn value(written: &RawValue) -> Value {
     serde_json::from_str(written.get()).unwrap_or_default()
 }
 
-/// Reads `value`; notes what does not fit, takes it out and tries again. What is left of an entry with a flaw would only
-/// mislead, so nothing comes of it.
-fn salvage<T: DeserializeOwned>(place: impl Fn() -> Place, value: &mut Value, flaws: &mut Vec<Flaw>) -> Option<T> {
-    let mut whole = true;
-    loop {
-        match tracked::read(value) {
-            Ok(read) => return whole.then_some(read),
-            // A member may be missing only because it was just taken out.
-            Err(misfit) if misfit.missing && !whole => return None,
-            Err(misfit) => {
-                whole = false;
-                let taken = !misfit.missing && take_out(value, misfit.flaw.place.steps());
-                flaws.push(Flaw { place: place().join(misfit.flaw.place), ..misfit.flaw });
-                if !taken {
-                    return None;
-                }
-            }
-        }
-    }
-}
-
-/// Removes what stands at `steps`. False when there is nothing to remove.
-fn take_out(value: &mut Value, steps: &[Step]) -> bool {
-    match (value, steps) {
-        (Value::Object(members), [Step::Name(name)]) => members.remove(name).is_some(),
-        (Value::Array(items), [Step::Item(number)]) if *number < items.len() => {
-            // Without it those behind it would be numbered wrongly, so they go too.
-            items.truncate(*number);
-            true
-        }
-        (Value::Object(members), [Step::Name(name), rest @ ..]) => {
-            members.get_mut(name).is_some_and(|member| take_out(member, rest))
-        }
-        (Value::Array(items), [Step::Item(number), rest @ ..]) => {
-            items.get_mut(*number).is_some_and(|item| take_out(item, rest))
-        }
-        _ => false,
-    }
+/// Reads an entry; of one with a flaw nothing comes.
+fn entry<T: DeserializeOwned>(place: impl Fn() -> Place, value: &mut Value, flaws: &mut Vec<Flaw>) -> Option<T> {
+    salvage(Words::Bundle, place, value, flaws).whole()
 }

@@ -3,10 +3,10 @@
 
 use super::bundle::Mode;
 use super::check::{Allow, Rule};
-use super::flaw::{Flaw, Place};
 use super::glob::{Exactness, Pattern};
 use super::index::Dimension;
 use super::lexicon::Lexicon;
+use crate::diagnostic::{Flaw, Place};
 use std::collections::{HashMap, HashSet};
 
 /// One flaw for every allow that ties with an earlier one. Shadow rules give no credential, so they tie with nothing.

@@ -2,8 +2,8 @@
 
 use super::Question;
 use super::facts::{Claims, Novelty};
-use super::flaw::{Flaw, Spot};
 use super::terms::Terms;
+use crate::diagnostic::{Flaw, Spot};
 use crate::mask::{self, Kind, Masks};
 use crate::time::Time;
 use crate::wording::nearest;

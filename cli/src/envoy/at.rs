@@ -1,7 +1,7 @@
 //! A value of an Envoy configuration and where it stands, read as Envoy reads it: names in both of their forms, messages also in
 //! the wrapping for what the sender does not know, and YAML's other words for `true`.
 
-use rerank_guard::policy::Place;
+use rerank_guard::diagnostic::Place;
 use serde_json::Value;
 
 /// A value and where it stands.

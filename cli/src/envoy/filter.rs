@@ -4,7 +4,7 @@ use super::at::At;
 use super::notes::Notes;
 use super::{Around, held, neighbours, routes};
 use rerank_guard::config::Config;
-use rerank_guard::policy::Step;
+use rerank_guard::diagnostic::Step;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -75,7 +75,7 @@ impl<'v> Filter<'v> {
     }
 
     /// Where to point for the filter as a whole.
-    pub(crate) fn place(&self) -> rerank_guard::policy::Place {
+    pub(crate) fn place(&self) -> rerank_guard::diagnostic::Place {
         self.wasm.place("config.configuration")
     }
 
@@ -85,7 +85,7 @@ impl<'v> Filter<'v> {
     }
 
     /// Where that stands.
-    pub(crate) fn vm_place(&self) -> rerank_guard::policy::Place {
+    pub(crate) fn vm_place(&self) -> rerank_guard::diagnostic::Place {
         self.wasm.place("config.vm_config.vm_id")
     }
 

@@ -8,6 +8,7 @@ use super::paths::{Meeting, Paths};
 use super::retries;
 use super::words;
 use rerank_guard::config::{Addressed, Config, Way};
+use rerank_guard::diagnostic::Place;
 use std::collections::BTreeSet;
 
 /// Holds the routes of the filter's own connection manager against what the plugin's routes may reach.
@@ -64,7 +65,7 @@ pub(super) fn check(manager: &At<'_>, config: &Config, clusters: &Clusters<'_>, 
     {
         let what = format!("no route of Envoy's takes calls to `{}`", way.path);
         notes.warning_inside(
-            &format!("routes[{number}].path"),
+            &Place::of(["routes"]).item(number).name("path"),
             what,
             "write one into `virtual_hosts`, to one of its `clusters`",
         );
@@ -408,7 +409,7 @@ fn certificates(hosts: &[At<'_>], sees_all: bool, config: &Config, notes: &mut N
         if sees_all && !is_there {
             let what = format!("no route is called `{name}`: certificates count nowhere");
             notes.warning_inside(
-                &format!("callers.verified_routes[{number}]"),
+                &Place::of(["callers", "verified_routes"]).item(number),
                 what,
                 "write it as the `name` of the route whose `match` has `tls_context`",
             );

@@ -5,7 +5,7 @@ use super::notes::Notes;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use rerank_guard::config::Config;
-use rerank_guard::policy::Step;
+use rerank_guard::diagnostic::Step;
 
 /// The filter state that holds a call's record.
 const RECORD: &str = "wasm.rerank_guard_record";

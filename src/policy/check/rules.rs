@@ -1,8 +1,8 @@
 //! Rules, one at a time: what they reach, what they add or grant, and their limits.
 
 use super::{Allow, Checked, Checker, Guard, Rule, meant, with_article};
+use crate::diagnostic::{Flaw, Part, Spot};
 use crate::policy::bundle::{Force, Limits, Mode, Named, OPERATIONS, Rule as Written, Selectors};
-use crate::policy::flaw::{Flaw, Part, Spot};
 use crate::policy::index::{Dimension, Reach};
 use crate::policy::lexicon::{Compared, Symbol};
 use crate::policy::when::{Condition, When};

@@ -1,8 +1,8 @@
-//! What is wrong with a bundle, and where.
+//! One thing that is wrong, and its place.
 
 use std::fmt;
 
-/// One thing that is wrong. A bundle with any is not loaded.
+/// One thing that is wrong. A document with any is not loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flaw {
     /// Where in the document.
@@ -29,6 +29,13 @@ impl Flaw {
     #[must_use]
     pub fn new(place: impl Into<Place>, what: impl Into<String>) -> Self {
         Self { place: place.into(), part: Part::Value, what: what.into(), hint: None }
+    }
+
+    /// As seen from outside of `outer`, in which its document stands.
+    #[must_use]
+    pub fn inside(mut self, outer: &Place) -> Self {
+        self.place = outer.join(self.place);
+        self
     }
 
     /// With what would be right.
@@ -97,31 +104,44 @@ impl Place {
         Self(self.0.iter().cloned().chain([step]).collect())
     }
 
+    /// The place of `names`, one inside of the other.
+    #[must_use]
+    pub fn of<const N: usize>(names: [&str; N]) -> Self {
+        names.into_iter().map(|name| Step::Name(name.to_owned())).collect()
+    }
+
     /// This place as seen from `parent`'s parent.
-    pub(super) fn under(self, parent: Step) -> Self {
+    pub(crate) fn under(self, parent: Step) -> Self {
         Self([parent].into_iter().chain(self.0).collect())
     }
 
     /// `inner`, taken as a way from this place on.
-    pub(super) fn join(&self, inner: Self) -> Self {
+    #[must_use]
+    pub fn join(&self, inner: Self) -> Self {
         Self(self.0.iter().cloned().chain(inner.0).collect())
+    }
+}
+
+impl FromIterator<Step> for Place {
+    fn from_iter<I: IntoIterator<Item = Step>>(steps: I) -> Self {
+        Self(steps.into_iter().collect())
     }
 }
 
 /// A [`Place`] that is only written out where there is a flaw: most places have none.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Spot<'s> {
+pub(crate) enum Spot<'s> {
     Root,
     Name(&'s Spot<'s>, &'s str),
     Item(&'s Spot<'s>, usize),
 }
 
 impl<'s> Spot<'s> {
-    pub(super) fn name(&'s self, name: &'s str) -> Self {
+    pub(crate) fn name(&'s self, name: &'s str) -> Self {
         Self::Name(self, name)
     }
 
-    pub(super) fn item(&'s self, number: usize) -> Self {
+    pub(crate) fn item(&'s self, number: usize) -> Self {
         Self::Item(self, number)
     }
 }

@@ -15,7 +15,7 @@ mod tests;
 mod ways;
 
 use super::detect::Context;
-use super::fields::Fields;
+use super::fields::{Fields, State};
 use super::finding::{self, Finding};
 use super::found::{Masked, Tally};
 use super::kept::Kept;
@@ -334,8 +334,13 @@ impl<'a> Pass<'a> {
         let under = open.under;
         let way = self.ways.get(under);
         // Until it is read, findings in the name are told to be in the object.
-        let replaced = self.mask(raw.clone(), plain, way.says, true)?;
-        let masked = replaced.then(|| self.masker.masked().to_owned());
+        let masked = match self.label_of_fields_in(&raw, way.field)? {
+            Some(label) => Some(label),
+            None => {
+                let replaced = self.mask(raw.clone(), plain, way.says, true)?;
+                replaced.then(|| self.masker.masked().to_owned())
+            }
+        };
         self.colon()?;
         // The name as it leaves, so that what leaves has no finding either.
         let name = masked.as_deref().or(self.cursor.text.get(raw.clone())).unwrap_or_default();
@@ -353,6 +358,23 @@ impl<'a> Pass<'a> {
         };
         self.enter(raw, masked, into, member);
         Ok(())
+    }
+
+    /// What stands instead of the member's name `raw`, if that is a text with a field that a rule can hit there: packed, a whole body can
+    /// be a name.
+    fn label_of_fields_in(&mut self, raw: &Range<usize>, state: State) -> Result<Option<String>, Unmaskable> {
+        let Some(fields) = self.fields else { return Ok(None) };
+        let name = self.cursor.text.get(raw.clone()).unwrap_or_default();
+        if !fragments::may_name_fields(name) || !fragments::names_a_field(&unescaped(name), false, fields, state) {
+            return Ok(None);
+        }
+        let replacement = self.masker.masks.field_replacement(0).ok_or(Unmaskable::Unsettled { at: raw.start })?;
+        let mut label = String::new();
+        replacement.write_instead(name.as_bytes(), Form::Json, &mut label);
+        self.output.replace(raw.clone(), &label);
+        self.tell_field(None);
+        self.count(&[What::Field]);
+        Ok(Some(label))
     }
 
     fn colon(&mut self) -> Result<(), Unmaskable> {

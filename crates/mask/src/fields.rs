@@ -89,6 +89,16 @@ impl Field {
         Self { anchored: false, steps: vec![name.map_or(Step::Any, Step::Loose)] }
     }
 
+    /// A rule of several names as one of a single name, for bodies that say a whole way in one: `customer.name`, `customer_name`.
+    fn flat(&self) -> Option<Self> {
+        let names = self.steps.iter().map(|step| match step {
+            Step::Loose(name) => Some(name.as_str()),
+            Step::Exact(_) | Step::Any | Step::Rest => None,
+        });
+        let name = names.collect::<Option<String>>()?;
+        (self.steps.len() > 1).then(|| Self { anchored: self.anchored, steps: vec![Step::Loose(name)] })
+    }
+
     fn pointer(text: &str) -> Result<Self, NoField> {
         let mut steps = Vec::new();
         for step in text.split('/') {
@@ -135,6 +145,11 @@ fn loose(name: &str) -> String {
 fn key(name: &str) -> String {
     let folded = fold::name(name);
     if folded.is_empty() { fold::text(name, By::Looks).replace(['_', '-', ' '], "") } else { folded }
+}
+
+/// What parts the names on a way where one name says all of it.
+const fn is_flat_sign(letter: char) -> bool {
+    matches!(letter, '.' | '/' | '[' | ']' | ':')
 }
 
 /// Whether a name is what it looks like: visible ASCII, without a sign that escapes begin with.
@@ -205,6 +220,9 @@ impl Fields {
         if rules.is_empty() {
             return Ok(None);
         }
+        let flat = rules.iter().filter_map(|(field, replacement)| Some((field.flat()?, *replacement)));
+        let rules: Vec<_> = rules.iter().cloned().chain(flat).collect();
+        let rules = rules.as_slice();
         let alphabet = Alphabet::of(rules);
         let mut states = BTreeMap::from([(start(rules), State::START)]);
         let mut waiting = vec![start(rules)];
@@ -244,6 +262,9 @@ impl Fields {
             return *class;
         }
         if is_plain(name) {
+            if let Some(class) = self.flat(name) {
+                return class;
+            }
             let first = name.bytes().find(u8::is_ascii_alphanumeric).map(|first| first.to_ascii_lowercase());
             if first.is_some_and(|first| self.firsts & 1 << first == 0) || self.loose.is_empty() {
                 return Class::MEMBER;
@@ -256,12 +277,33 @@ impl Fields {
             if let Some(class) = known(key(&read)).or_else(|| known(loose(&read))) {
                 return *class;
             }
+            if let Some(class) = self.flat(&read) {
+                return class;
+            }
             match escapes::resolved(&read) {
                 Some(next) => read = Cow::Owned(next),
                 None => return Class::MEMBER,
             }
         }
         Class::ANY
+    }
+
+    /// The class of a name that is a whole way, as in bodies without depth: `order.customer.name`, `customer[ssn]`, `ssn.0`. What it ends
+    /// with counts, and of that the longest that a rule has.
+    fn flat(&self, name: &str) -> Option<Class> {
+        const MOST: usize = 8;
+        if self.loose.is_empty() || !name.contains(is_flat_sign) {
+            return None;
+        }
+        let stem = name.trim_end_matches(|letter: char| letter.is_ascii_digit() || is_flat_sign(letter));
+        // A number belongs to its name, unless a sign stands before it.
+        let stem = if name.get(stem.len()..).is_some_and(|rest| rest.starts_with(is_flat_sign)) { stem } else { name };
+        if let Some(class) = self.loose.get(&key(name)) {
+            return Some(*class);
+        }
+        let mut starts: Vec<usize> = stem.rmatch_indices(is_flat_sign).take(MOST).map(|(at, _)| at + 1).collect();
+        starts.push(0);
+        starts.iter().rev().find_map(|start| self.loose.get(&key(stem.get(*start..)?)).copied())
     }
 
     /// Whether a rule that has come as far as `state` can still hit a member by this name: there, or anywhere under it.
@@ -493,6 +535,16 @@ mod tests {
                 "home_address",
                 "homeAddress|HOME-ADDRESS|x home address".replace("home address", "homeaddress").leak(),
                 "home|address",
+            ),
+            (
+                "ssn",
+                "x.ssn|customer[ssn]|a/b/ssn|ns:ssn|ssn[0]|ssn.0|a.ssn[3].7|a.s\u{200b}sn",
+                "ssn.x|x.my_ssn|ssn1|x.ssn.y",
+            ),
+            (
+                "customer.name",
+                "customer.name|order.customer.name|customer[name]|customerName|Customer/Name #2",
+                "x.name|customer.x.name",
             ),
             ("customer.name", "customer name|a Customer #3 NAME|customer #0 #1 name", "name|customer|customer x name"),
             ("customer.*", "customer x|customer #0 x", "customer|customer #0"),

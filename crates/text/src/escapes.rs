@@ -157,9 +157,10 @@ pub fn resolved(text: &str) -> Option<String> {
                 Err(NoEscape::Half(length)) => (None, length),
                 Err(NoEscape::Unknown) => {
                     out.push(b'\\');
-                    let slashes = escape.iter().take_while(|byte| **byte == b'\\').count();
-                    // More than an escape has, or none of its letters behind them.
-                    rest = escape.get(slashes.min(MOST_SLASHES - 1)..).unwrap_or_default();
+                    // More than an escape has, or none of its letters behind them. No more are counted than are gone over: a text of
+                    // backslashes alone would be counted again from each sixteenth.
+                    let slashes = escape.iter().take(MOST_SLASHES - 1).take_while(|byte| **byte == b'\\').count();
+                    rest = escape.get(slashes..).unwrap_or_default();
                     continue;
                 }
             },

@@ -1,6 +1,6 @@
 //! Payment card numbers (ISO/IEC 7812).
 
-use super::checksum::is_one_digit;
+use super::checksum::{is_one_digit, luhn};
 use super::number::{Group, Join};
 use super::scan::Scan;
 use super::{Context, Proof};
@@ -39,6 +39,46 @@ pub(super) fn look(scan: &mut Scan<'_>, window: &[Group], digits: &[u8]) -> bool
         scan.push_hanging(Kind::CreditCard, (first.start, last.end), Proof::Valid, (before, behind));
     }
     is_card
+}
+
+/// Looks at four groups of four digits from `at` on, of which `digits` tells where digits stand, that are parted by what parts no other
+/// number: a comma, `_`, `/`, `|`, `;`, a tab, or two blanks. Nothing may go on that way, for lists are written so. Returns where the
+/// card ends.
+pub(super) fn look_parted(scan: &mut Scan<'_>, at: usize, digits: u64) -> Option<usize> {
+    const BY_ONE: u64 = 0b01111_01111_01111_01111;
+    const BY_TWO: u64 = 0b001111_001111_001111_001111;
+    let size = match (digits & ((1 << 20) - 1), digits & ((1 << 23) - 1)) {
+        (BY_ONE, _) => 1,
+        (_, BY_TWO) => 2,
+        _ => return None,
+    };
+    let end = at + 16 + 3 * size;
+    let text = scan.text.get(at..end)?;
+    let sign = text.get(4..4 + size)?;
+    if !matches!(sign, [b',' | b'_' | b'/' | b'|' | b';' | b'\t'] | [b' ', b' ']) {
+        return None;
+    }
+    let mut number = [0_u8; 16];
+    for (slots, group) in number.chunks_mut(4).zip(text.chunks(4 + size)) {
+        let (group, behind) = group.split_at_checked(4)?;
+        if !behind.is_empty() && behind != sign {
+            return None;
+        }
+        slots.iter_mut().zip(group).for_each(|(slot, digit)| *slot = digit.wrapping_sub(b'0'));
+    }
+    let goes_on = at.checked_sub(size).and_then(|before| scan.text.get(before..at)) == Some(sign)
+        && at.checked_sub(size + 1).is_some_and(|before| scan.byte(before).is_ascii_digit())
+        || scan.text.get(end..end + size) == Some(sign) && scan.byte(end + size).is_ascii_digit();
+    let is_card = !goes_on
+        && !scan.byte(end).is_ascii_alphabetic()
+        && luhn(&number)
+        && !is_one_digit(&number)
+        && issued(&number) == Issued::Yes
+        && scan.wants(Kind::CreditCard);
+    is_card.then(|| {
+        scan.push(Kind::CreditCard, at, end, Proof::Valid);
+        end
+    })
 }
 
 /// How many digits cards have that begin with these two: a bit for each number of them.
@@ -173,6 +213,8 @@ mod tests {
                 "4111 1111 1111 1112 «4111 1111 1111 1111»",
                 "card «378-2822-46310-005», amex «378 282 246 310 005»",
                 "card «622575 1234567890127»",
+                "«4111,1111,1111,1111» «4111/1111/1111/1111», «4111_1111_1111_1111»; «4111|1111|1111|1111»",
+                "a\t«4111\t1111\t1111\t1111»\nb, «4111  1111  1111  1111»  x «4111;1111;1111;1111»",
             ],
         );
         check_at(Kind::CreditCard, "card", &["«122000000000003»"]);
@@ -194,7 +236,14 @@ mod tests {
                 "a4111111111111111",
                 "4111111111111111a",
                 "41111111111111111111111",
-                "4111/1111/1111/1111",
+                "4111,1111/1111,1111",
+                "4111, 1111, 1111, 1111",
+                "4111,1111,1111,1112",
+                "9,4111,1111,1111,1111",
+                "4111,1111,1111,1111,2",
+                "4111/1111/1111/1111a",
+                "2021/2022/2023/2024",
+                "4111  1111 1111  1111",
                 "4111 1111-1111 1111",
                 "5555555555555555",
                 "0000000000000000",

@@ -132,6 +132,12 @@ fn look_from(scan: &mut Scan<'_>, at: usize) -> usize {
     if next.is_ascii_alphabetic() && !matches!(next, b'T' | b't' | b'E' | b'e' | b'X' | b'x') {
         return token(scan, at);
     }
+    if count == 4
+        && matches!(next, b',' | b'_' | b'/' | b'|' | b';' | b'\t' | b' ')
+        && let Some(end) = card::look_parted(scan, at, digits)
+    {
+        return end;
+    }
     if count < 5 {
         // Most digits are a few alone, as in `08:00`; nothing is found of them.
         if !is_joiner(next) {

@@ -508,6 +508,8 @@ fn names_a_field_as_it_stands(text: &str, has_braces: bool, fields: &Fields, sta
     let is_comment = |at: usize| text.get(at + 1..).is_some_and(|rest| rest.starts_with(['*', '/']));
     let has_braces = has_braces || text.contains(BRACES);
     let (mut begin, mut was_quote) = (0, false);
+    // Where the last quotes and blanks end that were gone over: each would go over all that follow it again.
+    let mut open = 0;
     for (at, sign) in text.match_indices(|letter| is_sign(letter) || is_quote(letter)) {
         if sign == "/" && !is_comment(at) {
             continue;
@@ -517,7 +519,10 @@ fn names_a_field_as_it_stands(text: &str, has_braces: bool, fields: &Fields, sta
         let is_quote = sign.starts_with(is_quote);
         let was_quote = std::mem::replace(&mut was_quote, is_quote);
         let asks = if is_quote {
-            let rest = text.get(begin..).unwrap_or_default().trim_start_matches(closes);
+            if open < begin {
+                open = text.len() - text.get(begin..).unwrap_or_default().trim_start_matches(closes).len();
+            }
+            let rest = text.get(open..).unwrap_or_default();
             // An apostrophe closes nothing.
             let closes = sign != "'" || was_quote;
             closes && (has_braces || rest.starts_with(is_sign))
@@ -538,6 +543,14 @@ fn names_a_field_as_it_stands(text: &str, has_braces: bool, fields: &Fields, sta
         }
     }
     false
+}
+
+/// Where the sign behind `list` ends, if that stands where programs write a name, as in `{["ssn"]: 7}` and `a["ssn"] = 7`.
+fn end_of_computed_name(text: &str, list: Range<usize>) -> Option<usize> {
+    let inside = text.get(list.clone())?.strip_prefix('[')?;
+    let behind = text.get(list.end..)?.trim_start_matches(closes);
+    let is_name = inside.trim_start().starts_with('"') && behind.starts_with([':', '=']);
+    is_name.then(|| text.len() - behind.len() + 1)
 }
 
 const BRACES: [char; 2] = ['{', '}'];
@@ -600,8 +613,9 @@ impl Pass<'_> {
                 at = begin + 1;
                 continue;
             };
-            no_field_in(read..begin)?;
-            (at, read) = (end, end);
+            let end_of_name = end_of_computed_name(text, begin..end);
+            no_field_in(read..end_of_name.unwrap_or(begin))?;
+            (at, read) = (end, end_of_name.unwrap_or(end));
             let kept = Kept::default();
             let fragment = text.get(begin..end).unwrap_or_default();
             let mut pass = Pass::new(fragment, way, self.masker.masks, &kept, self.masker.secrets, self.most);
@@ -654,6 +668,42 @@ mod tests {
             let masked = mask_text(text.as_bytes(), &masks, &[]).unwrap().into_parts().0;
             let masked = masked.unwrap_or_else(|| text.as_bytes().to_vec());
             assert_eq!(String::from_utf8(masked).unwrap(), wanted);
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_a_body_itself_goes_whole_and_so_does_what_computes_a_name() {
+        let masks = masks(&["ssn"]);
+        for body in [
+            r#"{"{\"ssn\":\"Ann\"}":1}"#,
+            r#"{"a {\"ssn\":\"Ann\"} b":"x"}"#,
+            r#"{"%7B%22ssn%22:%22Ann%22":1}"#,
+            r#"{"t":"{\"{\\\"ssn\\\":\\\"Ann\\\"}\":1}"}"#,
+            r#"{"t":"{[\"ssn\"]:\"Ann\"}"}"#,
+            r#"{"t":"a[\"ssn\"] = \"Ann\""}"#,
+        ] {
+            let masked = mask_json(body.as_bytes(), &masks, &Kept::default(), &[]).unwrap().into_parts().0;
+            let masked = String::from_utf8(masked.unwrap_or_else(|| body.as_bytes().to_vec())).unwrap();
+            assert!(!masked.contains("Ann"), "{body} leaves as {masked}");
+            serde_json::from_str::<serde_json::Value>(&masked).unwrap();
+        }
+        for body in [r#"{"a: {b}":1}"#, r#"{"t":"[\"ssn\"] and [1]: x"}"#] {
+            assert_eq!(mask_json(body.as_bytes(), &masks, &Kept::default(), &[]).unwrap().body(), None, "{body}");
+        }
+    }
+
+    /// Each of these took time with the square of its length: a document of one megabyte held a worker for minutes.
+    #[test]
+    fn a_string_of_one_sign_is_read_in_time_that_grows_with_its_length() {
+        let masks = masks(&["ssn", "customer.name"]);
+        for piece in ["\"", "'", "\\", "\" ", "\u{201c}", "[1] ", "[\"ssn\"]", "a.", "\\\"", "x\""] {
+            let many = piece.repeat((1 << 15) / piece.len());
+            for text in [format!("{{{many}}}"), format!("{{x{many}}}"), format!("{{\"{many}\"}}"), format!("a={many}%")]
+            {
+                let body = serde_json::json!({ "t": text, text.clone(): 1 }).to_string();
+                drop(mask_json(body.as_bytes(), &masks, &Kept::default(), &[]));
+                drop(mask_text(text.as_bytes(), &masks, &[]));
+            }
         }
     }
 

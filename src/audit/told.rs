@@ -5,6 +5,7 @@
 use crate::time::Time;
 #[cfg(feature = "schema")]
 use crate::{exchange::reason::Outcome, mask::Found, reason::Answer};
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
 /// How a string is made that only the gateway can have written.
@@ -42,9 +43,13 @@ pub(crate) fn read(record: &str) -> Result<(), String> {
 #[derive(Debug)]
 struct Nullable<T>(#[allow(dead_code, reason = "read to be held against the type")] Option<T>);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Nullable<T> {
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Nullable<T> {
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        Option::deserialize(reader).map(Self)
+        // Asked for an option, serde takes a member that is missing for null.
+        match serde_json::Value::deserialize(reader)? {
+            serde_json::Value::Null => Ok(Self(None)),
+            value => T::deserialize(value).map(|value| Self(Some(value))).map_err(D::Error::custom),
+        }
     }
 }
 
@@ -502,4 +507,26 @@ told! {
 #[cfg(feature = "schema")]
 fn outcomes() -> Vec<&'static str> {
     Outcome::ALL.map(Outcome::as_str).into_iter().chain(Answer::ALL.map(Answer::code)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without this, a member that is written and told of nowhere would pass every test.
+    #[test]
+    fn what_no_page_tells_of_is_no_record_and_what_every_page_tells_of_has_to_be_there() {
+        let draft = r#"{"v":1,"type":"sent","time":"2027-01-31T08:00:00.000Z","decision_id":"d","gateway":"g","iss":null,"sub":null,
+            "jti":null,"authority":null,"model":null,"dataset":null,"credential":null,"cluster":null}"#;
+        assert_eq!(read(draft), Ok(()));
+        for (was, is) in [
+            (r#""iss":null"#, r#""iss":null,"more":1"#),
+            (r#""iss":null,"#, ""),
+            (r#""gateway":"g""#, r#""gateway":null"#),
+            (r#""type":"sent""#, r#""type":"other""#),
+            (r#""type":"sent""#, r#""type":"call""#),
+        ] {
+            assert!(read(&draft.replacen(was, is, 1)).is_err(), "{was} as {is}");
+        }
+    }
 }

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "demo"))
 
 import people
 import stack
+from told import untold
 from wire import Answer, Http1, Request, Response, Server, answer_json, chunked, head_of
 
 # name: header and prefix of the credential that the upstream of this name wants.
@@ -257,7 +258,11 @@ class Gateway:
     def next_line(self) -> dict:
         """The next line of the access log that no test has taken yet."""
         self._lines += 1
-        return self.envoy.wait(lambda: self.envoy.log_lines()[self._lines - 1 : self._lines], "line in the access log")[0]
+        line = self.envoy.wait(lambda: self.envoy.log_lines()[self._lines - 1 : self._lines], "line in the access log")[0]
+        # Whatever a test is about: its records say what the schema tells of, and nothing else.
+        for record in line["record"]:
+            assert not (found := untold(record)), found
+        return line
 
     def sent(self) -> int:
         """How many requests Envoy has sent to upstreams in this test, by Envoy's own count."""

@@ -51,7 +51,7 @@ impl Root {
             Ok(config) => config,
             Err(flaws) => {
                 for flaw in flaws {
-                    log::error!("rerank-guard: {flaw}");
+                    log::error!("rerank-guard: configuration: {flaw}");
                 }
                 return false;
             }

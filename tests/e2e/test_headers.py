@@ -233,7 +233,7 @@ def test_a_configuration_adds_headers_and_their_values_are_looked_at_too(changea
                                   "x-http-method-override", "x-dataset", "x-tenant"])
 def test_a_configuration_cannot_add_what_must_not_go_up(changeable, name):
     accepted, said = changeable.push(plugin(request_headers=["x-team", name]))
-    assert not accepted and f"request_headers: `{name}`" in said
+    assert not accepted and f"request_headers[1]: `{name}`" in said
 
 
 # ---- content types -------------------------------------------------------------------------------------------------------

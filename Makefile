@@ -63,7 +63,7 @@ reference: tools ## writes schema/*.json and the pages of docs/reference anew, f
 
 e2e: wasm tools trap $(VENV)/tests $(VENV)/oidc ## every refusal, in real Envoy; and what the pages say
 	RERANK_GUARD_WASM=$(CURDIR)/$(WASM) RERANK_GUARD_TRAP_WASM=$(CURDIR)/$(TRAP_WASM) RERANK_GUARD_TOOLS=$(CURDIR)/$(TOOLS) \
-		$(VENV)/bin/python -m pytest -q tests/docs tests/e2e
+		$(VENV)/bin/python -m pytest -q -n 2 --dist loadfile tests/docs tests/e2e
 
 docs-test: wasm tools $(VENV)/tests ## runs the commands of README.md and docs/, loads their examples, follows their links
 	RERANK_GUARD_WASM=$(CURDIR)/$(WASM) RERANK_GUARD_TOOLS=$(CURDIR)/$(TOOLS) $(VENV)/bin/python -m pytest -q tests/docs

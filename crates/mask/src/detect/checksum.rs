@@ -26,13 +26,15 @@ pub(crate) fn luhn(digits: &[u8]) -> bool {
         .iter()
         .rev()
         .enumerate()
-        .map(|(position, &digit)| match (position % 2, u32::from(digit) * 2) {
-            (0, _) => u32::from(digit),
-            (_, doubled) if doubled > 9 => doubled - 9,
-            (_, doubled) => doubled,
-        })
+        .map(|(position, &digit)| if position % 2 == 0 { u32::from(digit) } else { twice(digit) })
         .sum();
     sum.is_multiple_of(10)
+}
+
+/// What a digit counts that is doubled (ISO/IEC 7812-1 annex B): the sum of the digits of its double.
+pub(super) const fn twice(digit: u8) -> u32 {
+    let doubled = digit as u32 * 2;
+    if doubled > 9 { doubled - 9 } else { doubled }
 }
 
 /// ISO 7064 mod 11,10.

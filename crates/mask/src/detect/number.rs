@@ -1,6 +1,7 @@
 //! Runs of digits: read once, shown to every detector of numbers.
 
 use super::Context;
+use super::checksum::twice;
 use super::class::is_word;
 use super::scan::Scan;
 use super::{card, countries, date, digits, email, iban, ip, mixed, network, papers, phone, ssn};
@@ -406,10 +407,9 @@ impl Digits {
             let slots = self.all.get_mut(self.count..).unwrap_or_default();
             for (slot, digit) in slots.iter_mut().zip(number) {
                 *slot = digit.wrapping_sub(b'0');
-                let (once, twice) = (u32::from(*slot), u32::from(*slot) * 2);
                 let [plain, doubled] = self.sums;
                 // Every other digit is doubled: before one that is not stands one that is.
-                self.sums = [doubled + once, plain + if twice > 9 { twice - 9 } else { twice }];
+                self.sums = [doubled + u32::from(*slot), plain + twice(*slot)];
             }
             self.count += number.len();
         }
